@@ -1,0 +1,3 @@
+"""ML environments that are the same everywhere, and prove it."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Facts as versioned data, with typed access."""

@@ -1,0 +1,261 @@
+"""The types of ``envbuild.lock``, format version 1.
+
+Every artifact stands once; targets (variant × platform) refer to it by a readable key.  Nothing here names a
+mirror's host, reads the clock, or is a digest of the file itself, so two people's additions merge as text.
+The file form is in ``codec.py``; docs/reference/lock.md explains each field.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from envbuild.digest import OciDigest, Sha256
+from envbuild.platforms import PlatformName
+from envbuild.spec.request import Request
+from envbuild.values import Value
+
+FORMAT_VERSION: Literal[1] = 1
+
+PREFIX = "/opt/venv"
+"""Where the Python environment lives in every image."""
+
+
+class Wheel(Value):
+    """One wheel file (binary distribution format, PyPA)."""
+
+    name: str
+    """Normalised (PEP 503)."""
+
+    version: str
+    """Normalised (PEP 440)."""
+
+    file: str
+    """File name; also the key targets refer to it by."""
+
+    size: PositiveInt
+    """Bytes."""
+
+    sha256: Sha256
+
+    hash_source: Literal["index", "computed"] = "index"
+    """Who said so: the index, or envbuild after fetching the file because the index gave no hash."""
+
+    index: str = "default"
+    """Name of the index of the spec it comes from; ``default`` is the client's own."""
+
+    path: str | None = None
+    """Path of the file below the index's file address where it has a stable one (``packages/…``)."""
+
+    uploaded: datetime | None = None
+    """When the index received it (PEP 700), UTC."""
+
+    requires_python: str | None = None
+
+    requires: tuple[str, ...] = ()
+    """``Requires-Dist`` lines that hold in some target, markers kept, sorted."""
+
+    license: str | None = None
+    """SPDX expression (PEP 639) or the text of the licence field or classifiers."""
+
+
+class Deb(Value):
+    """One Debian binary package file."""
+
+    name: str
+    version: str
+    architecture: str
+    """Debian architecture, or ``all``."""
+
+    file: str
+    """``name_version_architecture.deb`` with the epoch's colon kept; also the key targets use."""
+
+    size: PositiveInt
+    """Bytes."""
+
+    sha256: Sha256
+
+    archive: str
+    """Which archive signed it: its Release label in lower case (``debian``, ``debian-security``)."""
+
+    path: str
+    """Path below the archive's address: ``pool/…``."""
+
+    source: str
+    """Source package name, with ``(version)`` when it differs: what security trackers speak of."""
+
+    depends: tuple[str, ...] = ()
+    """Pre-Depends and Depends relations as the archive states them, one alternative group each."""
+
+    provides: tuple[str, ...] = ()
+
+    essential: bool = False
+
+
+class OsRelease(Value):
+    """What ``/etc/os-release`` says."""
+
+    id: str
+    version_id: str | None = None
+    codename: str | None = None
+    pretty_name: str
+
+
+class Libc(Value):
+    """The C library wheels are loaded by."""
+
+    family: Literal["glibc", "musl"]
+    version: str
+    """``major.minor``."""
+
+
+class ImageSource(Value):
+    """A base taken from a registry."""
+
+    reference: str
+    """As in the spec: registry, repository and tag."""
+
+    index: OciDigest | None = None
+    """Digest the tag pointed to, when that was an index of several platforms."""
+
+    digest: OciDigest
+    """Digest of this platform's manifest: what images are built from."""
+
+    config: OciDigest
+    layers: tuple[OciDigest, ...]
+    """Bottom first."""
+
+    diff_ids: tuple[OciDigest, ...]
+    """Digests of the uncompressed layers, bottom first: what an engine reports of a local image."""
+
+
+class PackagesSource(Value):
+    """A base bootstrapped from a distribution's packages."""
+
+    distribution: str
+    """``debian:bookworm``."""
+
+    debs: tuple[str, ...]
+    """Keys of the packages it consists of, sorted."""
+
+
+class Base(Value):
+    """What an environment stands on, for one platform; shared by the targets that name it."""
+
+    key: str
+    """``image reference`` or ``distribution`` and the platform: how targets name it."""
+
+    platform: PlatformName
+    image: ImageSource | None = None
+    packages: PackagesSource | None = None
+
+    created: datetime
+    """When the image, or the distribution's point release, was made (UTC)."""
+
+    os: OsRelease
+    libc: Libc
+
+    env: dict[str, str] = Field(default_factory=dict)
+    """Environment variables of the base's configuration."""
+
+    users: dict[str, str] = Field(default_factory=dict)
+    """``uid:gid`` of each account above the system range (uid ≥ 1000, ``nobody`` left out) and of root."""
+
+    debs: tuple[str, ...] = ()
+    """``name=version:architecture`` of every package an image base has installed, sorted."""
+
+    excludes: tuple[str, ...] = ()
+    """dpkg ``path-exclude`` (``-pattern``) and ``path-include`` (``+pattern``) rules, in order."""
+
+
+class Interpreter(Value):
+    """The Python that runs the environment."""
+
+    implementation: Literal["cpython"] = "cpython"
+    version: str
+    """``3.11.2``."""
+
+    path: str
+    """Absolute, symlinks resolved."""
+
+    provider: str
+    """``deb python3.11-minimal`` when dpkg owns it, else ``image``."""
+
+    sha256: Sha256 | None = None
+    """Of the executable, where it could be read without installing anything."""
+
+
+class User(Value):
+    """Whom the image runs as."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+class Target(Value):
+    """One variant on one platform: what one image is made of."""
+
+    variant: str
+    platform: PlatformName
+
+    base: str
+    """Key of the base."""
+
+    interpreter: Interpreter
+
+    installer: str
+    """File name of the wheel that installs the others during a build; not part of the image."""
+
+    debs: tuple[str, ...] = ()
+    """Keys of the system packages laid on the base, sorted; empty when the base has all that was asked."""
+
+    wheels: tuple[str, ...] = ()
+    """File names, sorted."""
+
+    env: dict[str, str]
+    """The whole environment of the image: the base's, ours and the spec's."""
+
+    user: User
+    workdir: str
+    command: tuple[str, ...]
+
+
+class Lock(Value):
+    """One environment in all its variants and platforms."""
+
+    version: Literal[1] = FORMAT_VERSION
+
+    tools: dict[str, str] = Field(default_factory=dict)
+    """Version of each program and table that had a say: uv, pip-tools, apt, catalog."""
+
+    request: Request
+    targets: tuple[Target, ...]
+    bases: tuple[Base, ...]
+    debs: tuple[Deb, ...] = ()
+    wheels: tuple[Wheel, ...] = ()
+
+    def base(self, target: Target) -> Base:
+        """Return the base of ``target``."""
+        return next(base for base in self.bases if base.key == target.base)
+
+    def wheels_of(self, target: Target) -> tuple[Wheel, ...]:
+        """Return the wheels of ``target`` in its order."""
+        by_file = {wheel.file: wheel for wheel in self.wheels}
+        return tuple(by_file[file] for file in target.wheels)
+
+    def installer_of(self, target: Target) -> Wheel:
+        """Return the wheel that installs the others during a build of ``target``."""
+        return next(wheel for wheel in self.wheels if wheel.file == target.installer)
+
+    def system_debs_of(self, target: Target) -> tuple[Deb, ...]:
+        """Return the system packages laid on the base of ``target``."""
+        return self._debs(target.debs)
+
+    def base_debs_of(self, base: Base) -> tuple[Deb, ...]:
+        """Return the packages a bootstrapped base consists of; empty for an image base."""
+        return self._debs(base.packages.debs) if base.packages else ()
+
+    def _debs(self, keys: tuple[str, ...]) -> tuple[Deb, ...]:
+        by_file = {deb.file: deb for deb in self.debs}
+        return tuple(by_file[key] for key in keys)

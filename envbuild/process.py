@@ -1,0 +1,155 @@
+"""The one place that starts programs on this machine.
+
+Argument lists only, never a shell; the environment is an argument; standard error is kept as evidence.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from envbuild.errors import EnvbuildError, ExitCode
+
+GRACE_SECONDS = 5.0
+"""How long a program may take to end after SIGTERM before it is killed."""
+
+
+class ProgramMissingError(EnvbuildError):
+    """The program is not on this machine."""
+
+    exit_code = ExitCode.FAILURE
+
+    def __init__(self, program: str) -> None:
+        super().__init__(f"`{program}` is not installed")
+        self.program = program
+
+
+class ProgramTimeoutError(EnvbuildError):
+    """The program did not end in time and was stopped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessResult:
+    """How a program ended."""
+
+    arguments: tuple[str, ...]
+    exit_status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it exited with 0."""
+        return self.exit_status == 0
+
+
+def run(
+    arguments: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str],
+    folder: Path | None = None,
+    standard_input: bytes | None = None,
+    timeout: float | None = None,
+    on_stderr_line: Callable[[str], None] | None = None,
+) -> ProcessResult:
+    """Run a program to its end and return what it said; a failing exit status is not an error here.
+
+    ``timeout`` is in seconds.  ``on_stderr_line`` sees each line of standard error as it comes.  On
+    Ctrl-C, or any other exception in this thread, the program and its children are ended first.
+
+    :raises ProgramMissingError: the program cannot be found.
+    :raises ProgramTimeoutError: it was still running after ``timeout`` seconds.
+    """
+    if isinstance(arguments, (str, bytes)):
+        raise TypeError("arguments must be a list, never a shell string")
+    words = tuple(str(argument) for argument in arguments)
+    child = _start(words, environment=environment, folder=folder, has_input=standard_input is not None)
+    stdout: list[bytes] = []
+    stderr: list[bytes] = []
+    readers = [
+        threading.Thread(target=_collect, args=(child.stdout, stdout, None), daemon=True),
+        threading.Thread(target=_collect, args=(child.stderr, stderr, on_stderr_line), daemon=True),
+    ]
+    try:
+        for reader in readers:
+            reader.start()
+        if child.stdin is not None:
+            with contextlib.suppress(BrokenPipeError), child.stdin:
+                child.stdin.write(standard_input or b"")
+        child.wait(timeout)
+    except subprocess.TimeoutExpired as error:
+        _end(child)
+        raise ProgramTimeoutError(f"`{words[0]}` did not finish within {timeout:.0f} seconds") from error
+    except BaseException:
+        _end(child)
+        raise
+    for reader in readers:
+        reader.join()
+    return ProcessResult(
+        arguments=words,
+        exit_status=child.returncode,
+        stdout=b"".join(stdout).decode(errors="replace"),
+        stderr=b"".join(stderr).decode(errors="replace"),
+    )
+
+
+def run_attached(arguments: Sequence[str | Path], *, environment: Mapping[str, str]) -> int:
+    """Run a program on this terminal's own streams and return its exit status.
+
+    Ctrl-C reaches the program through the terminal; it decides what to do with it.
+
+    :raises ProgramMissingError: the program cannot be found.
+    """
+    words = [str(argument) for argument in arguments]
+    try:
+        child = subprocess.Popen(words, env=dict(environment))
+    except FileNotFoundError as error:
+        raise ProgramMissingError(words[0]) from error
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def _start(
+    words: tuple[str, ...], *, environment: Mapping[str, str], folder: Path | None, has_input: bool
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            words,
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # a group of its own, so that the program's children end with it
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise ProgramMissingError(words[0]) from error
+
+
+def _collect(stream: IO[bytes] | None, kept: list[bytes], on_line: Callable[[str], None] | None) -> None:
+    if stream is None:
+        return
+    with stream:
+        for line in stream:
+            kept.append(line)
+            if on_line is not None:
+                on_line(line.decode(errors="replace").rstrip("\r\n"))
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+        try:
+            child.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()

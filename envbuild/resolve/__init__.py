@@ -1,0 +1,1 @@
+"""From a request to a lock: the base, system packages and Python distributions, exactly."""

@@ -1,0 +1,1 @@
+"""Python distributions: two resolvers, one result."""

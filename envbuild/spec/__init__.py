@@ -1,0 +1,1 @@
+"""What a team asks for: the spec, read strictly, and the normalised request made of it."""
