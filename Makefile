@@ -1,0 +1,110 @@
+# Everything a contributor or CI runs.  CI calls these targets and nothing else.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# make test-unit T=tests/unit/test_lock.py K=stale
+T ?=
+K ?=
+# Two workers suit the small machines this runs on; JOBS=0 runs in one process, for a debugger.
+JOBS ?= 2
+PYTEST = $(BIN)/python -m pytest $(T) $(if $(K),-k '$(K)')
+PARALLEL = -n $(JOBS) --dist loadgroup
+
+# Starts the engine (a no-op when one answers) and points docker's client at it.
+ENGINE = DOCKER_HOST=$$(scripts/engine start); export DOCKER_HOST; \
+	export PATH="$$PATH:$${ENVBUILD_ENGINE_HOME:-/var/lib/envbuild-engine}/bin";
+
+.PHONY: help
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+.PHONY: dev
+dev: $(INSTALLED) ## Create .venv with the project, editable, and its tools
+
+$(INSTALLED): pyproject.toml
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --quiet uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
+	@touch $@
+
+.PHONY: setup
+setup: ## Install the Debian packages that the tests need
+	@scripts/setup
+
+.PHONY: fmt
+fmt: dev ## Format, and fix what can be fixed
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format --quiet
+
+.PHONY: lint
+lint: dev ## Lint, check types and import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if command -v shellcheck >/dev/null; then shellcheck $$(grep -lE '^#!.*\<(ba)?sh$$' scripts/* .ci/run); fi
+
+.PHONY: schema
+schema: dev ## Write the JSON schemas from the models
+	@scripts/schema
+
+.PHONY: golden
+golden: dev ## Rewrite the golden files; review the diff
+	$(PYTEST) -m 'not engine and not network and not gpu' --snapshot-update
+
+.PHONY: test
+test: setup lint ## Lint, then all tests but those that need a GPU
+	@$(ENGINE) $(PYTEST) -m 'not gpu' $(PARALLEL)
+
+.PHONY: test-unit
+test-unit: dev ## Tests that need nothing but this checkout
+	@$(PYTEST) -m 'not engine and not network and not gpu' $(PARALLEL)
+
+.PHONY: test-engine
+test-engine: setup dev ## Tests that need a Docker Engine; starts one
+	@$(ENGINE) $(PYTEST) -m 'engine and not gpu' $(PARALLEL)
+
+.PHONY: test-gpu
+test-gpu: setup dev ## Tests that need an NVIDIA GPU
+	@$(ENGINE) $(PYTEST) -m gpu
+
+.PHONY: property
+property: dev ## Generative tests, with many more examples
+	@$(PYTEST) -m property --hypothesis-profile=thorough $(PARALLEL)
+
+.PHONY: bench
+bench: setup dev ## Run the benchmarks
+	@$(ENGINE) $(BIN)/python -m benchmarks
+
+.PHONY: engine
+engine: ## Start a Docker Engine if none answers; print its DOCKER_HOST
+	@scripts/engine start
+
+.PHONY: engine-stop
+engine-stop: ## Stop the engine that `make engine` started
+	@scripts/engine stop
+
+.PHONY: demo
+demo: setup dev ## Lock, build and verify an example from nothing
+	@$(ENGINE) PATH="$$PWD/$(BIN):$$PATH" scripts/demo
+
+.PHONY: check-generated
+check-generated: schema ## Fail when a generated file is stale
+	git diff --exit-code
+
+.PHONY: check
+check: test check-generated wheel ## Everything a change must pass
+
+.PHONY: wheel
+wheel: dev ## Build the wheel into dist/
+	@$(BIN)/uv build --quiet --wheel
+
+.PHONY: clean
+clean: ## Remove what these targets made in the checkout
+	rm -rf .venv build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
