@@ -6,14 +6,34 @@ The file form is in ``codec.py``; docs/reference/lock.md explains each field.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
 
 from envbuild.digest import OciDigest, Sha256
 from envbuild.platforms import PlatformName
 from envbuild.spec.request import Request
 from envbuild.values import Value
+
+WheelFile = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl$")]
+"""A wheel's file name; never a path, for it names files in build contexts and Dockerfiles."""
+
+DebFile = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]*_[A-Za-z0-9.+:~-]+_[a-z0-9]+\.deb$")
+]
+"""``name_version_architecture.deb`` with the epoch's colon kept; never a path."""
+
+
+def _require_below(path: str) -> str:
+    if {".", "..", ""} & set(path.split("/")):
+        raise ValueError("must be a relative path without `.` and `..`")
+    return path
+
+
+RelativePath = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._+!~%:@=/-]+$"), AfterValidator(_require_below)
+]
+"""A path below an address: relative, without ``..``, of characters that need no quoting."""
 
 FORMAT_VERSION: Literal[1] = 1
 
@@ -30,7 +50,7 @@ class Wheel(Value):
     version: str
     """Normalised (PEP 440)."""
 
-    file: str
+    file: WheelFile
     """File name; also the key targets refer to it by."""
 
     size: PositiveInt
@@ -44,7 +64,7 @@ class Wheel(Value):
     index: str = "default"
     """Name of the index of the spec it comes from; ``default`` is the client's own."""
 
-    path: str | None = None
+    path: RelativePath | None = None
     """Path of the file below the index's file address where it has a stable one (``packages/…``)."""
 
     uploaded: datetime | None = None
@@ -67,7 +87,7 @@ class Deb(Value):
     architecture: str
     """Debian architecture, or ``all``."""
 
-    file: str
+    file: DebFile
     """``name_version_architecture.deb`` with the epoch's colon kept; also the key targets use."""
 
     size: PositiveInt
@@ -78,7 +98,7 @@ class Deb(Value):
     archive: str
     """Which archive signed it: its Release label in lower case (``debian``, ``debian-security``)."""
 
-    path: str
+    path: RelativePath
     """Path below the archive's address: ``pool/…``."""
 
     source: str

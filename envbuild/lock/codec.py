@@ -1,0 +1,151 @@
+"""``envbuild.lock`` as text: TOML, one fact a line, and errors that name the field.
+
+Reading is strict about the format version, the fields and the references between them: a lock edited by hand
+into nonsense is refused before anything is built from it.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from envbuild.errors import LockInvalidError, LockVersionError, Problem
+from envbuild.lock.model import FORMAT_VERSION, Lock
+
+HEADER = "# Written by envbuild.  Change the spec and run `envbuild lock`; do not edit by hand.\n"
+
+
+def dumps(lock: Lock) -> str:
+    """Return the text of ``lock``; equal locks give equal text."""
+    document = lock.model_dump(mode="python", by_alias=True, exclude_none=True)
+    return HEADER + tomli_w.dumps(_plain(document))
+
+
+def loads(text: str) -> Lock:
+    """Return the lock that ``text`` holds.
+
+    :raises LockVersionError: written in another format version.
+    :raises LockInvalidError: not TOML, a field is wrong, or a reference leads nowhere; all problems at once.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise LockInvalidError(
+            f"the lock is not valid TOML: {error}",
+            hint=_merge_hint(text) or "restore it from version control, or run `envbuild lock`",
+        ) from error
+    _require_version(document.get("version"))
+    try:
+        lock = Lock.model_validate(document)
+    except ValidationError as error:
+        raise _invalid(_problems_of(error)) from error
+    problems = tuple(_inconsistencies(lock))
+    if problems:
+        raise _invalid(problems)
+    return lock
+
+
+def _require_version(version: object) -> None:
+    if version == FORMAT_VERSION:
+        return
+    if isinstance(version, int) and not isinstance(version, bool):
+        direction = "newer" if version > FORMAT_VERSION else "older"
+        raise LockVersionError(
+            f"the lock has format version {version}; this envbuild reads version {FORMAT_VERSION}",
+            hint="upgrade envbuild" if direction == "newer" else "run `envbuild lock` to write it anew",
+        )
+    raise LockInvalidError(
+        "the lock has no format version",
+        hint="restore it from version control, or run `envbuild lock`",
+        problems=(Problem("version", "must be an integer"),),
+    )
+
+
+def _invalid(problems: tuple[Problem, ...]) -> LockInvalidError:
+    return LockInvalidError(
+        "the lock is not valid",
+        hint="restore it from version control, or run `envbuild lock`",
+        problems=problems,
+    )
+
+
+def _merge_hint(text: str) -> str | None:
+    if any(line.startswith("<<<<<<< ") for line in text.splitlines()):
+        return "it holds an unresolved merge: take either side, then run `envbuild lock`"
+    return None
+
+
+def _problems_of(error: ValidationError) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(_field_path(item["loc"]), _message(item["type"], item["msg"]))
+        for item in error.errors(include_url=False, include_input=False)
+    )
+
+
+def _field_path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+def _message(kind: str, message: str) -> str:
+    plain = {"missing": "is missing", "extra_forbidden": "is not a field of this format"}
+    return plain.get(kind) or message[:1].lower() + message[1:]
+
+
+def _inconsistencies(lock: Lock) -> Iterator[Problem]:
+    """Yield every reference that leads nowhere and every list out of order or with doubles."""
+    wheels = tuple(wheel.file for wheel in lock.wheels)
+    debs = tuple(deb.file for deb in lock.debs)
+    bases = tuple(base.key for base in lock.bases)
+    yield from _disorder("wheels", wheels)
+    yield from _disorder("debs", debs)
+    yield from _disorder("bases", bases)
+    for position, target in enumerate(lock.targets):
+        where = f"targets[{position}]"
+        yield from _dangling(f"{where}.base", (target.base,), bases, "bases")
+        yield from _dangling(f"{where}.installer", (target.installer,), wheels, "wheels")
+        yield from _dangling(f"{where}.wheels", target.wheels, wheels, "wheels")
+        yield from _dangling(f"{where}.debs", target.debs, debs, "debs")
+    for position, base in enumerate(lock.bases):
+        if (base.image is None) == (base.packages is None):
+            yield Problem(f"bases[{position}]", "must have either an image or packages")
+        if base.packages:
+            yield from _dangling(f"bases[{position}].packages.debs", base.packages.debs, debs, "debs")
+    yield from _uncovered(lock)
+
+
+def _disorder(field: str, keys: tuple[str, ...]) -> Iterator[Problem]:
+    for before, after in pairwise(keys):
+        if before >= after:
+            fault = "stands twice" if before == after else f"is out of order after `{before}`"
+            yield Problem(field, f"`{after}` {fault}")
+
+
+def _dangling(field: str, keys: tuple[str, ...], known: tuple[str, ...], kind: str) -> Iterator[Problem]:
+    for key in sorted(set(keys) - set(known)):
+        yield Problem(field, f"`{key}` is not among the {kind}")
+
+
+def _uncovered(lock: Lock) -> Iterator[Problem]:
+    asked = set(lock.request.targets())
+    held = {(target.variant, target.platform) for target in lock.targets}
+    for variant, platform in sorted(asked ^ held):
+        fault = "is missing" if (variant, platform) in asked else "was not asked for"
+        yield Problem("targets", f"variant `{variant}` on {platform} {fault}")
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` as TOML writes it: lists for tuples, whole-second UTC for times."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item not in ((), {})}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(microsecond=0)
+    return value

@@ -1,0 +1,79 @@
+"""What makes two images the same: the target's own part of the lock, and the digest that names it.
+
+The projection is what the image carries in ``/etc/envbuild/lock.json`` and what verification compares with,
+so the tag covers exactly that: nothing in it can change without the tag.  Addresses and hash sources are
+left out (they say where bytes came from, not what they are), and so are other targets and the request.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from envbuild.digest import canonical_json, sha256_bytes
+from envbuild.lock.model import PREFIX, Deb, Lock, Target, Wheel
+
+RECIPE_FORMAT = 1
+"""Goes up whenever the same lock renders to another image; golden tests of the recipe hold it."""
+
+TAG_DIGITS = 12
+"""Hexadecimal digits of the target digest that make the tag: 48 bits."""
+
+_NOT_CONTENT_OF_WHEEL = frozenset({"hash_source", "index", "path", "uploaded"})
+_NOT_CONTENT_OF_DEB = frozenset({"path", "archive"})
+
+
+def epoch_of(lock: Lock, target: Target) -> int:
+    """Return SOURCE_DATE_EPOCH for ``target``: seconds since 1970 of the newest thing locked in it.
+
+    Computed rather than stored, so that two branches which each add a package do not conflict in it.
+    """
+    moments = [lock.base(target).created]
+    moments += [wheel.uploaded for wheel in lock.wheels_of(target) if wheel.uploaded]
+    return int(max(_utc(moment) for moment in moments).timestamp())
+
+
+def project_target(lock: Lock, target: Target) -> dict[str, Any]:
+    """Return all that the lock says of one target, as plain JSON values."""
+    base = lock.base(target)
+    described = base.model_dump(mode="json", by_alias=True, exclude={"created", "packages"})
+    described["packages"] = {"distribution": base.packages.distribution} if base.packages else None
+    debs = [_deb(deb, "base") for deb in lock.base_debs_of(base)]
+    debs += [_deb(deb, "system") for deb in lock.system_debs_of(target)]
+    return {
+        "format": RECIPE_FORMAT,
+        "name": lock.request.name,
+        "variant": target.variant,
+        "platform": target.platform,
+        "epoch": epoch_of(lock, target),
+        "base": described,
+        "interpreter": target.interpreter.model_dump(mode="json", by_alias=True),
+        "prefix": PREFIX,
+        "installer": _wheel(lock.installer_of(target)),
+        "debs": debs,
+        "wheels": [_wheel(wheel) for wheel in lock.wheels_of(target)],
+        "env": dict(target.env),
+        "user": target.user.model_dump(mode="json", by_alias=True),
+        "workdir": target.workdir,
+        "command": list(target.command),
+    }
+
+
+def target_digest(lock: Lock, target: Target) -> str:
+    """Return ``sha256:…`` of the target's projection: the identity of its image on every machine."""
+    return "sha256:" + sha256_bytes(canonical_json(project_target(lock, target)))
+
+
+def tag_of(digest: str) -> str:
+    """Return the image tag that stands for a target digest."""
+    return digest.removeprefix("sha256:")[:TAG_DIGITS]
+
+
+def _deb(deb: Deb, part: str) -> dict[str, Any]:
+    return deb.model_dump(mode="json", by_alias=True, exclude=set(_NOT_CONTENT_OF_DEB)) | {"in": part}
+
+
+def _wheel(wheel: Wheel) -> dict[str, Any]:
+    return wheel.model_dump(mode="json", by_alias=True, exclude=set(_NOT_CONTENT_OF_WHEEL))
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
