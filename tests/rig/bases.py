@@ -30,7 +30,7 @@ SUITE = "bookworm"
 EPOCH = 1_700_000_000
 """Every file's time, at the latest, and the images' date of creation."""
 CREATED = "2023-11-14T22:13:20Z"
-RECIPE = 1
+RECIPE = 2
 """Raised when the bases change, so that cached ones are built anew."""
 
 DELETED_FILE = "etc/issue"
@@ -57,6 +57,11 @@ _PYTHON_LIBRARIES = (
     "tzdata",
     "zlib1g",
 )
+# Debian's python installs into dist-packages, the official images' into site-packages.
+_UPSTREAM_LAYOUT = {
+    "site.py": (b"if is_virtual_environment:", b"if True:"),
+    "sysconfig.py": (b"prefix_scheme = 'posix_local'", b"prefix_scheme = 'posix_prefix'"),
+}
 _MEDIA_TYPES = {
     "oci": {
         "index": "application/vnd.oci.image.index.v1+json",
@@ -215,13 +220,18 @@ def _relocated_interpreter(debian: Base) -> Iterator[Entry]:
     # Compiled files are left out as in the official images, and Debian's hook into /etc too.
     left_out = re.compile(r"/__pycache__(/|$)|/sitecustomize\.py$")
     kept = re.compile(r"usr/bin/python3\.11$|usr/lib/python3\.11(/|$)")
+    library = "usr/local/lib/python3.11/"
     for layer in debian.layers[:2]:
         for entry, content in _members(
             layer.path, lambda name: kept.match(name) and not left_out.search(name)
         ):
             entry.name = entry.name.replace("usr/", "usr/local/", 1)
-            yield entry, content
-    yield _folder("usr/local/lib/python3.11/site-packages")
+            debians, upstreams = _UPSTREAM_LAYOUT.get(entry.name.removeprefix(library), (b"", b""))
+            assert debians in content
+            changed = content.replace(debians, upstreams) if debians else content
+            entry.size = len(changed)
+            yield entry, changed
+    yield _folder(f"{library}site-packages")
 
 
 def _deletions() -> Iterator[Entry]:
