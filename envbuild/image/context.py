@@ -1,0 +1,21 @@
+"""A recipe laid out on disk: its files, the verified artifacts under their paths, and the seed."""
+
+from pathlib import Path
+
+from envbuild import atomic
+from envbuild.image.seed import write_seed
+from envbuild.render.recipe import SEED, Recipe
+
+
+def write_recipe(recipe: Recipe, folder: Path) -> None:
+    """Write the files of ``recipe`` under ``folder``, modes fixed; unchanged files are left alone."""
+    for name, content in recipe.files.items():
+        atomic.write_bytes(folder / name, content)
+
+
+def write_seed_of(recipe: Recipe, artifacts: Path, folder: Path) -> None:
+    """Write the seed of a bootstrapped base from the laid-out ``artifacts``; nothing for an image base."""
+    if not recipe.seed:
+        return
+    targets = {fetch.sha256: fetch.relative_target for fetch in recipe.fetches}
+    write_seed((artifacts / targets[deb.sha256] for deb in recipe.seed), folder / SEED, epoch=recipe.epoch)

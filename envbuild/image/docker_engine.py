@@ -1,0 +1,276 @@
+"""The Docker Engine: builds through ``docker buildx build``, everything else through Docker's Python SDK.
+
+The SDK's own build speaks the classic builder, which knows no mounts (docker/docker-py#2230); so the build
+itself is a process.  The engine may be remote: nothing here relies on it seeing this machine's folders.
+"""
+
+import contextlib
+import io
+import os
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import docker
+import docker.errors
+import requests.exceptions
+from docker.context import ContextAPI
+from docker.models.containers import Container
+
+from envbuild import process
+from envbuild.errors import BuildFailedError, EngineError, EnvbuildError, NetworkError, RunError
+from envbuild.image.buildkit import BuildLog
+from envbuild.image.engine import BuildContext, ContainerOutcome, ImageFacts
+
+MINIMUM_API = (1, 42)
+"""Docker Engine 23.0, the first with BuildKit as its builder, named contexts and ``RUN --network``."""
+
+TIMEOUT_SECONDS = 120
+
+
+class DockerEngine:
+    """A Docker Engine, wherever DOCKER_HOST or the current docker context points."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._environment = dict(environment)
+
+    def find(self, reference: str) -> ImageFacts | None:
+        """Return what the engine says of a local image, or None when it has none of that name.
+
+        :raises EngineError: the engine does not answer.
+        """
+        with _engine_errors():
+            try:
+                attributes = self._client.api.inspect_image(reference)  # type: ignore[no-untyped-call]
+            except docker.errors.ImageNotFound:
+                return None
+        return _facts(attributes)
+
+    def build(
+        self, context: BuildContext, reference: str, *, use_cache: bool, on_event: Callable[[str], None]
+    ) -> None:
+        """Build ``context`` with BuildKit and load it under ``reference``.
+
+        :raises EngineError: no engine, no buildx, or an engine too old.
+        :raises BuildFailedError: a step failed; its last lines are the detail.
+        """
+        self._require_buildkit()
+        log = BuildLog(on_event)
+        arguments = [
+            "docker", "buildx", "build",
+            "--progress=rawjson",
+            "--platform", context.platform,
+            "--build-arg", f"SOURCE_DATE_EPOCH={context.epoch}",
+            "--build-context", f"artifacts={context.artifacts}",
+            # attestations carry the time of the build, and would change the digest of an unchanged image
+            "--provenance=false", "--sbom=false",
+            "--network=none",
+            "--load",
+            "--tag", reference,
+            *(() if use_cache else ("--no-cache",)),
+            str(context.folder),
+        ]  # fmt: skip
+        environment = self._environment | {"SOURCE_DATE_EPOCH": str(context.epoch)}
+        try:
+            result = process.run(arguments, environment=environment, on_stderr_line=log.feed)
+        except process.ProgramMissingError as error:
+            raise _no_client() from error
+        if not result.succeeded:
+            step = log.failed_step
+            raise BuildFailedError(
+                f"the build failed at: {step}" if step else "the build failed",
+                detail=log.evidence(),
+                hint="the folder `envbuild render -o DIR` writes can be built by hand with the same result",
+            )
+
+    def run(
+        self, reference: str, command: Sequence[str], *, files: Mapping[str, bytes], user: str | None
+    ) -> ContainerOutcome:
+        """Run ``command`` in a fresh container without network and remove it, whatever happens.
+
+        :raises EngineError: the engine does not answer, or refuses to start the container.
+        """
+        with self._container(reference, command, user=user, network_mode="none") as container:
+            for path, content in sorted(files.items()):
+                container.put_archive("/", _tar({path.lstrip("/"): content}))
+            streams = container.attach(stream=True, demux=True, stdout=True, stderr=True)
+            container.start()
+            stdout, stderr = io.BytesIO(), io.BytesIO()
+            for out, err in streams:
+                stdout.write(out or b"")
+                stderr.write(err or b"")
+            status = int(container.wait()["StatusCode"])
+        return ContainerOutcome(exit_status=status, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+
+    def run_attached(
+        self,
+        reference: str,
+        command: Sequence[str],
+        *,
+        archive: bytes | None,
+        workdir: str,
+        env: Mapping[str, str],
+        interactive: bool,
+        terminal: bool,
+    ) -> int:
+        """Run ``command`` on this terminal's streams and return its exit status; the container is removed.
+
+        ``archive`` is a tar laid into ``workdir`` first: sent through the API, so a remote engine works too.
+
+        :raises RunError: the container could not be made or started.
+        """
+        try:
+            with self._container(
+                reference,
+                command,
+                user=None,
+                environment=dict(env),
+                tty=terminal,
+                stdin_open=interactive,
+            ) as container:
+                if archive is not None:
+                    container.put_archive(workdir, archive)
+                arguments = ["docker", "start", "--attach", *(["--interactive"] if interactive else [])]
+                status = process.run_attached([*arguments, str(container.id)], environment=self._environment)
+                container.reload()
+                state = container.attrs["State"]
+                if state.get("Error"):
+                    raise RunError("the command could not be started", detail=str(state["Error"]))
+                return status
+        except process.ProgramMissingError as error:
+            raise RunError(_no_client().message, hint=_no_client().hint) from error
+        except EngineError as error:
+            raise RunError(error.message, hint=error.hint, detail=error.detail) from error
+
+    def tag(self, source: str, reference: str) -> None:
+        """Give the local image ``source`` another name."""
+        repository, _, tag = reference.rpartition(":")
+        with _engine_errors():
+            self._client.api.tag(source, repository, tag)
+
+    def push(self, reference: str, *, on_event: Callable[[str], None]) -> str:
+        """Push a local image and return the digest the registry has it under.
+
+        Credentials are the docker client's own.
+
+        :raises NetworkError: the registry refused or could not be reached.
+        """
+        repository, _, tag = reference.rpartition(":")
+        digest = ""
+        with _engine_errors():
+            for message in self._client.api.push(repository, tag=tag, stream=True, decode=True):
+                if "error" in message:
+                    raise NetworkError(
+                        f"{repository} did not take the image",
+                        hint="check the repository, and `docker login` for its registry",
+                        detail=str(message["error"]),
+                    )
+                digest = message.get("aux", {}).get("Digest", digest)
+                if message.get("status", "").startswith(("Pushed", "Layer already exists")):
+                    on_event(f"{message['status']} {message.get('id', '')}")
+        return digest
+
+    def version(self) -> str:
+        """Return the engine's own version, such as ``26.1.5``."""
+        with _engine_errors():
+            return str(self._client.version()["Version"])
+
+    @cached_property
+    def _client(self) -> docker.DockerClient:
+        with _engine_errors():
+            if self._environment.get("DOCKER_HOST"):
+                return docker.from_env(environment=self._environment, timeout=TIMEOUT_SECONDS)
+            current = ContextAPI.get_current_context()
+            return docker.DockerClient(base_url=current.Host, tls=current.TLSConfig, timeout=TIMEOUT_SECONDS)
+
+    def _require_buildkit(self) -> None:
+        with _engine_errors():
+            version = self._client.version()
+        api = tuple(int(part) for part in str(version["ApiVersion"]).split("."))
+        if api < MINIMUM_API:
+            raise EngineError(
+                f"Docker Engine {version['Version']} is too old",
+                hint="23.0 or newer is needed: its BuildKit knows named contexts and steps without network",
+            )
+        try:
+            result = process.run(["docker", "buildx", "version"], environment=self._environment, timeout=30)
+        except process.ProgramMissingError as error:
+            raise _no_client() from error
+        if not result.succeeded:
+            raise EngineError(
+                "the docker client has no buildx plugin",
+                hint="install docker-buildx (docker-buildx-plugin in Docker's own repositories)",
+            )
+
+    @contextlib.contextmanager
+    def _container(
+        self, reference: str, command: Sequence[str], *, user: str | None, **options: Any
+    ) -> Iterator[Container]:
+        with _engine_errors():
+            container = self._client.containers.create(
+                reference,
+                entrypoint=list(command[:1]),
+                command=list(command[1:]),
+                user=user,
+                labels={"dev.envbuild.purpose": "run"},
+                **options,
+            )
+            try:
+                yield container
+            finally:
+                with contextlib.suppress(docker.errors.APIError):
+                    container.remove(force=True)
+
+
+@contextlib.contextmanager
+def _engine_errors() -> Iterator[None]:
+    try:
+        yield
+    except EnvbuildError:
+        raise
+    except docker.errors.ImageNotFound as error:
+        raise EngineError(
+            f"the engine has no such image: {error.explanation}", hint="run `envbuild build`"
+        ) from error
+    except docker.errors.APIError as error:
+        raise EngineError("the engine refused", detail=str(error.explanation or error)) from error
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+        raise EngineError(
+            "no Docker Engine answers",
+            hint="start it, or name it in DOCKER_HOST",
+            detail=str(error).splitlines()[0][:300],
+        ) from error
+
+
+def _no_client() -> EngineError:
+    return EngineError(
+        "the docker client is not installed", hint="install the docker client with its buildx plugin"
+    )
+
+
+def _facts(attributes: Mapping[str, Any]) -> ImageFacts:
+    config = attributes.get("Config") or {}
+    return ImageFacts(
+        identifier=attributes["Id"],
+        architecture=attributes["Architecture"],
+        env=tuple(config.get("Env") or ()),
+        user=config.get("User") or "",
+        workdir=config.get("WorkingDir") or "",
+        command=tuple(config.get("Cmd") or ()),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        labels=dict(config.get("Labels") or {}),
+        diff_ids=tuple((attributes.get("RootFS") or {}).get("Layers") or ()),
+        size=int(attributes.get("Size") or 0),
+    )
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, content in sorted(files.items()):
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            entry.mode = 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

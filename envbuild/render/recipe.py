@@ -1,0 +1,253 @@
+"""From one target of a lock to the folder an engine builds: a pure function, same lock in, same bytes out.
+
+The recipe is a Dockerfile and the few files it binds.  Two things are named but not held: the artifacts,
+which a build takes from the store or fetches itself, and the seed of a bootstrapped base, made of them.
+"""
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from envbuild.digest import canonical_json
+from envbuild.lock.identity import RECIPE_FORMAT, epoch_of, project_target, tag_of, target_digest
+from envbuild.lock.model import PREFIX, Deb, ImageSource, Lock, Target, Wheel
+from envbuild.render.layers import WheelLayer, plan_wheel_layers
+from envbuild.render.templates import render_template, template_folder
+
+WHEEL_LAYERS = 6
+"""RUN steps for Python: each is a layer the engine compresses by itself, and a line a person reads."""
+
+FETCHES_PER_STAGE = 40
+"""ADD steps in one stage: each is a layer there, and engines stop at about 125 in one chain."""
+
+SCRIPTS = ("bootstrap.sh", "clamp.sh", "finish.sh", "install.py", "system.sh", "venv.sh", "wheels.sh")
+SEED = "seed.tar"
+
+LABEL_TARGET = "dev.envbuild.target"
+LABEL_ENGINE = "dev.envbuild.engine"
+LABEL_FORMAT = "dev.envbuild.format"
+LABEL_VARIANT = "dev.envbuild.variant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """One locked file, where it lies in the build and where a plain build gets it."""
+
+    sha256: str
+    target: str
+    """Absolute path in the ``artifacts`` stage."""
+
+    argument: str
+    """Build argument that holds the address."""
+
+    path: str
+    """Path below the address."""
+
+    @property
+    def relative_target(self) -> str:
+        """Path in the folder of artifacts that stands in for the stage."""
+        return self.target.lstrip("/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What an engine builds for one target."""
+
+    digest: str
+    """The target's: ``sha256:…``."""
+
+    tag: str
+    epoch: int
+    """SOURCE_DATE_EPOCH, seconds since 1970."""
+
+    platform: str
+    files: Mapping[str, bytes]
+    """Content by relative path, sorted: the Dockerfile first of all."""
+
+    fetches: tuple[Fetch, ...]
+    seed: tuple[Deb, ...]
+    """Packages a bootstrapped base starts from, in the order they are unpacked; empty for an image base."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Build arguments a plain build must be given, sorted."""
+        return tuple(sorted({fetch.argument for fetch in self.fetches}))
+
+
+@dataclass(frozen=True, slots=True)
+class _LayerView:
+    comment: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    stage: str
+    files: tuple[Fetch, ...]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return tuple(sorted({file.argument for file in self.files}))
+
+
+def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
+    """Return the recipe of ``target``; ``probe`` is the program the image carries to be verified with."""
+    layers = plan_wheel_layers(lock.wheels_of(target), budget=WHEEL_LAYERS)
+    fetches = _plan_fetches(lock, target, layers)
+    digest = target_digest(lock, target)
+    scripts = template_folder() / "recipe"
+    files = {
+        "Dockerfile": _dockerfile(lock, target, layers=layers, fetches=fetches, digest=digest).encode(),
+        "envbuild/lock.json": canonical_json(project_target(lock, target)) + b"\n",
+        "envbuild/probe.pyz": probe,
+        **{f"recipe/{name}": (scripts / name).read_bytes() for name in SCRIPTS},
+    }
+    return Recipe(
+        digest=digest,
+        tag=tag_of(digest),
+        epoch=epoch_of(lock, target),
+        platform=target.platform,
+        files=files,
+        fetches=fetches,
+        seed=plan_seed(lock.base_debs_of(lock.base(target))),
+    )
+
+
+def plan_seed(debs: tuple[Deb, ...]) -> tuple[Deb, ...]:
+    """Return the packages that must lie unpacked before dpkg can run: the essential ones and what they need.
+
+    Essential packages work when unpacked but not configured (Debian Policy 3.8), so their closure over
+    Depends and Pre-Depends is enough to run dpkg and maintainer scripts.
+    """
+    by_name = {deb.name: deb for deb in debs}
+    providers: dict[str, str] = {}
+    for deb in debs:
+        for provided in deb.provides:
+            providers.setdefault(_package_name(provided), deb.name)
+    wanted = sorted(deb.name for deb in debs if deb.essential)
+    closure: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name in closure:
+            continue
+        closure.add(name)
+        for group in by_name[name].depends:
+            alternatives = [_package_name(relation) for relation in group.split("|")]
+            found = [by_name[item].name for item in alternatives if item in by_name]
+            found += [providers[item] for item in alternatives if item in providers]
+            wanted.extend(found[:1])
+    return tuple(by_name[name] for name in sorted(closure))
+
+
+def _package_name(relation: str) -> str:
+    return relation.strip().split(" ")[0].split("(")[0].split(":")[0]
+
+
+def _plan_fetches(lock: Lock, target: Target, layers: tuple[WheelLayer, ...]) -> tuple[Fetch, ...]:
+    fetches = [_wheel_fetch(lock.installer_of(target), "/tools")]
+    for position, layer in enumerate(layers, start=1):
+        fetches += [_wheel_fetch(wheel, _layer_folder(position)) for wheel in layer.wheels]
+    fetches += [_deb_fetch(deb, "/debs/base") for deb in lock.base_debs_of(lock.base(target))]
+    fetches += [_deb_fetch(deb, "/debs/system") for deb in lock.system_debs_of(target)]
+    return tuple(fetches)
+
+
+def _layer_folder(position: int) -> str:
+    return f"/wheels/{position}"
+
+
+def _wheel_fetch(wheel: Wheel, folder: str) -> Fetch:
+    index = "" if wheel.index == "default" else f"_{_argument_name(wheel.index)}"
+    return Fetch(
+        sha256=wheel.sha256,
+        target=f"{folder}/{wheel.file}",
+        argument=f"WHEELS{index}_URL",
+        path=wheel.path or wheel.file,
+    )
+
+
+def _deb_fetch(deb: Deb, folder: str) -> Fetch:
+    return Fetch(
+        sha256=deb.sha256,
+        target=f"{folder}/{posixpath.basename(deb.path)}",
+        argument=f"{_argument_name(deb.archive)}_URL",
+        path=deb.path,
+    )
+
+
+def _argument_name(name: str) -> str:
+    return "".join(character if character.isalnum() else "_" for character in name).upper()
+
+
+def _dockerfile(
+    lock: Lock, target: Target, *, layers: tuple[WheelLayer, ...], fetches: tuple[Fetch, ...], digest: str
+) -> str:
+    base = lock.base(target)
+    epoch = epoch_of(lock, target)
+    chunks = tuple(
+        _Chunk(f"fetch-{start // FETCHES_PER_STAGE + 1}", fetches[start : start + FETCHES_PER_STAGE])
+        for start in range(0, len(fetches), FETCHES_PER_STAGE)
+    )
+    arguments = sorted({fetch.argument for fetch in fetches})
+    values = {
+        "title": _title(lock, target),
+        "digest": digest,
+        "epoch": epoch,
+        "command_lines": (
+            f"--platform {target.platform} --build-arg SOURCE_DATE_EPOCH={epoch}",
+            *(f"--build-arg {argument}=https://…" for argument in arguments),
+            f"--provenance=false --tag {lock.request.name}:{tag_of(digest)} .",
+        ),
+        "chunks": chunks,
+        "bootstrapped": base.packages is not None,
+        "base_image": _pinned(base.image) if base.image else "",
+        "base_path": base.env.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        "has_system_debs": bool(target.debs),
+        "interpreter": target.interpreter.path,
+        "prefix": PREFIX,
+        "wheel_layers": tuple(
+            _LayerView(_describe(layer), _layer_folder(position))
+            for position, layer in enumerate(layers, start=1)
+        ),
+        "user": target.user,
+        "workdir": target.workdir,
+        "env": sorted(
+            (name, value)
+            for name, value in target.env.items()
+            if base.packages or base.env.get(name) != value
+        ),
+        "labels": sorted(_labels(lock, target, digest).items()),
+        "command": list(target.command),
+    }
+    return render_template("Dockerfile.j2", values)
+
+
+def _pinned(image: ImageSource) -> str:
+    return f"{image.reference.partition('@')[0]}@{image.digest}"
+
+
+def _title(lock: Lock, target: Target) -> str:
+    return f"{lock.request.name} ({target.variant}, {target.platform})"
+
+
+def _describe(layer: WheelLayer) -> str:
+    names = [f"{wheel.name} {wheel.version}" for wheel in layer.wheels]
+    shown = ", ".join(names[:6])
+    return shown if len(names) <= 6 else f"{shown} and {len(names) - 6} more"  # noqa: PLR2004 - a line's worth
+
+
+def _labels(lock: Lock, target: Target, digest: str) -> dict[str, str]:
+    """Return the image's labels: OCI annotation keys (image-spec, annotations.md) and our own."""
+    base = lock.base(target)
+    labels = {
+        "org.opencontainers.image.title": lock.request.name,
+        "org.opencontainers.image.version": tag_of(digest),
+        LABEL_TARGET: digest,
+        LABEL_ENGINE: "docker",
+        LABEL_FORMAT: str(RECIPE_FORMAT),
+        LABEL_VARIANT: target.variant,
+    }
+    if base.image:
+        labels["org.opencontainers.image.base.name"] = base.image.reference
+        labels["org.opencontainers.image.base.digest"] = base.image.digest
+    return labels

@@ -1,0 +1,8 @@
+# Install the wheels in /dev/envbuild/wheels.  usage: wheels.sh PREFIX
+set -eu
+. /dev/envbuild/recipe/clamp.sh
+export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
+for installer in /dev/envbuild/tools/installer-*.whl; do
+    PYTHONPATH=$installer "$1/bin/python" /dev/envbuild/recipe/install.py --prefix "$1" --wheels /dev/envbuild/wheels
+done
+clamp
