@@ -1,0 +1,43 @@
+"""What of a target is decided rather than resolved: its environment variables and its account."""
+
+from envbuild.errors import Problem, SpecError
+from envbuild.lock.model import PREFIX, Base, User
+from envbuild.spec.request import VariantRequest
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What an engine gives a container whose image sets no PATH."""
+
+FIRST_UID = 1000
+LAST_UID = 59_999
+"""Range of ordinary accounts (Debian Policy 9.2.2)."""
+
+
+def compose_env(request: VariantRequest, base: Base) -> dict[str, str]:
+    """Return the whole environment of an image: the base's, the prefix's, the seed's, the spec's, by name."""
+    path = base.env.get("PATH", DEFAULT_PATH)
+    env = dict(base.env) | {"PATH": f"{PREFIX}/bin:{path}", "VIRTUAL_ENV": PREFIX}
+    if request.seed is not None:
+        # PYTHONHASHSEED: docs.python.org, "Command line and environment"; fixes the order of sets of strings.
+        # CUBLAS_WORKSPACE_CONFIG: cuBLAS documentation 2.1.4, "Results reproducibility".
+        env |= {"PYTHONHASHSEED": str(request.seed), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    return dict(sorted((env | request.image.env).items()))
+
+
+def choose_user(name: str, base: Base) -> User:
+    """Return the account the image runs as: the base's own of that name, else the first free ordinary one.
+
+    :raises SpecError: the name is a uid, which nothing in the image would have a name for.
+    """
+    if name.isdigit():
+        raise SpecError(
+            "the spec is not valid",
+            problems=(Problem("image.user", "must be a name", "the lock gives it a fixed uid"),),
+        )
+    if name in base.users:
+        uid, _, gid = base.users[name].partition(":")
+        return User(name=name, uid=int(uid), gid=int(gid))
+    if name == "root":
+        return User(name=name, uid=0, gid=0)
+    taken = {int(number) for pair in base.users.values() for number in pair.split(":")}
+    free = next(number for number in range(FIRST_UID, LAST_UID + 1) if number not in taken)
+    return User(name=name, uid=free, gid=free)

@@ -1,0 +1,256 @@
+"""From a request to a lock: each target's base, system packages and Python, in that order.
+
+What need not change does not: a part whose request and foundation are those of the previous lock is taken
+over without asking anyone.  The world is reached through the :class:`Resolvers` alone.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from envbuild.errors import NoSolutionError
+from envbuild.lock.model import Base, Deb, Interpreter, Lock, Target, Wheel
+from envbuild.platforms import PlatformName
+from envbuild.resolve.compose import choose_user, compose_env
+from envbuild.resolve.progress import Progress
+from envbuild.spec.request import Request, VariantRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """How much of the previous lock may be given up without need."""
+
+    everything: bool = False
+    packages: frozenset[str] = frozenset()
+    """Normalised Python names and Debian package names."""
+
+    def touches(self, names: Iterable[str]) -> bool:
+        """Whether any of ``names`` is to be upgraded."""
+        return self.everything or not self.packages.isdisjoint(names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """A resolved base, and what resolving on top of it needs to know beyond the lock."""
+
+    base: Base
+    interpreter: Interpreter
+    debs: tuple[Deb, ...] = ()
+    """Packages a bootstrapped base consists of."""
+
+
+class Resolvers(Protocol):
+    """The edges a resolution may touch."""
+
+    def foundation(
+        self,
+        request: VariantRequest,
+        platform: PlatformName,
+        *,
+        previous: Foundation | None,
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> Foundation:
+        """Return the base: from its registry, or bootstrapped from packages."""
+
+    def system(
+        self,
+        request: VariantRequest,
+        foundation: Foundation,
+        *,
+        previous: tuple[Deb, ...],
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> tuple[Deb, ...]:
+        """Return the packages to lay on ``foundation``."""
+
+    def python(
+        self,
+        request: VariantRequest,
+        foundation: Foundation,
+        *,
+        previous: tuple[Wheel, ...],
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> tuple[Wheel, ...]:
+        """Return the wheels of the environment."""
+
+    def installer(self, *, previous: Wheel | None, progress: Progress) -> Wheel:
+        """Return the wheel that installs the others during a build."""
+
+    def tools(self) -> dict[str, str]:
+        """Return the version of each program and table that had a say, by name."""
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Artifacts met so far, each once."""
+
+    bases: dict[str, Base] = field(default_factory=dict)
+    debs: dict[str, Deb] = field(default_factory=dict)
+    wheels: dict[str, Wheel] = field(default_factory=dict)
+
+    def take_debs(self, debs: Iterable[Deb]) -> tuple[str, ...]:
+        keys = []
+        for deb in debs:
+            self.debs.setdefault(deb.file, deb)
+            keys.append(deb.file)
+        return tuple(sorted(keys))
+
+    def take_wheels(self, wheels: Iterable[Wheel]) -> tuple[str, ...]:
+        keys = []
+        for wheel in wheels:
+            known = self.wheels.get(wheel.file)
+            if known and known.sha256 != wheel.sha256:
+                raise NoSolutionError(
+                    f"two indexes publish different files named {wheel.file}",
+                    hint=f"bind `{wheel.name}` to one index in [pip] sources",
+                )
+            # the same wheel in several targets holds what any of them needs to know of it
+            requires = set(wheel.requires) | set(known.requires if known else ())
+            self.wheels[wheel.file] = wheel.model_copy(update={"requires": tuple(sorted(requires))})
+            keys.append(wheel.file)
+        return tuple(sorted(keys))
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """One target of the previous lock, with what was asked for it."""
+
+    lock: Lock
+    target: Target
+    request: VariantRequest
+
+    @property
+    def foundation(self) -> Foundation:
+        base = self.lock.base(self.target)
+        return Foundation(base=base, interpreter=self.target.interpreter, debs=self.lock.base_debs_of(base))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One resolution: decides for each part whether the previous lock still answers."""
+
+    resolvers: Resolvers
+    upgrade: Upgrade
+    progress: Progress
+
+    def foundation(self, asked: VariantRequest, platform: PlatformName, before: _Before | None) -> Foundation:
+        """Return the base of a target."""
+        previous = before.foundation if before else None
+        if before and previous and _same(asked, before.request, "base", "python", "snapshot"):
+            names = {deb.name for deb in previous.debs}
+            if not self.upgrade.touches(names):
+                return previous
+        return self.resolvers.foundation(
+            asked, platform, previous=previous, upgrade=self.upgrade, progress=self.progress
+        )
+
+    def system(
+        self, asked: VariantRequest, foundation: Foundation, before: _Before | None
+    ) -> tuple[Deb, ...]:
+        """Return the system packages of a target."""
+        locked = before.lock.system_debs_of(before.target) if before else ()
+        if (
+            before
+            and foundation == before.foundation
+            and _same(asked, before.request, "system", "snapshot")
+            and not self.upgrade.touches(deb.name for deb in locked)
+        ):
+            return locked
+        if not asked.system.packages:
+            return ()
+        return self.resolvers.system(
+            asked, foundation, previous=locked, upgrade=self.upgrade, progress=self.progress
+        )
+
+    def python(
+        self, asked: VariantRequest, foundation: Foundation, before: _Before | None
+    ) -> tuple[Wheel, ...]:
+        """Return the wheels of a target."""
+        locked = before.lock.wheels_of(before.target) if before else ()
+        if (
+            before
+            and _same(asked, before.request, "pip", "snapshot")
+            and foundation.base.libc == before.foundation.base.libc
+            and foundation.interpreter.version == before.target.interpreter.version
+            and not self.upgrade.touches(wheel.name for wheel in locked)
+        ):
+            return locked
+        if not asked.pip.requirements:
+            return ()
+        return self.resolvers.python(
+            asked, foundation, previous=locked, upgrade=self.upgrade, progress=self.progress
+        )
+
+
+def lock_environment(
+    request: Request, *, previous: Lock | None, resolvers: Resolvers, upgrade: Upgrade, progress: Progress
+) -> Lock:
+    """Resolve ``request`` to exact files, keeping what of ``previous`` need not change.
+
+    :raises NoSolutionError: nothing satisfies the request.
+    :raises SpecError: the request contradicts what its base turned out to be.
+    """
+    gathered = _Gathered()
+    run = _Run(resolvers, upgrade, progress)
+    foundations: dict[tuple[str, PlatformName], Foundation] = {}
+    installer = resolvers.installer(previous=_previous_installer(previous), progress=progress)
+    (installer_file,) = gathered.take_wheels([installer])
+    targets = []
+    for variant, platform in request.targets():
+        asked = request.variants[variant]
+        before = _before(previous, variant, platform)
+        shared = (asked.model_dump_json(include={"base", "python", "snapshot"}), platform)
+        if shared not in foundations:
+            progress.on_stage(f"base of {variant} on {platform}")
+            foundations[shared] = run.foundation(asked, platform, before)
+        foundation = foundations[shared]
+        debs = run.system(asked, foundation, before)
+        wheels = run.python(asked, foundation, before)
+        base = foundation.base
+        gathered.bases[base.key] = base
+        gathered.take_debs(foundation.debs)
+        targets.append(
+            Target(
+                variant=variant,
+                platform=platform,
+                base=base.key,
+                interpreter=foundation.interpreter,
+                installer=installer_file,
+                debs=gathered.take_debs(debs),
+                wheels=gathered.take_wheels(wheels),
+                env=compose_env(asked, base),
+                user=choose_user(asked.image.user, base),
+                workdir=asked.image.workdir,
+                command=asked.image.command,
+            )
+        )
+    tools = resolvers.tools()
+    if previous is not None:
+        tools = previous.tools | tools
+    return Lock(
+        tools=dict(sorted(tools.items())),
+        request=request,
+        targets=tuple(targets),
+        bases=tuple(gathered.bases[key] for key in sorted(gathered.bases)),
+        debs=tuple(gathered.debs[key] for key in sorted(gathered.debs)),
+        wheels=tuple(gathered.wheels[key] for key in sorted(gathered.wheels)),
+    )
+
+
+def _same(asked: VariantRequest, before: VariantRequest, *fields: str) -> bool:
+    return all(getattr(asked, name) == getattr(before, name) for name in fields)
+
+
+def _before(previous: Lock | None, variant: str, platform: PlatformName) -> _Before | None:
+    if previous is None:
+        return None
+    for target in previous.targets:
+        if (target.variant, target.platform) == (variant, platform):
+            return _Before(previous, target, previous.request.variants[variant])
+    return None
+
+
+def _previous_installer(previous: Lock | None) -> Wheel | None:
+    return previous.installer_of(previous.targets[0]) if previous and previous.targets else None
