@@ -1,0 +1,109 @@
+"""The distributions a base can be bootstrapped from, and which archive each suite belongs to.
+
+Facts only, read from ``data/distributions.toml``; addresses of mirrors are configuration, and read by
+``remote/apt_sources.py``.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from envbuild.values import Value
+
+
+class Archive(Value):
+    """One package archive: a pool of files and the suites that index it."""
+
+    labels: tuple[str, ...]
+    """What its Release files say in ``Label``."""
+
+    suites: tuple[str, ...]
+    """Suites, with ``{codename}`` where a release's code name goes."""
+
+
+class Family(Value):
+    """A distribution in all its releases."""
+
+    codenames: tuple[str, ...]
+
+    keyrings: tuple[str, ...]
+    """Files the distribution's own package of keys installs, newest name first."""
+
+    keyring_package: str
+    archives: dict[str, Archive]
+    """By name: the main label in lower case."""
+
+
+class OsFacts(Value):
+    """What ``/etc/os-release`` says in every point release."""
+
+    id: str
+    version_id: str
+    codename: str
+    pretty_name: str
+
+
+class Distribution(Value):
+    """One release a base can be bootstrapped from."""
+
+    family: str
+    suites: tuple[str, ...]
+    """All suites that are read; the first is the release itself."""
+
+    components: tuple[str, ...]
+    packages: tuple[str, ...]
+    """What an empty system gets, in the words of ``apt-get install`` (apt-patterns(7))."""
+
+    os: OsFacts
+
+
+class _Table(Value):
+    families: dict[str, Family]
+    distributions: dict[str, Distribution]
+
+
+@cache
+def _table() -> _Table:
+    with Path(__file__).with_name("data").joinpath("distributions.toml").open("rb") as stream:
+        return _Table.model_validate(tomllib.load(stream))
+
+
+def distributions() -> Mapping[str, Distribution]:
+    """Return every distribution that can be bootstrapped, by ``distribution:suite``."""
+    return _table().distributions
+
+
+def families() -> Mapping[str, Family]:
+    """Return every distribution family by its os-release id."""
+    return _table().families
+
+
+@cache
+def _archives_by_suite() -> Mapping[str, str]:
+    return {
+        pattern.format(codename=codename): name
+        for family in families().values()
+        for name, archive in family.archives.items()
+        for pattern in archive.suites
+        for codename in family.codenames
+    }
+
+
+def archive_of_suite(suite: str) -> str | None:
+    """Return the archive a suite such as ``bookworm-security`` belongs to, or None for an unknown suite."""
+    return _archives_by_suite().get(suite)
+
+
+def archive_of_label(label: str) -> str:
+    """Return the archive whose Release files carry ``label``: for unknown ones the label in lower case."""
+    for family in families().values():
+        for name, archive in family.archives.items():
+            if label in archive.labels:
+                return name
+    return label.lower()
+
+
+def family_of_archive(archive: str) -> Family | None:
+    """Return the family that owns an archive of this name, if it is known."""
+    return next((family for family in families().values() if archive in family.archives), None)
