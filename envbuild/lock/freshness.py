@@ -1,0 +1,92 @@
+"""Whether a lock still answers its spec: the request of one compared with that of the other, field by field.
+
+Every field of a request counts, down to the repository and the default variant: the lock is what later
+commands read, so a fresh one is one that locking again would not change.  What is not part of a request never
+makes a lock stale: comments, order, line ends, which file a requirement stands in, and [build].
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from envbuild.errors import Problem
+from envbuild.spec.request import Request, VariantRequest
+
+_SPEC_NAMES = {"repository": "image.repository", "seed": "determinism.seed"}
+"""Fields of a request that are called otherwise where the user wrote them."""
+
+_ORDERED = frozenset({"image.command"})
+"""Lists whose order is part of their meaning."""
+
+_ABSENT = "unset"
+
+
+def stale_fields(asked: Request, locked: Request) -> tuple[Problem, ...]:
+    """Return what ``asked`` says otherwise than ``locked``, by its name in the spec; empty when fresh.
+
+    A difference that is the same in all of several variants is named once, without a variant.
+    """
+    found = [
+        *_differences(_plain(asked, exclude={"variants"}), _plain(locked, exclude={"variants"})),
+        *_set_difference("variants", asked.variants, locked.variants),
+    ]
+    common = [variant for variant in sorted(asked.variants) if variant in locked.variants]
+    by_variant = {
+        variant: tuple(_differences(_plain(asked.variants[variant]), _plain(locked.variants[variant])))
+        for variant in common
+    }
+    everywhere = (
+        [
+            problem
+            for problem in by_variant[common[0]]
+            if all(problem in by_variant[variant] for variant in common)
+        ]
+        if common
+        else []
+    )
+    found.extend(everywhere)
+    found.extend(
+        Problem(f"variants.{variant}.{problem.where}", problem.message)
+        for variant in common
+        for problem in by_variant[variant]
+        if problem not in everywhere
+    )
+    return tuple(found)
+
+
+def _plain(value: Request | VariantRequest, *, exclude: set[str] | None = None) -> dict[str, Any]:
+    return value.model_dump(mode="json", by_alias=True, exclude=exclude)
+
+
+def _differences(asked: Mapping[str, Any], locked: Mapping[str, Any], above: str = "") -> Iterator[Problem]:
+    keys = [*asked, *(key for key in sorted(locked) if key not in asked)]
+    for key in keys:
+        path = f"{above}.{key}" if above else _SPEC_NAMES.get(key, key)
+        new, old = asked.get(key), locked.get(key)
+        if new == old:
+            continue
+        if isinstance(new, dict) and isinstance(old, dict):
+            yield from _differences(new, old, path)
+        elif isinstance(new, list) and isinstance(old, list) and path not in _ORDERED:
+            yield from _set_difference(path, new, old)
+        else:
+            yield Problem(path, f"{_shown(old)} → {_shown(new)}")
+
+
+def _set_difference(path: str, asked: Any, locked: Any) -> Iterator[Problem]:
+    added = [f"+ {item}" for item in sorted(set(asked) - set(locked))]
+    removed = [f"- {item}" for item in sorted(set(locked) - set(asked))]
+    if added or removed:
+        yield Problem(path, ", ".join([*added, *removed]))
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return _ABSENT
+        case list():
+            return shlex.join(value)
+        case str() if not value.strip():
+            return f'"{value}"'
+        case _:
+            return str(value)

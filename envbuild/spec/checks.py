@@ -1,0 +1,81 @@
+"""What several keys of a spec must agree on, in every variant."""
+
+from collections.abc import Iterator
+
+from envbuild.catalog.bases import DISTRIBUTIONS, minor_of
+from envbuild.errors import Problem
+from envbuild.spec.model import Spec
+from envbuild.spec.problems import field_path, near
+from envbuild.spec.rules import DEFAULT_INDEX
+from envbuild.spec.validation import Validated
+from envbuild.spec.variants import each_variant, written_at
+
+
+def contradictions(validated: Validated, *, prefix: str = "") -> tuple[Problem, ...]:
+    """Return what does not fit together; keys that are wrong by themselves are left out of account."""
+    spec = validated.spec
+    found: dict[Problem, None] = {}
+    for variant, asked in each_variant(spec):
+        if validated.trusts("pip", "indexes"):
+            found.update(dict.fromkeys(_undeclared_indexes(spec, variant, asked, prefix)))
+        if validated.trusts("base") and validated.trusts("python"):
+            found.update(dict.fromkeys(_missing_python(spec, variant, asked, prefix)))
+        if validated.trusts("system", "packages"):
+            found.update(dict.fromkeys(_two_versions(spec, variant, asked, prefix)))
+    if validated.trusts("pip"):
+        found.update(dict.fromkeys(_unused_indexes(spec, prefix)))
+    return tuple(found)
+
+
+def _undeclared_indexes(spec: Spec, variant: str, asked: Spec, prefix: str) -> Iterator[Problem]:
+    for package, index in sorted(asked.pip.sources.items()):
+        if index != DEFAULT_INDEX and index not in asked.pip.indexes:
+            yield Problem(
+                prefix + field_path(written_at(spec, variant, "pip", "sources", package)),
+                f"there is no index `{index}`",
+                near(index, asked.pip.indexes)
+                or "declare it in [pip] indexes: a name and its simple address",
+            )
+
+
+def _unused_indexes(spec: Spec, prefix: str) -> Iterator[Problem]:
+    """Yield indexes no package is bound to: they are never asked, which is not what their writer expects."""
+    declared: dict[str, str] = {}
+    used: set[str] = set()
+    for variant, asked in each_variant(spec):
+        used.update(asked.pip.sources.values())
+        for index in asked.pip.indexes:
+            where = field_path(written_at(spec, variant, "pip", "indexes", index))
+            declared.setdefault(index, where)
+    for index, where in sorted(declared.items()):
+        if index not in used:
+            yield Problem(
+                prefix + where,
+                "no package comes from this index",
+                f'bind packages to it, one by one: sources = {{ name = "{index}" }}; all others come from '
+                "the client's own index",
+            )
+
+
+def _missing_python(spec: Spec, variant: str, asked: Spec, prefix: str) -> Iterator[Problem]:
+    if asked.base is None or asked.base.packages is None:
+        return
+    shipped = DISTRIBUTIONS[asked.base.packages]
+    if minor_of(asked.python) != shipped:
+        other = next(
+            (name for name, python in DISTRIBUTIONS.items() if python == minor_of(asked.python)), None
+        )
+        yield Problem(
+            prefix + field_path(written_at(spec, variant, "base", "packages")),
+            f"{asked.base.packages} has Python {shipped}, not {asked.python}",
+            f'python = "{shipped}", ' + (f'packages = "{other}", ' if other else "") + "or a base image",
+        )
+
+
+def _two_versions(spec: Spec, variant: str, asked: Spec, prefix: str) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for index, package in enumerate(asked.system.packages):
+        name, pinned, version = package.partition("=")
+        if pinned and seen.setdefault(name, version) != version:
+            where = written_at(spec, variant, "system", "packages", index=index)
+            yield Problem(prefix + field_path(where), f"`{name}` is already wanted as {seen[name]}")

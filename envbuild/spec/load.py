@@ -1,0 +1,175 @@
+"""Finding a spec and reading it: ``envbuild.toml``, or ``[tool.envbuild]`` of a ``pyproject.toml``."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from envbuild.errors import Problem, SpecError
+from envbuild.spec.checks import contradictions
+from envbuild.spec.files import read_text
+from envbuild.spec.model import Spec
+from envbuild.spec.problems import RefusedError, WrittenFloat, kind_of
+from envbuild.spec.validation import Validated, validate
+
+SPEC_FILE = "envbuild.toml"
+PROJECT_FILE = "pyproject.toml"
+PROJECT_TABLE = "tool.envbuild"
+
+_POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
+_TWICE = (
+    "Cannot overwrite a value",
+    "Cannot declare",
+    "Duplicate inline table key",
+    "Cannot mutate immutable",
+    "Cannot redefine",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A spec as read, with everything found wrong in it so far."""
+
+    path: Path
+    validated: Validated
+    problems: tuple[Problem, ...]
+    prefix: str
+    """Goes before each field path: ``tool.envbuild.`` in a project file."""
+
+    @property
+    def spec(self) -> Spec:
+        """The spec; without the wrong values when there are problems."""
+        return self.validated.spec
+
+
+def find_spec(folder: Path) -> Path:
+    """Return the file of ``folder`` that holds the spec.
+
+    :raises SpecError: there is none, or there are two.
+    """
+    own, project = folder / SPEC_FILE, folder / PROJECT_FILE
+    in_project = _has_table(project)
+    if own.is_file():
+        if in_project:
+            raise SpecError(
+                f"both `{SPEC_FILE}` and [{PROJECT_TABLE}] of `{PROJECT_FILE}` hold a spec",
+                hint="keep one of them",
+            )
+        return own
+    if in_project:
+        return project
+    raise SpecError(
+        f"there is no spec here: neither `{SPEC_FILE}` nor [{PROJECT_TABLE}] in `{PROJECT_FILE}`",
+        hint=f"write `{SPEC_FILE}`; two lines will do: a name and a Python version",
+    )
+
+
+def load_spec(path: Path) -> Spec:
+    """Read and check the spec in ``path``; files it names are not looked at.
+
+    :raises SpecError: it cannot be read, or something in it is wrong; all problems at once.
+    """
+    reading = read_spec(path)
+    refuse(reading.path, reading.problems)
+    return reading.spec
+
+
+def read_spec(path: Path) -> Reading:
+    """Read the spec in ``path`` and say what is wrong with it.
+
+    :raises SpecError: it is missing, not TOML, or holds no spec.
+    """
+    table = _toml(path)
+    prefix = ""
+    if path.name == PROJECT_FILE:
+        prefix = f"{PROJECT_TABLE}."
+        table = _tool_table(table, path)
+    validated = validate(table, prefix=prefix)
+    problems = (*validated.problems, *contradictions(validated, prefix=prefix))
+    return Reading(path, validated, problems, prefix)
+
+
+def refuse(path: Path, problems: tuple[Problem, ...]) -> None:
+    """Raise what is wrong with the spec in ``path``, if anything is.
+
+    :raises SpecError: with all ``problems``.
+    """
+    if problems:
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise SpecError(f"`{path.name}` has {count}", problems=problems)
+
+
+def parse_toml(text: str, shown: str) -> dict[str, Any]:
+    """Return the tables of a TOML text.  ``shown`` is what the problem calls the file.
+
+    :raises SpecError: with the line, when it is not TOML; nothing of the line but a key is repeated.
+    """
+    try:
+        return tomllib.loads(text.removeprefix("\ufeff"), parse_float=WrittenFloat.parse)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(
+            f"`{shown}` is not TOML", problems=[_syntax_problem(str(error), text, shown)]
+        ) from error
+    except RecursionError as error:
+        raise SpecError(f"`{shown}` is nested too deeply") from error
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        text = read_text(path)
+    except RefusedError as error:
+        raise SpecError(error.message, hint=error.hint) from error
+    return parse_toml(text, path.name)
+
+
+def _tool_table(document: dict[str, Any], path: Path) -> dict[str, Any]:
+    tools = document.get("tool")
+    if not isinstance(tools, dict) or "envbuild" not in tools:
+        raise SpecError(
+            f"`{path.name}` has no [{PROJECT_TABLE}]", hint=f"add the table, or write `{SPEC_FILE}`"
+        )
+    table = tools["envbuild"]
+    if not isinstance(table, dict):
+        problem = Problem(PROJECT_TABLE, f"must be a table, not {kind_of(table)}")
+        raise SpecError(f"`{path.name}` has a problem", problems=[problem])
+    return table
+
+
+def _has_table(path: Path) -> bool:
+    """Whether a project file holds a spec; one that is not TOML counts as such when it speaks of it."""
+    try:
+        text = read_text(path)
+    except RefusedError:
+        return False
+    if "envbuild" not in text:
+        return False
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return re.search(r"^\s*\[\s*tool\s*\.\s*envbuild\s*[\].]", text, re.MULTILINE) is not None
+    tools = document.get("tool")
+    return isinstance(tools, dict) and "envbuild" in tools
+
+
+def _syntax_problem(complaint: str, text: str, shown: str) -> Problem:
+    position = _POSITION.search(complaint)
+    lines = text.rstrip().splitlines() or [""]
+    number = int(position["line"]) if position and position["line"] else len(lines)
+    message = complaint[: position.start()] if position else complaint
+    line = lines[min(number, len(lines)) - 1]
+    if message.startswith(_TWICE):
+        inline = re.match(r"Duplicate inline table key '(.*)'", message)
+        key = inline or re.match(r"\s*(\[+[^\]]*\]+|[^=#\s]+)", line)
+        message = f"`{key[1]}` is there twice" if key else "a key is there twice"
+        return Problem(f"{shown}:{number}", message, "keep one of them")
+    return Problem(f"{shown}:{number}", f"{message[:1].lower()}{message[1:]}", _syntax_hint(line))
+
+
+def _syntax_hint(line: str) -> str | None:
+    key, equals, value = line.partition("=")
+    if not equals and re.match(r"\s*[\w-]+\s*:", line):
+        return "TOML writes `key = value`"
+    if equals and re.match(r"\s*[A-Za-z<>=~0-9.]", value) and key.strip():
+        return "text must be quoted"
+    return None

@@ -1,0 +1,281 @@
+"""The spec as tables and keys: what ``envbuild.toml`` may hold, field by field.
+
+Doc strings here become the descriptions in the JSON schema.  Rules for single values are in ``rules.py``;
+what several tables must agree on is in ``checks.py``.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from packaging.utils import canonicalize_name
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from envbuild.platforms import PlatformName
+from envbuild.spec import rules
+from envbuild.spec.problems import RefusedError
+from envbuild.spec.requirements import normalized_requirement
+from envbuild.values import Value
+
+
+class Table(Value):
+    """A table of the spec: nothing is converted silently, and keys have one spelling."""
+
+    model_config = ConfigDict(strict=True, populate_by_name=False)
+
+
+def _unless_off(value: Any, handler: Callable[[Any], Any]) -> Any:
+    return value if value is False else handler(value)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Marks a table of a variant that ``false`` switches off."""
+
+    table: type[Table]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Let ``False`` pass both ways, the rest to the table: errors carry no trace of a union."""
+        table = handler.generate_schema(self.table)
+        return core_schema.no_info_wrap_validator_function(
+            _unless_off,
+            table,
+            serialization=core_schema.wrap_serializer_function_ser_schema(_unless_off, schema=table),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Say the same to editors."""
+        return {"anyOf": [handler(schema), {"const": False, "description": "switches the table off"}]}
+
+
+def _one_name_each(value: Any) -> Any:
+    if isinstance(value, dict):
+        for name, count in Counter(canonicalize_name(key) for key in value).items():
+            if count > 1:
+                raise RefusedError(f"`{name}` is there {count} times in different spellings")
+    return value
+
+
+def _text(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+Name = Annotated[str, AfterValidator(rules.name), _text(rules.NAME, "train")]
+PythonVersion = Annotated[str, AfterValidator(rules.python), _text(rules.PYTHON, "3.11")]
+Platform = Annotated[PlatformName, BeforeValidator(rules.platform)]
+Day = Annotated[
+    date,
+    BeforeValidator(rules.snapshot),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-01"]}),
+]
+Image = Annotated[str, AfterValidator(rules.image), _text(rules.IMAGE, "python:3.11-slim-bookworm")]
+Distribution = Annotated[
+    str,
+    AfterValidator(rules.distribution),
+    WithJsonSchema({"type": "string", "enum": list(rules.DISTRIBUTIONS)}),
+]
+Repository = Annotated[
+    str, AfterValidator(rules.repository), _text(rules.REPOSITORY, "registry.example.com/ml/train")
+]
+Requirement = Annotated[str, AfterValidator(normalized_requirement)]
+SystemPackage = Annotated[str, AfterValidator(rules.system_package), _text(rules.DEBIAN_PACKAGE, "git")]
+Variable = Annotated[str, AfterValidator(rules.variable), _text(rules.VARIABLE, "HF_HOME")]
+User = Annotated[str, AfterValidator(rules.user), _text(rules.USER, "app")]
+Workdir = Annotated[str, AfterValidator(rules.workdir), _text(rules.ABSOLUTE, "/workspace")]
+IndexName = Annotated[str, AfterValidator(rules.index_name), _text(rules.INDEX_NAME, "pytorch")]
+IndexUrl = Annotated[
+    str, AfterValidator(rules.index_url), _text(rules.INDEX_URL, "https://index.example.com/simple")
+]
+DistributionName = Annotated[str, AfterValidator(rules.distribution_name)]
+Line = Annotated[str, AfterValidator(rules.plain)]
+Word = Annotated[str, AfterValidator(rules.filled)]
+
+
+class BaseTable(Table):
+    """What the image stands on: exactly one of the two keys."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["image"]}, {"required": ["packages"]}]}
+    )
+
+    image: Image | None = None
+    """Image reference with a tag; the lock pins its digest for each platform."""
+
+    packages: Distribution | None = None
+    """Distribution to bootstrap from its own packages, no registry needed."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "BaseTable":
+        if (self.image is None) == (self.packages is None):
+            given = "neither is" if self.image is None else "both are"
+            raise RefusedError(
+                f"needs exactly one of `image` and `packages`; {given} there",
+                hint="leave [base] out to get the default image of your Python"
+                if self.image is None
+                else None,
+            )
+        return self
+
+
+class PipTable(Table):
+    """Python distributions."""
+
+    requirements: tuple[Word, ...] = ()
+    """Requirements files, relative to the spec, with their `-r` and `-c` includes."""
+
+    packages: tuple[Requirement, ...] = ()
+    """Requirements as PEP 508 writes them: `torch>=2.6`, `fastapi[standard]`."""
+
+    constraints: tuple[Word, ...] = ()
+    """Constraints files, relative to the spec: they bound versions and ask for nothing."""
+
+    project: bool = False
+    """Take `[project] dependencies` of the pyproject.toml beside the spec, without the project itself."""
+
+    extras: tuple[Word, ...] = ()
+    """Extras of that pyproject.toml: `[project.optional-dependencies]`."""
+
+    groups: tuple[Word, ...] = ()
+    """Groups of that pyproject.toml: `[dependency-groups]` (PEP 735)."""
+
+    resolver: Literal["uv", "pip-tools"] = "uv"
+    """What resolves the requirements."""
+
+    indexes: dict[IndexName, IndexUrl] = Field(default_factory=dict)
+    """Further package indexes: simple-API address by a name of your choice, never with credentials."""
+
+    sources: Annotated[dict[DistributionName, Word], BeforeValidator(_one_name_each)] = Field(
+        default_factory=dict
+    )
+    """Package → name of the one index it may come from; `default` is the client's own."""
+
+
+class SystemTable(Table):
+    """Packages of the distribution, installed without recommended ones."""
+
+    packages: tuple[SystemPackage, ...] = ()
+    """Names, or `name=version`."""
+
+    files: tuple[Word, ...] = ()
+    """Files that list packages, relative to the spec; `#` starts a comment."""
+
+
+class ImageSettings(Table):
+    """How containers of the image start."""
+
+    env: dict[Variable, Line] = Field(default_factory=dict)
+    """Environment variables."""
+
+    user: User = "app"
+    """Account the image runs as; made if the base lacks it, its uid fixed in the lock."""
+
+    workdir: Workdir = "/workspace"
+    """Absolute folder containers start in."""
+
+    command: tuple[Word, ...] = Field(default=("python",), min_length=1)
+    """Program and arguments a container runs when told nothing else; a variant's replaces it."""
+
+
+class ImageTable(ImageSettings):
+    """The image: where it goes, and how its containers start."""
+
+    repository: Repository | None = None
+    """Registry and repository `--push` sends to, without a tag."""
+
+
+class DeterminismTable(Table):
+    """What makes runs repeatable."""
+
+    seed: int | None = Field(default=None, ge=0, le=4294967295)
+    """Seed set in the image's environment (`PYTHONHASHSEED`'s range)."""
+
+
+class BuildTable(Table):
+    """How images are built; never part of the lock."""
+
+    engine: Literal["docker"] = "docker"
+    """What builds the image."""
+
+
+class Overlay(Table):
+    """A variant: changes laid over the spec.
+
+    Scalars replace, lists append, tables merge key by key, and `false` instead of a table switches it off.
+    `base` and `image.command` are one choice each, so they are replaced whole.
+    """
+
+    python: PythonVersion | None = None
+    """Python of this variant."""
+
+    snapshot: Day | None = None
+    """Day of this variant."""
+
+    base: Annotated[BaseTable | Literal[False] | None, Switch(BaseTable)] = None
+    """Replaces the base; `false` goes back to the default image."""
+
+    pip: Annotated[PipTable | Literal[False] | None, Switch(PipTable)] = None
+    """Laid over [pip]."""
+
+    system: Annotated[SystemTable | Literal[False] | None, Switch(SystemTable)] = None
+    """Laid over [system]."""
+
+    image: Annotated[ImageSettings | Literal[False] | None, Switch(ImageSettings)] = None
+    """Laid over [image]; `repository` is the same for all variants."""
+
+    determinism: Annotated[DeterminismTable | Literal[False] | None, Switch(DeterminismTable)] = None
+    """Laid over [determinism]."""
+
+
+class Spec(Table):
+    """What a team wants from its environment; `envbuild lock` says exactly what that is."""
+
+    name: Name
+    """Name of the environment and of its local image."""
+
+    python: PythonVersion
+    """Python version, quoted: a minor release, or a patch release when that matters."""
+
+    platforms: tuple[Platform, ...] = Field(default=("linux/amd64",), min_length=1)
+    """Platforms the lock covers."""
+
+    snapshot: Day | None = None
+    """Nothing published after this day (UTC) is considered, Python index and system archive alike."""
+
+    default_variant: Name = "default"
+    """Variant used when none is named; if [variants] has none of that name, the spec without any overlay."""
+
+    base: BaseTable | None = None
+    """What the image stands on; absent: the slim image of the wanted Python."""
+
+    pip: PipTable = PipTable()
+    """Python distributions."""
+
+    system: SystemTable = SystemTable()
+    """Packages of the distribution."""
+
+    image: ImageTable = ImageTable()
+    """The image."""
+
+    determinism: DeterminismTable = DeterminismTable()
+    """What makes runs repeatable."""
+
+    build: BuildTable = BuildTable()
+    """How images are built."""
+
+    variants: dict[Name, Overlay] = Field(default_factory=dict)
+    """Variants by name."""

@@ -1,0 +1,164 @@
+"""From a spec and the files it names to the request: what is asked, in its one form.
+
+Order, comments, white space, line ends and spelling of names are gone from a request, so two specs that ask
+for the same give equal requests.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from envbuild.catalog.bases import default_image
+from envbuild.errors import Problem, SpecError
+from envbuild.spec.files import read_text
+from envbuild.spec.load import PROJECT_FILE, parse_toml, read_spec, refuse
+from envbuild.spec.model import Spec
+from envbuild.spec.problems import RefusedError, field_path
+from envbuild.spec.pyproject import Project
+from envbuild.spec.request import (
+    BaseRequest,
+    ImageRequest,
+    PipRequest,
+    Request,
+    SystemRequest,
+    VariantRequest,
+)
+from envbuild.spec.requirement_files import Collected, RequirementFiles
+from envbuild.spec.rules import DEFAULT_INDEX, system_package
+from envbuild.spec.variants import each_variant, written_at
+
+ReadText = Callable[[Path, str], str]
+
+
+def request_of(path: Path) -> Request:
+    """Read the spec in ``path`` and the files it names, and return what it asks for.
+
+    :raises SpecError: with everything that is wrong in all of them.
+    """
+    reading = read_spec(path)
+    request, problems = _normalize(reading.spec, path.parent, reading.prefix)
+    refuse(path, (*reading.problems, *problems))
+    return request
+
+
+def normalize(spec: Spec, folder: Path) -> Request:
+    """Return what a checked spec asks for; the files it names are read from ``folder``.
+
+    :raises SpecError: with everything that is wrong in those files.
+    """
+    request, problems = _normalize(spec, folder, "")
+    if problems:
+        raise SpecError("the files the spec names have problems", problems=problems)
+    return request
+
+
+def _normalize(spec: Spec, folder: Path, prefix: str) -> tuple[Request, tuple[Problem, ...]]:
+    problems: dict[Problem, None] = {}  # a set in order: variants share most of their files
+    read = cache(lambda path, shown: read_text(path, shown=shown))
+    variants = {}
+    for variant, asked in each_variant(spec):
+        sources = _Sources(spec=spec, variant=variant, folder=folder, prefix=prefix, read=read)
+        variants[variant] = _variant(asked, sources)
+        problems.update(dict.fromkeys(sources.problems))
+    request = Request(
+        name=spec.name,
+        repository=spec.image.repository,
+        platforms=tuple(sorted(set(spec.platforms))),
+        default_variant=spec.default_variant,
+        variants=variants,
+    )
+    return request, tuple(problems)
+
+
+def _variant(asked: Spec, sources: "_Sources") -> VariantRequest:
+    base = asked.base
+    bound = {package: index for package, index in asked.pip.sources.items() if index != DEFAULT_INDEX}
+    collected = sources.python(asked)
+    return VariantRequest(
+        python=asked.python,
+        snapshot=asked.snapshot,
+        base=BaseRequest(image=base.image, packages=base.packages)
+        if base
+        else BaseRequest(image=default_image(asked.python)),
+        pip=PipRequest(
+            resolver=asked.pip.resolver,
+            requirements=tuple(sorted(collected.requirements)),
+            constraints=tuple(sorted(collected.constraints)),
+            indexes={
+                index: url for index, url in sorted(asked.pip.indexes.items()) if index in bound.values()
+            },
+            sources=dict(sorted(bound.items())),
+        ),
+        system=SystemRequest(packages=tuple(sorted(sources.system(asked)))),
+        image=ImageRequest(
+            env=dict(sorted(asked.image.env.items())),
+            user=asked.image.user,
+            workdir=asked.image.workdir,
+            command=asked.image.command,
+        ),
+        seed=asked.determinism.seed,
+    )
+
+
+class _Sources:
+    """The files one variant names, and what is wrong with them."""
+
+    def __init__(self, *, spec: Spec, variant: str, folder: Path, prefix: str, read: ReadText) -> None:
+        self.problems: list[Problem] = []
+        self._spec, self._variant, self._prefix = spec, variant, prefix
+        self._folder, self._read = folder, read
+
+    def python(self, asked: Spec) -> Collected:
+        """Return the requirements and constraints of [pip], wherever they are written."""
+        collected = Collected(requirements=set(asked.pip.packages), problems=self.problems)
+        files = RequirementFiles(self._folder, self._read, collected)
+        for key, constrains in (("requirements", False), ("constraints", True)):
+            for file, where in self._items(getattr(asked.pip, key), "pip", key):
+                files.add(file, constrains=constrains, where=where)
+        collected.requirements.update(self._project(asked))
+        return collected
+
+    def system(self, asked: Spec) -> set[str]:
+        """Return the packages of [system], wherever they are written."""
+        packages = set(asked.system.packages)
+        for file, where in self._items(asked.system.files, "system", "files"):
+            try:
+                text = self._read(self._folder / file, file)
+            except RefusedError as error:
+                self.problems.append(error.at(where))
+                continue
+            for number, line in enumerate(text.splitlines(), start=1):
+                for word in line.partition("#")[0].split():
+                    try:
+                        packages.add(system_package(word))
+                    except RefusedError as error:
+                        self.problems.append(error.at(f"{file}:{number}"))
+        return packages
+
+    def _project(self, asked: Spec) -> Iterator[str]:
+        pip = asked.pip
+        if not (pip.project or pip.extras or pip.groups):
+            return
+        first = next(key for key in ("project", "extras", "groups") if getattr(pip, key))
+        try:
+            document = parse_toml(self._read(self._folder / PROJECT_FILE, PROJECT_FILE), PROJECT_FILE)
+        except RefusedError as error:
+            self.problems.append(error.at(self._where("pip", first, index=None if first == "project" else 0)))
+            return
+        except SpecError as error:
+            self.problems.extend(error.problems)
+            return
+        project = Project(document, self.problems.append)
+        if pip.project:
+            yield from project.dependencies(self._where("pip", "project"))
+        for extra, where in self._items(pip.extras, "pip", "extras"):
+            yield from project.optional(extra, where)
+        for group, where in self._items(pip.groups, "pip", "groups"):
+            yield from project.group(group, where)
+
+    def _items(self, items: Iterable[str], *path: str) -> Iterator[tuple[str, str]]:
+        for index, item in enumerate(items):
+            yield item, self._where(*path, index=index)
+
+    def _where(self, *path: str, index: int | None = None) -> str:
+        return self._prefix + field_path(written_at(self._spec, self._variant, *path, index=index))
