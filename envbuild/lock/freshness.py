@@ -30,28 +30,25 @@ def stale_fields(asked: Request, locked: Request) -> tuple[Problem, ...]:
         *_differences(_plain(asked, exclude={"variants"}), _plain(locked, exclude={"variants"})),
         *_set_difference("variants", asked.variants, locked.variants),
     ]
-    common = [variant for variant in sorted(asked.variants) if variant in locked.variants]
-    by_variant = {
+    differences = {
         variant: tuple(_differences(_plain(asked.variants[variant]), _plain(locked.variants[variant])))
-        for variant in common
+        for variant in sorted(asked.variants)
+        if variant in locked.variants
     }
-    everywhere = (
-        [
-            problem
-            for problem in by_variant[common[0]]
-            if all(problem in by_variant[variant] for variant in common)
-        ]
-        if common
-        else []
-    )
+    everywhere = _shared(tuple(differences.values())) if len(differences) == len(asked.variants) else ()
     found.extend(everywhere)
     found.extend(
         Problem(f"variants.{variant}.{problem.where}", problem.message)
-        for variant in common
-        for problem in by_variant[variant]
+        for variant, problems in differences.items()
+        for problem in problems
         if problem not in everywhere
     )
     return tuple(found)
+
+
+def _shared(differences: tuple[tuple[Problem, ...], ...]) -> tuple[Problem, ...]:
+    first, *others = differences
+    return tuple(problem for problem in first if all(problem in other for other in others))
 
 
 def _plain(value: Request | VariantRequest, *, exclude: set[str] | None = None) -> dict[str, Any]:

@@ -48,6 +48,8 @@ def find_spec(folder: Path) -> Path:
 
     :raises SpecError: there is none, or there are two.
     """
+    if not folder.is_dir():
+        raise SpecError(f"`{folder}` does not exist")
     own, project = folder / SPEC_FILE, folder / PROJECT_FILE
     in_project = _has_table(project)
     if own.is_file():
@@ -111,8 +113,8 @@ def parse_toml(text: str, shown: str) -> dict[str, Any]:
         raise SpecError(
             f"`{shown}` is not TOML", problems=[_syntax_problem(str(error), text, shown)]
         ) from error
-    except RecursionError as error:
-        raise SpecError(f"`{shown}` is nested too deeply") from error
+    except (RecursionError, ValueError) as error:  # ValueError: a number of thousands of digits
+        raise SpecError(f"`{shown}` is not TOML anybody would write") from error
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -145,8 +147,8 @@ def _has_table(path: Path) -> bool:
     if "envbuild" not in text:
         return False
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        document = tomllib.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
         return re.search(r"^\s*\[\s*tool\s*\.\s*envbuild\s*[\].]", text, re.MULTILINE) is not None
     tools = document.get("tool")
     return isinstance(tools, dict) and "envbuild" in tools

@@ -146,7 +146,7 @@ class _Sources:
             self.problems.append(error.at(self._where("pip", first, index=None if first == "project" else 0)))
             return
         except SpecError as error:
-            self.problems.extend(error.problems)
+            self.problems.extend(error.problems or [Problem(PROJECT_FILE, error.message)])
             return
         project = Project(document, self.problems.append)
         if pip.project:

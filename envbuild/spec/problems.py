@@ -79,8 +79,8 @@ def as_written(value: Any) -> str:
 
 def near(name: str, known: Iterable[str]) -> str | None:
     """Return a hint naming what ``name`` may have meant, or None when nothing comes close."""
-    close = difflib.get_close_matches(name, sorted(known), n=2, cutoff=0.6)
-    return f"did you mean {alternatives(close)}?" if close else None
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else None
 
 
 def alternatives(names: Sequence[str]) -> str:

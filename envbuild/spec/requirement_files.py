@@ -23,6 +23,7 @@ _COMMENT = re.compile(r"(^|\s+)#.*$")
 _OPTION = re.compile(r"(?P<name>--[a-z-]+|-[a-zA-Z])(?:\s*=\s*|\s*)(?P<value>.*)", re.DOTALL)
 _OPTION_AFTER = re.compile(r"\s+(?P<name>--[a-z-]+)(?:=|\s+)(?P<value>\S+)")
 _INCLUDES = {"-r": False, "--requirement": False, "-c": True, "--constraint": True}
+_EDITABLE = frozenset({"-e", "--editable"})
 _IGNORED = frozenset({"--only-binary", "--prefer-binary", "--require-hashes"})
 """What envbuild always does."""
 
@@ -134,15 +135,15 @@ def _option(line: str) -> tuple[str, bool] | None:
     name, value = (
         (match["name"], match["value"].strip().strip("'\"")) if match else (line.split(maxsplit=1)[0], "")
     )
+    if not value and name in {*_INCLUDES, *_EDITABLE}:
+        raise RefusedError(f"`{name}` names no file")
     if name in _INCLUDES:
-        if not value:
-            raise RefusedError(f"`{name}` names no file")
         if "://" in value:
             raise RefusedError(
                 f"`{name}` includes a file by address", hint="keep a copy beside the spec and include that"
             )
         return value, _INCLUDES[name]
-    if name in {"-e", "--editable"}:
+    if name in _EDITABLE:
         raise refuse_editable(value)
     if name not in _IGNORED:
         raise _refused_option(name)

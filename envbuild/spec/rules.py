@@ -74,9 +74,9 @@ def python(value: str) -> str:
     )
 
 
-def platform(value: str) -> str:
-    """Return the name of a platform images are built for."""
-    if value in PLATFORMS:
+def platform(value: Any) -> Any:
+    """Return the name of a platform images are built for; what is no text is left to the type's own check."""
+    if not isinstance(value, str) or value in PLATFORMS:
         return value
     other = _OTHER_PLATFORM_NAMES.get(value)
     raise RefusedError(
