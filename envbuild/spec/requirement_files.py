@@ -117,7 +117,7 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
         first = first if parts else number
         is_comment = _COMMENT.match(line) is not None
         if line.endswith("\\") and not is_comment:
-            parts.append(line.rstrip("\\"))
+            parts.append(line.strip("\\"))
             continue
         # the space keeps a comment one when it is joined to the end of a word
         yield from _said(first, [*parts, f" {line}" if is_comment else line])

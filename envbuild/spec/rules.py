@@ -36,7 +36,9 @@ USER = r"^(?![0-9]+$)[A-Za-z0-9._][A-Za-z0-9._-]{0,31}$"
 """POSIX "User Name", 32 characters as useradd allows; digits alone would read as a uid."""
 
 ABSOLUTE = r"^/"
-INDEX_NAME = r"^(?!default$)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$"
+INDEX_NAME = r"^(?!default$)[a-z0-9]+(?:-[a-z0-9]+)*$"
+"""Narrow, so that each name has an environment variable of its own."""
+
 INDEX_URL = r"^https?://[^@?#\s]+$"
 DEFAULT_INDEX = "default"
 """The client's own index: what a package without a source comes from, and what the lock calls it."""
@@ -211,7 +213,7 @@ def index_name(value: str) -> str:
     if not re.fullmatch(INDEX_NAME, value):
         raise RefusedError(
             f"`{value}` cannot name an index",
-            hint="lower-case letters and digits, with `.`, `_` or `-` between",
+            hint="lower-case letters and digits, with single `-` between them",
         )
     return value
 
@@ -230,8 +232,8 @@ def index_url(value: str) -> str:
     if "@" in parts.netloc:
         raise RefusedError(
             "contains credentials",
-            hint="write the address without them and put them into ~/.netrc of each machine: "
-            "the spec and the lock are shared",
+            hint="write the address without them; each machine has them in ~/.netrc or in "
+            "ENVBUILD_INDEX_<NAME>_USERNAME and _PASSWORD",
         )
     if parts.query or parts.fragment:
         raise RefusedError("contains a query or a fragment", hint="write the plain address of the index")

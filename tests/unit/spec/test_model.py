@@ -152,7 +152,7 @@ def spec_of(text: str, tmp_path: Path) -> Spec:
             '[pip]\nindexes = { "A b" = "https://h" }',
             'pip.indexes."A b"',
             "`A b` cannot name an index",
-            "lower-case letters and digits, with `.`, `_` or `-` between",
+            "lower-case letters and digits, with single `-` between them",
         ),
         (
             '[pip]\nindexes = { a = "h/simple" }',
