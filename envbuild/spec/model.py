@@ -202,7 +202,7 @@ class DeterminismTable(Table):
     """What makes runs repeatable."""
 
     seed: int | None = Field(default=None, ge=0, le=4294967295)
-    """Seed set in the image's environment (`PYTHONHASHSEED`'s range)."""
+    """Value of `PYTHONHASHSEED` in the image; it also makes cuBLAS repeatable (`CUBLAS_WORKSPACE_CONFIG`)."""
 
 
 class BuildTable(Table):

@@ -33,9 +33,6 @@ _LATER_TABLES = ("conda", "gpu")
 _STAND_IN = {"name": "unnamed", "python": "3.11"}
 """Stands for a required key that is missing or wrong, so that the rest can still be checked."""
 
-_ROUNDS = 3
-"""Taking a wrong value out can uncover at most one rule of its table, and that of the spec."""
-
 
 @dataclass(frozen=True, slots=True)
 class Validated:
@@ -185,14 +182,15 @@ def _homes(key: str) -> list[str]:
 
 
 def _remainder(raw: dict[str, Any], wrong: frozenset[FieldPath]) -> Spec:
-    """Return the spec that is left when everything wrong is taken out."""
-    for _ in range(_ROUNDS):
-        raw = {**_STAND_IN, **_without(raw, wrong)}
-        try:
-            return Spec.model_validate(raw)
-        except ValidationError as error:
-            wrong = frozenset(_place(detail) for detail in _innermost(error.errors(include_url=False)))
-    return Spec.model_validate(_STAND_IN)
+    """Return the spec that is left when everything wrong is taken out.
+
+    That can uncover the rule of a whole table, so it goes on until nothing is wrong.
+    """
+    left = {**_STAND_IN, **_without(raw, wrong)}
+    try:
+        return Spec.model_validate(left)
+    except ValidationError as error:
+        return _remainder(left, frozenset(_place(detail) for detail in error.errors(include_url=False)))
 
 
 def _without(table: dict[str, Any], places: frozenset[FieldPath]) -> dict[str, Any]:

@@ -52,6 +52,12 @@ def test_other_project_files_hold_no_spec(tmp_path: Path, text: str) -> None:
     assert caught.value.exit_code == ExitCode.SPEC
 
 
+def test_an_empty_folder_holds_no_spec(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        find_spec(tmp_path)
+    assert caught.value.hint == "write `envbuild.toml`; two lines will do: a name and a Python version"
+
+
 def test_two_specs_are_refused(tmp_path: Path) -> None:
     (tmp_path / "envbuild.toml").write_text(MINIMAL)
     (tmp_path / "pyproject.toml").write_text(IN_PROJECT)

@@ -64,7 +64,7 @@ def test_check_fails_for_another_schema(tmp_path: Path, monkeypatch: pytest.Monk
     schema.SCHEMA_FILE.write_text("{}")
     with pytest.raises(SystemExit, match=r"is not what the models say"):
         schema.main(["--check"])
-    with pytest.raises(SystemExit, match="^usage: "):
+    with pytest.raises(SystemExit, match=r"^usage: "):
         schema.main(["--chekc"])
 
 
