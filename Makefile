@@ -50,8 +50,8 @@ lint: dev ## Lint, check types and import contracts
 	@if command -v shellcheck >/dev/null; then shellcheck $$(grep -lE '^#!.*\<(ba)?sh$$' scripts/* .ci/run); fi
 
 .PHONY: schema
-schema: dev ## Write the JSON schemas from the models
-	@scripts/schema
+schema: dev ## Write the JSON schema of the spec from the models
+	@$(BIN)/python -m envbuild.spec.schema
 
 .PHONY: golden
 golden: dev ## Rewrite the golden files; review the diff

@@ -1,0 +1,71 @@
+"""The image of a target: found when it is already there, else built from verified artifacts."""
+
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from envbuild.errors import BuildFailedError
+from envbuild.image.context import write_recipe, write_seed_of
+from envbuild.image.engine import BuildContext, Engine, ImageFacts
+from envbuild.lock.identity import RECIPE_FORMAT
+from envbuild.render.recipe import LABEL_ENGINE, LABEL_FORMAT, LABEL_TARGET, Recipe
+
+ENGINE_NAME = "docker"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOutcome:
+    """What came of asking for an image."""
+
+    reference: str
+    image: ImageFacts
+    built: bool
+    """False when the engine already held it."""
+
+
+def is_image_of(facts: ImageFacts, digest: str) -> bool:
+    """Return whether an image says it was made from the target of ``digest``, by this engine and format.
+
+    The tag alone is not enough: anybody can give an image another's name.
+    """
+    expected = {LABEL_TARGET: digest, LABEL_ENGINE: ENGINE_NAME, LABEL_FORMAT: str(RECIPE_FORMAT)}
+    return all(facts.labels.get(label) == value for label, value in expected.items())
+
+
+def build_image(
+    recipe: Recipe,
+    reference: str,
+    *,
+    engine: Engine,
+    artifacts: Callable[[], AbstractContextManager[Path]],
+    scratch: Path,
+    use_cache: bool,
+    on_event: Callable[[str], None],
+) -> BuildOutcome:
+    """Build ``recipe`` and return what the engine holds afterwards under ``reference``.
+
+    ``artifacts`` lays the verified artifacts out and clears them away.  ``scratch`` is a folder for the build
+    context; nothing is left in it.
+
+    :raises BuildFailedError: a step failed, or the engine lost the image.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    with artifacts() as laid_out, tempfile.TemporaryDirectory(prefix="recipe-", dir=scratch) as name:
+        folder = Path(name)
+        write_recipe(recipe, folder)
+        if recipe.seed:
+            on_event("unpacking the essential packages")
+        write_seed_of(recipe, laid_out, folder)
+        context = BuildContext(
+            folder=folder, artifacts=laid_out, epoch=recipe.epoch, platform=recipe.platform
+        )
+        engine.build(context, reference, use_cache=use_cache, on_event=on_event)
+    image = engine.find(reference)
+    if image is None or not is_image_of(image, recipe.digest):
+        raise BuildFailedError(
+            f"the engine built {reference} but does not hold it",
+            hint="it may be short of disk space, or another build took the name at the same moment",
+        )
+    return BuildOutcome(reference, image, built=True)

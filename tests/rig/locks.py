@@ -1,0 +1,193 @@
+"""Locks made by hand, small but whole, for tests that need a value rather than a resolution."""
+
+from datetime import UTC, datetime
+
+from envbuild.digest import sha256_bytes
+from envbuild.lock.model import (
+    Base,
+    Deb,
+    ImageSource,
+    Interpreter,
+    Libc,
+    Lock,
+    OsRelease,
+    PackagesSource,
+    Target,
+    User,
+    Wheel,
+)
+from envbuild.spec.request import (
+    BaseRequest,
+    ImageRequest,
+    PipRequest,
+    Request,
+    SystemRequest,
+    VariantRequest,
+)
+
+CREATED = datetime(2026, 9, 6, 10, 0, tzinfo=UTC)
+UPLOADED = datetime(2026, 10, 1, 12, 30, 15, tzinfo=UTC)
+
+
+def hexadecimal(seed: str) -> str:
+    """Return 64 hexadecimal digits that stand for the content called ``seed``."""
+    return sha256_bytes(seed.encode())
+
+
+def digest(seed: str) -> str:
+    """Return an OCI digest for the content called ``seed``."""
+    return f"sha256:{hexadecimal(seed)}"
+
+
+def wheel(name: str, version: str = "1.0", *, size: int = 5_000, requires: tuple[str, ...] = ()) -> Wheel:
+    """Return a pure wheel."""
+    file = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+    return Wheel(
+        name=name,
+        version=version,
+        file=file,
+        size=size,
+        sha256=hexadecimal(file),
+        path=f"packages/aa/bb/{file}",
+        uploaded=UPLOADED,
+        requires_python=">=3.9",
+        requires=requires,
+        license="MIT",
+    )
+
+
+def deb(
+    name: str,
+    version: str = "1.0-1",
+    *,
+    depends: tuple[str, ...] = (),
+    provides: tuple[str, ...] = (),
+    essential: bool = False,
+) -> Deb:
+    """Return a package of the main archive."""
+    file = f"{name}_{version}_amd64.deb"
+    return Deb(
+        name=name,
+        version=version,
+        architecture="amd64",
+        file=file,
+        size=1_000,
+        sha256=hexadecimal(file),
+        archive="debian",
+        path=f"pool/main/{name[0]}/{name}/{file.replace(':', '%3a')}",
+        source=name,
+        depends=depends,
+        provides=provides,
+        essential=essential,
+    )
+
+
+INSTALLER = wheel("installer", "1.1.0", size=460_000)
+WHEELS = (
+    INSTALLER,
+    wheel("joblib", "1.5.2", size=308_000),
+    wheel("numpy", "2.3.4", size=16_000_000),
+    wheel("scikit-learn", "1.7.2", size=9_000_000, requires=("joblib>=1.2", "numpy>=1.22")),
+)
+BASE_DEBS = (
+    deb("base-files", "12.4+deb12u12", essential=True, depends=("awk",)),
+    deb("bash", "5.2.15-2+b9", essential=True, depends=("libc6 (>= 2.36)", "base-files (>= 2.1.12)")),
+    deb("libc6", "2.36-9+deb12u13"),
+    deb("mawk", "1.3.4", provides=("awk",), depends=("libc6 (>= 2.34)",)),
+    deb("python3.11", "3.11.2-6+deb12u6", depends=("libc6 (>= 2.36)",)),
+)
+GIT = deb("git", "1:2.39.5-0+deb12u2", depends=("libc6 (>= 2.34)",))
+OS = OsRelease(
+    id="debian", version_id="12", codename="bookworm", pretty_name="Debian GNU/Linux 12 (bookworm)"
+)
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def request(*, image: str | None = None) -> Request:
+    """Return a request for one variant on linux/amd64."""
+    return Request(
+        name="train",
+        platforms=("linux/amd64",),
+        default_variant="default",
+        variants={
+            "default": VariantRequest(
+                python="3.11",
+                base=BaseRequest(image=image) if image else BaseRequest(packages="debian:bookworm"),
+                pip=PipRequest(requirements=("numpy>=2", "scikit-learn")),
+                system=SystemRequest(packages=("git",)),
+                image=ImageRequest(env={"GREETING": 'say "hi" for $5\\'}),
+                seed=7,
+            )
+        },
+    )
+
+
+def packages_base() -> Base:
+    """Return a base bootstrapped from packages."""
+    return Base(
+        key="debian:bookworm linux/amd64",
+        platform="linux/amd64",
+        packages=PackagesSource(distribution="debian:bookworm", debs=tuple(item.file for item in BASE_DEBS)),
+        created=CREATED,
+        os=OS,
+        libc=Libc(family="glibc", version="2.36"),
+        env={"LANG": "C.UTF-8", "PATH": PATH},
+        users={"root": "0:0"},
+    )
+
+
+def image_base(reference: str = "registry.example.com/python:3.11-slim") -> Base:
+    """Return a base taken from a registry."""
+    return Base(
+        key=f"{reference} linux/amd64",
+        platform="linux/amd64",
+        image=ImageSource(
+            reference=reference,
+            index=digest("index"),
+            digest=digest("manifest"),
+            config=digest("config"),
+            layers=(digest("layer"),),
+            diff_ids=(digest("diff"),),
+        ),
+        created=CREATED,
+        os=OS,
+        libc=Libc(family="glibc", version="2.36"),
+        env={"LANG": "C.UTF-8", "PATH": PATH},
+        users={"root": "0:0"},
+        debs=("libc6=2.36-9+deb12u13:amd64",),
+    )
+
+
+def sample_lock(base: Base | None = None) -> Lock:
+    """Return a lock of three wheels and git on ``base``."""
+    base = base or packages_base()
+    target = Target(
+        variant="default",
+        platform="linux/amd64",
+        base=base.key,
+        interpreter=Interpreter(
+            version="3.11.2", path="/usr/bin/python3.11", provider="deb python3.11-minimal"
+        ),
+        installer=INSTALLER.file,
+        debs=(GIT.file,),
+        wheels=tuple(item.file for item in WHEELS if item is not INSTALLER),
+        env={
+            **base.env,
+            "GREETING": 'say "hi" for $5\\',
+            "PATH": f"/opt/venv/bin:{PATH}",
+            "PYTHONHASHSEED": "7",
+            "VIRTUAL_ENV": "/opt/venv",
+        },
+        user=User(name="app", uid=1000, gid=1000),
+        workdir="/workspace",
+        command=("python",),
+    )
+    debs = (*(BASE_DEBS if base.packages else ()), GIT)
+    return Lock(
+        tools={"apt": "2.6.1", "uv": "0.9.0"},
+        request=request(image=base.image.reference if base.image else None),
+        targets=(target,),
+        bases=(base,),
+        debs=tuple(sorted(debs, key=lambda item: item.file)),
+        wheels=WHEELS,
+    )

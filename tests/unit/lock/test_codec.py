@@ -1,0 +1,112 @@
+import tomllib
+
+import pytest
+
+from envbuild.errors import LockInvalidError, LockVersionError
+from envbuild.lock.codec import dumps, loads
+from tests.rig.locks import image_base, sample_lock
+
+
+@pytest.mark.parametrize("lock", [sample_lock(), sample_lock(image_base())], ids=["packages", "image"])
+def test_text_and_value_are_the_same_thing(lock):
+    text = dumps(lock)
+    assert loads(text) == lock
+    assert dumps(loads(text)) == text
+
+
+def test_carriage_returns_change_nothing():
+    lock = sample_lock()
+    assert loads(dumps(lock).replace("\n", "\r\n")) == lock
+
+
+def test_every_list_stands_one_item_a_line():
+    text = dumps(sample_lock())
+    assert '    "joblib-1.5.2-py3-none-any.whl",\n    "numpy-2.3.4-py3-none-any.whl",\n' in text
+
+
+def test_newer_format_asks_for_an_upgrade():
+    with pytest.raises(LockVersionError) as caught:
+        loads(dumps(sample_lock()).replace("version = 1", "version = 2", 1))
+    assert caught.value.message == "the lock has format version 2; this envbuild reads version 1"
+    assert caught.value.hint == "upgrade envbuild"
+
+
+def test_a_lock_without_version_is_refused():
+    with pytest.raises(LockInvalidError) as caught:
+        loads("[request]\n")
+    assert [str(problem) for problem in caught.value.problems] == ["version: must be an integer"]
+
+
+def test_not_toml_names_the_line():
+    with pytest.raises(LockInvalidError) as caught:
+        loads("version = 1\nwheels = [\n")
+    assert "line 3" in caught.value.message or "end of document" in caught.value.message
+
+
+def test_an_unresolved_merge_is_recognised():
+    with pytest.raises(LockInvalidError) as caught:
+        loads("version = 1\n<<<<<<< HEAD\n")
+    assert caught.value.hint == "it holds an unresolved merge: take either side, then run `envbuild lock`"
+
+
+def test_all_field_problems_are_told_at_once():
+    text = dumps(sample_lock())
+    numpy = sample_lock().wheels[2]
+    text = text.replace(f'sha256 = "{numpy.sha256}"', 'sha256 = "abc"').replace("size = 9000000", "size = -9")
+    with pytest.raises(LockInvalidError) as caught:
+        loads(text)
+    assert [problem.where for problem in caught.value.problems] == ["wheels[2].sha256", "wheels[3].size"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        pytest.param(
+            '    "numpy-2.3.4-py3-none-any.whl",\n',
+            '    "numpy-9-py3-none-any.whl",\n',
+            "targets[0].wheels: `numpy-9-py3-none-any.whl` is not among the wheels",
+            id="wheel",
+        ),
+        pytest.param(
+            'base = "debian:bookworm linux/amd64"',
+            'base = "debian:sid linux/amd64"',
+            "targets[0].base: `debian:sid linux/amd64` is not among the bases",
+            id="base",
+        ),
+        pytest.param(
+            'default-variant = "default"\nplatforms',
+            'default-variant = "default"\nplatforms',
+            "",
+            id="unchanged",
+        ),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_named(old, new, problem):
+    text = dumps(sample_lock()).replace(old, new, 1)
+    if not problem:
+        assert loads(text) == sample_lock()
+        return
+    with pytest.raises(LockInvalidError) as caught:
+        loads(text)
+    assert problem in [str(item) for item in caught.value.problems]
+
+
+def test_artifacts_out_of_order_are_refused():
+    lock = sample_lock()
+    shuffled = lock.model_copy(update={"wheels": tuple(reversed(lock.wheels))})
+    with pytest.raises(LockInvalidError) as caught:
+        loads(dumps(shuffled))
+    assert "wheels" in {problem.where for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize("evil", ["../../etc/passwd.whl", "/etc/x.whl", "a b.whl", "x.whl\\nRUN evil"])
+def test_a_file_name_is_never_a_path(evil):
+    text = dumps(sample_lock()).replace("numpy-2.3.4-py3-none-any.whl", evil)
+    with pytest.raises(LockInvalidError):
+        loads(text)
+
+
+def test_the_text_is_plain_toml_any_tool_reads():
+    document = tomllib.loads(dumps(sample_lock()))
+    assert document["version"] == 1
+    assert document["targets"][0]["wheels"][0] == "joblib-1.5.2-py3-none-any.whl"

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from envbuild.digest import canonical_json
+from envbuild.lock.identity import epoch_of, project_target, tag_of, target_digest
+from tests.rig.locks import CREATED, UPLOADED, hexadecimal, image_base, sample_lock
+
+
+def changed(**wheel_fields):
+    lock = sample_lock()
+    wheels = (*lock.wheels[:2], lock.wheels[2].model_copy(update=wheel_fields), lock.wheels[3])
+    return lock.model_copy(update={"wheels": wheels})
+
+
+def digest_of(lock):
+    return target_digest(lock, lock.targets[0])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"hash_source": "computed"}, {"index": "mirror"}, {"path": "packages/cc/dd/numpy.whl"}],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_where_bytes_came_from_is_no_part_of_the_identity(fields):
+    assert digest_of(changed(**fields)) == digest_of(sample_lock())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"sha256": hexadecimal("other")}, {"version": "2.3.5"}, {"requires": ("six",)}],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_what_a_wheel_is_makes_the_identity(fields):
+    assert digest_of(changed(**fields)) != digest_of(sample_lock())
+
+
+def test_other_targets_and_tools_are_no_part_of_it():
+    lock = sample_lock()
+    other = lock.targets[0].model_copy(update={"variant": "gpu"})
+    wider = lock.model_copy(update={"targets": (*lock.targets, other), "tools": {"uv": "99"}})
+    assert digest_of(wider) == digest_of(lock)
+    assert target_digest(wider, other) != digest_of(lock)
+
+
+def test_the_epoch_is_the_newest_thing_locked():
+    lock = sample_lock()
+    assert epoch_of(lock, lock.targets[0]) == int(UPLOADED.timestamp())
+    undated = tuple(wheel.model_copy(update={"uploaded": None}) for wheel in lock.wheels)
+    lock = lock.model_copy(update={"wheels": undated})
+    assert epoch_of(lock, lock.targets[0]) == int(CREATED.timestamp())
+
+
+def test_the_projection_is_json_and_names_no_address():
+    lock = sample_lock(image_base("index.docker.io/library/python:3.11"))
+    text = canonical_json(project_target(lock, lock.targets[0])).decode()
+    document = json.loads(text)
+    assert document["interpreter"]["path"] == "/usr/bin/python3.11"
+    assert [item["name"] for item in document["wheels"]] == ["joblib", "numpy", "scikit-learn"]
+    assert "packages/aa" not in text
+    assert "pool/main" not in text
+
+
+def test_the_tag_is_the_first_twelve_digits():
+    assert tag_of("sha256:" + "0123456789abcdef" * 4) == "0123456789ab"

@@ -1,0 +1,106 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from envbuild.lock.identity import RECIPE_FORMAT
+from envbuild.render.recipe import FETCHES_PER_STAGE, plan_seed, render_recipe
+from envbuild.render.templates import quote_dockerfile, template_folder
+from tests.rig.locks import deb, image_base, sample_lock, wheel
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+PROBE = b"the probe"
+
+
+def recipe_of(lock):
+    return render_recipe(lock, lock.targets[0], probe=PROBE)
+
+
+@pytest.mark.parametrize(
+    ("lock", "name"),
+    [(sample_lock(), "packages"), (sample_lock(image_base()), "image")],
+    ids=["packages", "image"],
+)
+def test_dockerfile_is_the_golden_one(lock, name):
+    golden = GOLDEN / f"Dockerfile.{name}.format-{RECIPE_FORMAT}"
+    text = recipe_of(lock).files["Dockerfile"].decode()
+    assert text == golden.read_text(encoding="utf-8"), (
+        "the rendering changed: raise RECIPE_FORMAT unless no released version wrote this format"
+    )
+
+
+def test_nothing_but_the_fetches_has_a_network():
+    text = recipe_of(sample_lock()).files["Dockerfile"].decode()
+    runs = re.findall(r"^RUN .*$", text, re.MULTILINE)
+    assert runs
+    assert all(run.startswith("RUN --network=none") for run in runs)
+
+
+def test_every_artifact_is_fetched_by_its_sha256():
+    lock = sample_lock()
+    text = recipe_of(lock).files["Dockerfile"].decode()
+    for digest in [item.sha256 for item in lock.wheels] + [item.sha256 for item in lock.debs]:
+        assert f"ADD --checksum=sha256:{digest} " in text
+
+
+def test_at_most_six_python_steps():
+    lock = sample_lock()
+    more = tuple(wheel(f"big-{number:02}", size=2_000_000 + number) for number in range(20))
+    wheels = tuple(sorted((*lock.wheels, *more), key=lambda item: item.file))
+    target = lock.targets[0].model_copy(
+        update={"wheels": tuple(item.file for item in wheels if item.name != "installer")}
+    )
+    lock = lock.model_copy(update={"wheels": wheels, "targets": (target,)})
+    assert recipe_of(lock).files["Dockerfile"].decode().count("wheels.sh") == 6
+
+
+def test_no_stage_is_deeper_than_engines_allow():
+    lock = sample_lock()
+    more = tuple(deb(f"lib{number:03}") for number in range(200))
+    base = lock.bases[0]
+    assert base.packages
+    packages = base.packages.model_copy(update={"debs": (*base.packages.debs, *(item.file for item in more))})
+    lock = lock.model_copy(
+        update={"debs": (*lock.debs, *more), "bases": (base.model_copy(update={"packages": packages}),)}
+    )
+    stages = recipe_of(lock).files["Dockerfile"].decode().split("\nFROM ")
+    assert max(stage.count("\nADD ") for stage in stages) == FETCHES_PER_STAGE
+
+
+def test_the_seed_is_the_essential_closure():
+    names = [item.name for item in plan_seed(sample_lock().debs)]
+    assert names == ["base-files", "bash", "libc6", "mawk"]
+
+
+def test_an_image_base_needs_no_seed():
+    recipe = recipe_of(sample_lock(image_base()))
+    assert recipe.seed == ()
+    assert "seed.tar" not in recipe.files["Dockerfile"].decode()
+
+
+def test_same_lock_same_bytes():
+    assert recipe_of(sample_lock()) == recipe_of(sample_lock())
+
+
+def test_scripts_are_carried_as_they_are():
+    for name, content in recipe_of(sample_lock()).files.items():
+        if name.startswith("recipe/"):
+            assert content == (template_folder() / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        ("plain", '"plain"'),
+        ('a "b" c', r'"a \"b\" c"'),
+        ("$HOME", r'"\$HOME"'),
+        ("back\\slash", '"back\\\\slash"'),
+    ],
+)
+def test_a_quoted_word_means_itself(value, quoted):
+    assert quote_dockerfile(value) == quoted
+
+
+def test_a_line_break_cannot_be_quoted():
+    with pytest.raises(ValueError, match="line break"):
+        quote_dockerfile("a\nRUN evil")
