@@ -1,0 +1,91 @@
+"""The program: commands, the one place where errors become exit codes, and nothing heavy at start-up."""
+
+import os
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from envbuild import __version__
+from envbuild.cli import build, cache, lock, render, run, verify
+from envbuild.cli.output import Output, error_text
+from envbuild.errors import EnvbuildError, ExitCode
+
+
+class Boundary(TyperGroup):
+    """Turns what commands raise into messages and exit codes; see ``errors.py`` for their meaning."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        output = Output()
+        try:
+            return super().invoke(ctx)
+        except EnvbuildError as error:
+            sys.stderr.write(error_text(error, output))
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            sys.stderr.write("\ninterrupted\n")
+            raise typer.Exit(ExitCode.INTERRUPTED) from error
+        except BrokenPipeError as error:
+            # the reader of stdout went away; there is nobody to tell
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(ExitCode.FAILURE) from error
+        except OSError as error:
+            sys.stderr.write(error_text(_plain(error), output))
+            raise typer.Exit(ExitCode.FAILURE) from error
+        except Exception as error:
+            if type(error).__module__.split(".")[0] in {"click", "typer"}:
+                raise
+            sys.stderr.write(traceback.format_exc())
+            sys.stderr.write(
+                f"\nThis is a bug in envbuild {__version__} (Python {sys.version.split()[0]}, "
+                f"{sys.platform}).\nPlease report it with the lines above.\n"
+            )
+            raise typer.Exit(ExitCode.BUG) from error
+
+
+def _plain(error: OSError) -> EnvbuildError:
+    where = f"{error.filename}: " if error.filename else ""
+    return EnvbuildError(f"{where}{(error.strerror or str(error)).lower()}")
+
+
+app = typer.Typer(
+    name="envbuild",
+    cls=Boundary,
+    help="ML environments that are the same everywhere, and prove it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback signature
+    if wanted:
+        sys.stdout.write(f"envbuild {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """ML environments that are the same everywhere, and prove it."""
+
+
+app.command(name="lock")(lock.lock)
+app.command(name="render")(render.render)
+app.command(name="build")(build.build)
+app.command(name="verify")(verify.verify)
+app.command(name="run", context_settings={"allow_interspersed_args": False})(run.run)
+app.add_typer(cache.app, name="cache")
+
+
+def main() -> None:
+    """Run the program."""
+    app()

@@ -1,0 +1,61 @@
+"""Long work on a terminal: one live line with a bar, and what is done above it."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from envbuild.cli.output import Activity
+
+MEGABYTE = 1_000_000
+
+
+class LiveActivity(Activity):
+    """Draws on stderr and clears up after itself."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[amount]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._noted: set[str] = set()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def on_stage(self, text: str) -> None:
+        """Start a new bar for ``text``."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(text, total=None, amount="")
+
+    def on_count(self, done: int, total: int) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            self._progress.update(self._task, completed=done, total=total, amount=f"{done}/{total}")
+
+    def on_bytes(self, done: int, total: int) -> None:
+        """Move the bar, in megabytes."""
+        if self._task is not None:
+            amount = f"{done / MEGABYTE:.1f}/{total / MEGABYTE:.1f} MB"
+            self._progress.update(self._task, completed=done, total=total, amount=amount)
+
+    def on_note(self, text: str) -> None:
+        """Print the note above the bar, each text once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._console.print("[yellow]note:[/yellow]", text, markup=True)

@@ -1,0 +1,31 @@
+"""Options several commands share, spelled once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SpecPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--spec",
+        "-f",
+        help="The spec: envbuild.toml or pyproject.toml, or the folder that holds it.  [default: here]",
+        show_default=False,
+    ),
+]
+Variant = Annotated[
+    str | None,
+    typer.Option("--variant", help="Which variant of the spec.", show_default="the spec's default"),
+]
+PlatformOption = Annotated[
+    str | None,
+    typer.Option("--platform", help="Which platform, such as linux/amd64.", show_default="this machine's"),
+]
+Frozen = Annotated[
+    bool, typer.Option("--frozen", help="Use the lock as it stands, without comparing it with the spec.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Use only what the cache holds.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and results.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]

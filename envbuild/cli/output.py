@@ -1,0 +1,133 @@
+"""What a person and a program see: data on stdout, talk on stderr, errors in one form."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from envbuild.errors import EnvbuildError
+
+RED, YELLOW, GREEN, BOLD, DIM, RESET = "31", "33", "32", "1", "2", "0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where a command writes.  ``quiet`` leaves errors and data; ``as_json`` makes the data JSON."""
+
+    quiet: bool = False
+    verbose: bool = False
+    as_json: bool = False
+
+    @property
+    def talk(self) -> TextIO:
+        """The stream for everything that is not data."""
+        return sys.stderr
+
+    def data(self, text: str) -> None:
+        """Write a line another program may read."""
+        sys.stdout.write(text + "\n")
+
+    def document(self, value: Any) -> None:
+        """Write a JSON document."""
+        sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+    def say(self, text: str) -> None:
+        """Tell a person what happened."""
+        if not self.quiet:
+            self.talk.write(text + "\n")
+
+    def detail(self, text: str) -> None:
+        """Tell a person who asked for more."""
+        if self.verbose:
+            self.talk.write(self.styled(text, DIM) + "\n")
+
+    def note(self, text: str) -> None:
+        """Warn of something the person can act on."""
+        if not self.quiet:
+            self.talk.write(f"{self.styled('note:', YELLOW)} {text}\n")
+
+    def styled(self, text: str, *codes: str) -> str:
+        """Return ``text`` in colour where the terminal shows it."""
+        if not codes or not shows_colour(self.talk):
+            return text
+        return f"\033[{';'.join(codes)}m{text}\033[{RESET}m"
+
+    def table(self, rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> None:
+        """Tell rows in aligned columns."""
+        lines = [tuple(row) for row in ((header, *rows) if header else rows)]
+        if self.quiet or not lines:
+            return
+        widths = [max(len(row[column]) for row in lines) for column in range(len(lines[0]))]
+        for position, row in enumerate(lines):
+            text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            self.talk.write(self.styled(text, BOLD) if header and position == 0 else text)
+            self.talk.write("\n")
+
+    @contextlib.contextmanager
+    def activity(self) -> Iterator["Activity"]:
+        """Show long work while it goes on: a live line on a terminal, plain lines elsewhere."""
+        if self.quiet:
+            yield Activity()
+        elif self.talk.isatty() and os.environ.get("TERM") != "dumb":
+            from envbuild.cli.live import LiveActivity
+
+            with LiveActivity() as live:
+                yield live
+        else:
+            yield LineActivity(self)
+
+
+class Activity:
+    """Long work nobody watches; also the shape of those somebody does."""
+
+    def on_stage(self, text: str) -> None:
+        """Note that ``text`` is now being done."""
+
+    def on_count(self, done: int, total: int) -> None:
+        """Note that ``done`` of ``total`` things of this stage are finished."""
+
+    def on_bytes(self, done: int, total: int) -> None:
+        """Note that ``done`` of ``total`` bytes of this stage are here."""
+
+    def on_note(self, text: str) -> None:
+        """Note a fact the person should see once."""
+
+
+class LineActivity(Activity):
+    """Says each stage once: for logs and CI."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._noted: set[str] = set()
+
+    def on_stage(self, text: str) -> None:
+        """Say the stage."""
+        self._output.say(f"  {text}")
+
+    def on_note(self, text: str) -> None:
+        """Say the note, each text once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._output.note(text)
+
+
+def shows_colour(stream: TextIO) -> bool:
+    """Return whether ``stream`` is a terminal whose user did not decline colour (no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def error_text(error: EnvbuildError, output: Output) -> str:
+    """Return an error as it is shown: the fact, each problem, the evidence, then what to do."""
+    lines = [f"{output.styled('error:', RED, BOLD)} {error.message}"]
+    for problem in error.problems:
+        lines.append(f"  • {problem}")
+        if problem.hint:
+            lines.append(f"    {output.styled('hint:', GREEN)} {problem.hint}")
+    if error.detail:
+        lines += [f"  {output.styled('|', DIM)} {line}" for line in error.detail.splitlines()]
+    if error.hint:
+        lines += ["", f"{output.styled('hint:', GREEN)} {error.hint}"]
+    return "\n".join(lines) + "\n"

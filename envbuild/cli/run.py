@@ -1,0 +1,48 @@
+"""`envbuild run`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envbuild.cli.options import Frozen, Offline, PlatformOption, Quiet, SpecPath, Variant, Verbose
+
+
+def run(
+    *,
+    command: Annotated[list[str], typer.Argument(help="Command to run, after `--`.", show_default=False)],
+    copy: Annotated[
+        list[Path] | None,
+        typer.Option("--copy", "-c", help="File or folder to lay into the working directory first."),
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", "-e", help="NAME=VALUE, or NAME to pass this shell's value.")
+    ] = None,
+    spec: SpecPath = None,
+    variant: Variant = None,
+    platform: PlatformOption = None,
+    frozen: Frozen = False,
+    offline: Offline = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run a command in the locked image, built first when it is not there; exit with the command's code."""
+    from envbuild.cli.output import Output
+    from envbuild.cli.project import choose_target, find_project, fresh_lock
+    from envbuild.cli.wiring import build_target, run_in_image
+
+    output = Output(quiet=quiet, verbose=verbose)
+    lock = fresh_lock(find_project(spec), frozen=frozen)
+    target = choose_target(lock, variant=variant, platform=platform)
+    with output.activity() as activity:
+        outcome = build_target(lock, target, use_cache=True, offline=offline, activity=activity)
+    status = run_in_image(
+        outcome, target, command, copies=tuple(copy or ()), env=dict(_variable(item) for item in env or ())
+    )
+    raise typer.Exit(status)
+
+
+def _variable(item: str) -> tuple[str, str]:
+    name, separator, value = item.partition("=")
+    return name, value if separator else os.environ.get(name, "")

@@ -1,0 +1,109 @@
+"""`envbuild verify`."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from envbuild.cli.options import AsJson, Frozen, Offline, PlatformOption, Quiet, SpecPath, Variant, Verbose
+
+if TYPE_CHECKING:
+    from envbuild.cli.output import Output
+    from envbuild.verify.checks.report import Report
+
+SELF = Path("/etc/envbuild")
+"""Where an image carries its target's lock and its probe."""
+
+
+def verify(
+    *,
+    image: Annotated[
+        str | None,
+        typer.Argument(help="Image to verify.  [default: the one of the lock]", show_default=False),
+    ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Compare every file and all bytecode with the locked artifacts.")
+    ] = False,
+    here: Annotated[
+        bool, typer.Option("--here", help="Verify the container this runs in with the lock it carries.")
+    ] = False,
+    profile: Annotated[
+        Literal["image", "devcontainer"],
+        typer.Option("--profile", help="How strict: a devcontainer may hold more than the lock."),
+    ] = "image",
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write a JUnit report to this file too.")
+    ] = None,
+    spec: SpecPath = None,
+    variant: Variant = None,
+    platform: PlatformOption = None,
+    frozen: Frozen = False,
+    offline: Offline = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Ask a container what it holds and compare the answer with the lock; exit 8 when they differ."""
+    from envbuild.cli.output import Output
+    from envbuild.errors import ExitCode, UsageError
+
+    output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
+    if here:
+        if image or deep or junit:
+            raise UsageError(
+                "--here takes no image, --deep or --junit", hint="they need the artifacts outside"
+            )
+        raise typer.Exit(_verify_here(profile=profile, as_json=as_json))
+
+    from envbuild.cli.project import choose_target, find_project, fresh_lock
+    from envbuild.cli.wiring import verify_target
+
+    lock = fresh_lock(find_project(spec), frozen=frozen)
+    target = choose_target(lock, variant=variant, platform=platform)
+    with output.activity() as activity:
+        reference, report = verify_target(
+            lock, target, image=image, deep=deep, profile=profile, offline=offline, activity=activity
+        )
+    _tell(output, reference, report)
+    if junit:
+        from envbuild import atomic
+        from envbuild.verify.junit import render_junit
+
+        atomic.write_text(junit, render_junit(report))
+    if not report.succeeded:
+        raise typer.Exit(ExitCode.VERIFICATION)
+
+
+def _tell(output: "Output", reference: str, report: "Report") -> None:
+    if output.as_json:
+        from envbuild.verify.checks.rendering import report_document
+
+        output.document(report_document(report) | {"image": reference})
+        return
+    marks = {"passed": "ok", "failed": "DIFFERS", "warned": "warning", "skipped": "skipped"}
+    shown = [result for result in report.results if output.verbose or result.outcome != "passed"]
+    output.table([(marks[result.outcome], result.title, result.difference) for result in shown])
+    counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in marks if report.count(outcome))
+    verdict = "matches its lock" if report.succeeded else "differs from its lock"
+    output.say(f"{reference} {verdict}: {counts}")
+
+
+def _verify_here(*, profile: str, as_json: bool) -> int:
+    """Run the probe this container carries with its own interpreter and return its exit status."""
+    from envbuild import process
+    from envbuild.errors import UsageError
+
+    try:
+        interpreter = json.loads((SELF / "lock.json").read_text(encoding="utf-8"))["interpreter"]["path"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            f"this is no container of envbuild: {SELF / 'lock.json'} cannot be read",
+            hint="run it inside an image that envbuild built",
+        ) from error
+    sys.stdout.flush()
+    arguments = ["check", f"--profile={profile}", *(["--json"] if as_json else [])]
+    command = [interpreter, "-I", "-S", "-B", str(SELF / "probe.pyz"), *arguments]
+    return process.run_attached(command, environment=os.environ)

@@ -1,0 +1,84 @@
+"""An image is asked what it holds: the probe is sent into a fresh container, and its answer is compared."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from envbuild.errors import VerificationError
+from envbuild.image.engine import Engine, ImageFacts
+from envbuild.render.recipe import LABEL_TARGET
+from envbuild.verify.bundle import build_probe, facts_arguments
+from envbuild.verify.checks.evaluate import evaluate
+from envbuild.verify.checks.facts import Configuration, Facts, read_facts
+from envbuild.verify.checks.plan import Profile, plan_checks
+from envbuild.verify.checks.report import Report
+from envbuild.verify.checks.target import LockedTarget, read_target
+from envbuild.verify.checks.trees import ExpectedFiles
+
+PROBE_PATH = "/tmp/envbuild-probe.pyz"  # noqa: S108 - inside a container nobody else is in
+"""Where the probe is laid in the container: the one it is sent, never the one the image carries."""
+
+EVIDENCE_LINES = 15
+
+
+def verify_image(
+    engine: Engine,
+    image: ImageFacts,
+    projection: Mapping[str, Any],
+    *,
+    digest: str,
+    profile: Profile = "image",
+    expected: Callable[[LockedTarget], ExpectedFiles] | None = None,
+) -> Report:
+    """Compare ``image`` with the target it should hold.
+
+    ``expected`` gives the files of the locked artifacts; with it every file and all bytecode is compared too.
+
+    :raises VerificationError: the probe could not be run or did not answer, so nothing is known.
+    """
+    target = read_target(projection)
+    facts = _ask(engine, image, target, deep=expected is not None)
+    return evaluate(
+        target,
+        plan_checks(target, labels={LABEL_TARGET: digest}, deep=expected is not None),
+        facts,
+        profile=profile,
+        configuration=configuration_of(image),
+        expected=expected(target) if expected else None,
+    )
+
+
+def configuration_of(image: ImageFacts) -> Configuration:
+    """Return what the engine says of an image in the words of the checks."""
+    return Configuration(
+        architecture=image.architecture,
+        env=dict(variable.partition("=")[::2] for variable in image.env),
+        user=image.user,
+        workdir=image.workdir,
+        command=image.command,
+        entrypoint=image.entrypoint,
+        labels=image.labels,
+        diff_ids=image.diff_ids,
+    )
+
+
+def _ask(engine: Engine, image: ImageFacts, target: LockedTarget, *, deep: bool) -> Facts:
+    # an image that runs as another user must say so itself, so only a deep look is taken as root
+    arguments = facts_arguments(prefix=target.prefix, variables=target.env, deep=deep)
+    outcome = engine.run(
+        image.identifier,
+        (target.interpreter.path, "-I", "-S", "-B", PROBE_PATH, *arguments),
+        files={PROBE_PATH: build_probe()},
+        user="0" if deep else None,
+    )
+    stderr = outcome.stderr.decode(errors="replace").splitlines()
+    if outcome.exit_status != 0:
+        raise VerificationError(
+            f"the probe failed in the container with status {outcome.exit_status}",
+            detail="\n".join(stderr[-EVIDENCE_LINES:]),
+            hint=f"the image must have the locked interpreter at {target.interpreter.path}",
+        )
+    try:
+        return read_facts(json.loads(outcome.stdout))
+    except ValueError as error:
+        raise VerificationError("the probe's answer cannot be read", detail=str(error)) from error

@@ -1,0 +1,77 @@
+import os
+import sys
+import time
+
+import pytest
+
+from envbuild import process
+
+ENVIRONMENT = {"PATH": os.environ["PATH"]}
+
+
+def python(code, **options):
+    return process.run([sys.executable, "-c", code], environment=ENVIRONMENT, **options)
+
+
+def test_both_streams_and_the_status_are_kept():
+    result = python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)")
+    assert (result.exit_status, result.stdout, result.stderr) == (3, "out\n", "err\n")
+    assert not result.succeeded
+
+
+def test_much_output_on_both_streams_does_not_deadlock():
+    result = python(
+        "import sys; sys.stderr.write('e' * 300_000); sys.stdout.write('o' * 300_000)", timeout=20
+    )
+    assert (len(result.stdout), len(result.stderr)) == (300_000, 300_000)
+
+
+def test_input_is_given_and_lines_are_seen_as_they_come():
+    lines = []
+    result = python(
+        "import sys; print(sys.stdin.read().upper()); print('one\\ntwo', file=sys.stderr)",
+        standard_input=b"abc",
+        on_stderr_line=lines.append,
+    )
+    assert result.stdout == "ABC\n"
+    assert lines == ["one", "two"]
+
+
+def test_a_program_that_reads_nothing_is_no_fault():
+    assert python("pass", standard_input=b"x" * 1_000_000).succeeded
+
+
+def test_nothing_of_this_environment_leaks():
+    os.environ["ENVBUILD_TEST_LEAK"] = "1"
+    try:
+        assert python("import os; print('ENVBUILD_TEST_LEAK' in os.environ)").stdout == "False\n"
+    finally:
+        del os.environ["ENVBUILD_TEST_LEAK"]
+
+
+def test_a_missing_program_is_named():
+    with pytest.raises(process.ProgramMissingError, match="`no-such-program` is not installed"):
+        process.run(["no-such-program"], environment=ENVIRONMENT)
+
+
+def test_a_shell_string_is_refused():
+    with pytest.raises(TypeError):
+        process.run("echo hello", environment=ENVIRONMENT)
+
+
+def test_a_program_that_hangs_is_ended_with_its_children(tmp_path):
+    marker = tmp_path / "child"
+    code = (
+        "import subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
+        "time.sleep(60)"
+    )
+    with pytest.raises(process.ProgramTimeoutError):
+        python(code, timeout=2)
+    child = int(marker.read_text())
+    for _ in range(50):
+        if not os.path.exists(f"/proc/{child}") or "Z" in open(f"/proc/{child}/stat").read().split()[2]:
+            return
+        time.sleep(0.1)
+    pytest.fail("the child of the program is still running")
