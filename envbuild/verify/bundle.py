@@ -1,0 +1,58 @@
+"""The probe as one file: a zip archive that Python runs, the same bytes from the same sources."""
+
+import io
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_MAIN = "import sys\n\nfrom envbuild.verify.probe.main import main\n\nsys.exit(main())\n"
+_PACKAGES = ("probe", "checks")
+_EARLIEST = (1980, 1, 1, 0, 0, 0)
+"""The first moment a zip can name."""
+
+# A probe sent on standard input runs from memory: the container may be read-only, and nothing is left in it.
+_FROM_INPUT = (
+    "import os,runpy,sys;"
+    "d=os.memfd_create('probe',0);"
+    "f=os.fdopen(d,'wb',closefd=False);f.write(sys.stdin.buffer.read());f.close();"
+    "runpy.run_path(f'/proc/self/fd/{d}',run_name='__main__')"
+)
+
+
+def build_probe() -> bytes:
+    """Return the probe: modules of this room that need the standard library only.
+
+    Stored, not compressed, so that no release of zlib changes a byte; sorted, without times or owners.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in sorted(_members()):
+            info = zipfile.ZipInfo(name, _EARLIEST)
+            info.create_system = 3  # Unix, on every system
+            info.external_attr = 0o100644 << 16
+            archive.writestr(info, data)
+    return buffer.getvalue()
+
+
+def probe_arguments(interpreter: str, arguments: Iterable[str]) -> tuple[str, ...]:
+    """Return the command that runs the probe in a container when its bytes come on standard input."""
+    return (interpreter, "-I", "-S", "-B", "-c", _FROM_INPUT, *arguments)
+
+
+def facts_arguments(*, prefix: str, variables: Iterable[str], deep: bool = False) -> tuple[str, ...]:
+    """Return the probe's arguments that ask for all facts, with the values of these variables only."""
+    names = tuple(f"--env={name}" for name in sorted(variables))
+    return ("facts", f"--prefix={prefix}", *names, *(("--deep",) if deep else ()))
+
+
+def _members() -> Iterator[tuple[str, bytes]]:
+    room = Path(__file__).parent
+    yield "__main__.py", _MAIN.encode()
+    # the packages above are only names here
+    yield "envbuild/__init__.py", b""
+    yield "envbuild/verify/__init__.py", b""
+    for package in _PACKAGES:
+        for module in (room / package).glob("*.py"):
+            # one form of line ends, however the sources were checked out
+            text = module.read_text(encoding="utf-8")
+            yield f"envbuild/verify/{package}/{module.name}", text.encode()

@@ -1,0 +1,245 @@
+"""Every file against the locked artifacts, and bytecode against its source."""
+
+import posixpath
+from collections.abc import Iterator
+
+from envbuild.verify.checks.context import Context, Difference
+from envbuild.verify.checks.facts import BytecodeFinding, FileEntry
+from envbuild.verify.checks.files import FileIndex, describe_difference, is_unread
+from envbuild.verify.checks.legitimate import MODES, VOLATILE, is_generated, is_in_system_folder
+from envbuild.verify.checks.plan import Check
+from envbuild.verify.checks.report import Result
+from envbuild.verify.checks.trees import Entry
+
+_NOT_ASKED = "files are compared with --deep only"
+_NOT_LOCKED = "the locked artifact was not at hand"
+
+_PROBLEMS = {
+    "mismatch": "is not what its source compiles to",
+    "orphan": "has no source",
+    "stale": "was made from another source than the one beside it",
+    "mode": "was not written by the build",
+    "header": "records the hash of another source",
+    "unreadable": "cannot be read as bytecode",
+}
+
+
+def evaluate_wheel_files(check: Check, context: Context) -> Iterator[Result]:
+    """Compare a wheel's files with what installing the locked file gives."""
+    files = context.files
+    entries = context.claims.of_wheel(check.subject)
+    if files is None or entries is None:
+        yield context.skipped(check, _NOT_ASKED if files is None else _NOT_LOCKED)
+        return
+    yield from _compare_package(
+        check, context, files, [(path, path, entry) for path, entry in entries.items()]
+    )
+
+
+def evaluate_deb_files(check: Check, context: Context) -> Iterator[Result]:
+    """Compare a deb's files with what the locked file holds."""
+    files = context.files
+    places = context.claims.of_deb(check.subject)
+    if files is None or places is None:
+        yield context.skipped(check, _NOT_ASKED if files is None else _NOT_LOCKED)
+        return
+    yield from _compare_package(check, context, files, list(places))
+
+
+def evaluate_prefix_extras(check: Check, context: Context) -> Iterator[Result]:
+    """Name each file in the prefix that is no locked wheel's, nor bytecode of one, nor the venv's own."""
+    files = context.files
+    if files is None or context.expected is None:
+        yield context.skipped(check, _NOT_ASKED)
+        return
+    prefix = context.target.prefix
+    claimed = context.claims.wheel_paths
+    results: list[Result] = []
+    for path, found in files.deep.files.items():
+        if not path.startswith(f"{prefix}/") or found[0] == "d" or path in claimed:
+            continue
+        if _source_of(path) in claimed:
+            continue  # evaluate_bytecode judges it
+        results += _judge_skeleton(check, context, files, path, found)
+    yield from results or [context.passed(check)]
+
+
+def evaluate_system_extras(check: Check, context: Context) -> Iterator[Result]:
+    """Name each file in folders for programs and libraries that no locked deb brings.
+
+    Only for a base made of packages: an image base's own files are its layers, which have digests.
+    """
+    files = context.files
+    if files is None or context.expected is None:
+        yield context.skipped(check, _NOT_ASKED)
+        return
+    claimed = context.claims.deb_paths
+    prefix = f"{context.target.prefix}/"
+    results = [
+        context.unlocked(
+            check, f"file{path}", title=path, found=_KIND_WORDS[found[0]], reason="owned by no locked package"
+        )
+        for path, found in files.deep.files.items()
+        if found[0] != "d"
+        and is_in_system_folder(path)
+        and not path.startswith(prefix)
+        and path not in claimed
+        and _source_of(path) not in claimed
+        and not is_generated(path, found)
+    ]
+    yield from results or [context.passed(check)]
+
+
+def evaluate_bytecode(check: Check, context: Context) -> Iterator[Result]:
+    """Name each ``.pyc`` that could run in place of its source, and each that is not the build's."""
+    files = context.files
+    if files is None:
+        yield context.skipped(check, _NOT_ASKED)
+        return
+    bytecode = files.deep.bytecode
+    results = [
+        _judge_bytecode(check, context, finding)
+        for finding in bytecode.findings
+        if not _is_shipped(context, files, finding.path)
+    ]
+    foreign = f", {bytecode.foreign} of other Python versions not" if bytecode.foreign else ""
+    yield from results or [
+        context.passed(check, found=f"{bytecode.checked} files compared with their sources{foreign}")
+    ]
+
+
+_KIND_WORDS = {"f": "a file", "l": "a link", "o": "a special file"}
+
+
+def _compare_package(
+    check: Check, context: Context, files: FileIndex, places: list[tuple[str, str, Entry]]
+) -> Iterator[Result]:
+    missing: list[str] = []
+    results: list[Result] = []
+    unread = 0
+    owned = 0
+    for path, place, entry in places:
+        if entry.kind != "d":
+            owned += 1
+        found = files.get(place)
+        if found is None:
+            if entry.kind != "d" and not _may_be_missing(context, files, path):
+                missing.append(place)
+        elif is_unread(entry, found):
+            unread += 1
+        else:
+            results += _judge_file(check, context, place, entry, found)
+    if missing and len(missing) == owned:
+        yield context.differ(check, "missing", found=None, reason=f"none of its {owned} files is there")
+        return
+    results += [
+        context.single(
+            check, f"file{path}", "missing", title=path, expected="a file", found=None, reason=check.title
+        )
+        for path in missing
+    ]
+    if unread:
+        yield context.skipped(
+            check, f"{unread} files cannot be read by uid {context.facts.process.uid}; deep checks want root"
+        )
+    elif not results:
+        yield context.passed(check, found=f"{owned} files")
+    yield from sorted(results, key=lambda result: result.id)
+
+
+def _may_be_missing(context: Context, files: FileIndex, path: str) -> bool:
+    return path in VOLATILE or context.claims.may_be_absent(path) or files.is_mounted(path)
+
+
+def _judge_file(
+    check: Check, context: Context, path: str, entry: Entry, found: FileEntry
+) -> Iterator[Result]:
+    overrides = context.facts.deep.mode_overrides if context.facts.deep else {}
+    described = describe_difference(entry, found, mode=overrides.get(path, MODES.get(path)))
+    if described is None:
+        return
+    if entry.kind == "d" and found[0] == "l":
+        return  # a folder of one package may be a link of another (merged /usr); what it leads to is compared
+    if context.claims.is_owned_as_found(path, found) and described[0][:4] != "mode":
+        return  # another locked package replaces the file (Replaces, Debian Policy 7.6)
+    difference: Difference = "personal" if entry.conffile else "changed"
+    reason = f"{check.title}; a configuration file" if entry.conffile else check.title
+    expected, now = described
+    yield context.single(
+        check, f"file{path}", difference, title=path, expected=expected, found=now, reason=reason
+    )
+
+
+def _judge_skeleton(
+    check: Check, context: Context, files: FileIndex, path: str, found: FileEntry
+) -> Iterator[Result]:
+    """Judge what ``python -m venv --without-pip`` puts into the prefix, and name all else as extra."""
+    prefix = context.target.prefix
+    name = path[len(prefix) + 1 :]
+    deep = files.deep
+    if name == "pyvenv.cfg":
+        return  # compared by value in the check of that name
+    if name == "lib64" and found[0] == "l" and found[3] == "lib":
+        return
+    folder, _, program = name.rpartition("/")
+    names = {
+        "python",
+        "python3",
+        f"python{context.target.python_tag}",
+        "\N{MATHEMATICAL ITALIC SMALL PI}thon",
+    }
+    if folder == "bin" and found[0] == "l" and program in names:
+        target = files.follow(path)
+        if target != context.target.interpreter.path:
+            yield context.single(
+                check,
+                f"file{path}",
+                "changed",
+                title=path,
+                expected=f"a link to {context.target.interpreter.path}",
+                found=f"a link to {target or found[3]}",
+            )
+        return
+    scripts = deep.environment_scripts or {}
+    if name in scripts:
+        if found[0] != "f" or found[3] not in scripts[name]:
+            yield context.single(
+                check,
+                f"file{path}",
+                "changed",
+                title=path,
+                expected=f"as {context.target.interpreter.path} writes it",
+                found="other content",
+            )
+        return
+    yield context.unlocked(
+        check, f"file{path}", title=path, found=_KIND_WORDS[found[0]], reason="no locked wheel brings it"
+    )
+
+
+def _source_of(path: str) -> str | None:
+    """Return the source a cached ``.pyc`` belongs to (PEP 3147), or None for any other path."""
+    folder, name = posixpath.split(path)
+    parent, cache = posixpath.split(folder)
+    if cache != "__pycache__" or not name.endswith(".pyc") or "." not in name[:-4]:
+        return None
+    return f"{parent}/{name.partition('.')[0]}.py"
+
+
+def _is_shipped(context: Context, files: FileIndex, path: str) -> bool:
+    """Return whether a locked artifact itself brings this very bytecode."""
+    found = files.deep.files.get(path)
+    return found is not None and context.claims.is_owned_as_found(path, found)
+
+
+def _judge_bytecode(check: Check, context: Context, finding: BytecodeFinding) -> Result:
+    difference: Difference = "extra" if finding.problem in {"mode", "stale"} else "changed"
+    return context.single(
+        check,
+        f"bytecode{finding.path}",
+        difference,
+        title=finding.path,
+        expected="bytecode of its source",
+        found=_PROBLEMS[finding.problem],
+        reason=finding.detail or None,
+    )

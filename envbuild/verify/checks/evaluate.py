@@ -1,0 +1,121 @@
+"""Compare: planned checks on one side, facts on the other.  Pure; every difference names its thing."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from envbuild.verify.checks import configuration, deep, packages
+from envbuild.verify.checks.context import Context
+from envbuild.verify.checks.facts import Configuration, Facts
+from envbuild.verify.checks.plan import Check, Kind
+from envbuild.verify.checks.report import Profile, Report, Result
+from envbuild.verify.checks.target import LockedTarget
+from envbuild.verify.checks.trees import ExpectedFiles
+
+Evaluator = Callable[[Check, Context], Iterator[Result]]
+
+_MACHINES = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
+
+
+def evaluate(
+    target: LockedTarget,
+    checks: Iterable[Check],
+    facts: Facts,
+    *,
+    profile: Profile = "image",
+    configuration: Configuration | None = None,
+    expected: ExpectedFiles | None = None,
+) -> Report:
+    """Return the answer to each check.
+
+    ``configuration`` is what the engine says of the image, ``expected`` the files of the locked artifacts;
+    checks that need what is not given are skipped and say so.
+    """
+    context = Context(
+        target=target, facts=facts, profile=profile, configuration=configuration, expected=expected
+    )
+    results = [result for check in checks for result in _EVALUATORS[check.kind](check, context)]
+    return Report(
+        target=f"{target.name} ({target.variant}, {target.platform})", profile=profile, results=tuple(results)
+    )
+
+
+def _os(check: Check, context: Context) -> Iterator[Result]:
+    facts = context.facts.os
+    found = {"id": facts.id, "version-id": facts.version_id, "codename": facts.codename}[check.subject]
+    yield context.compare(check, found)
+
+
+def _libc(check: Check, context: Context) -> Iterator[Result]:
+    libc = context.facts.libc
+    yield context.compare(check, f"{libc.family} {libc.version}" if libc.family else None)
+
+
+def _architecture(check: Check, context: Context) -> Iterator[Result]:
+    machine = context.facts.machine
+    found = _MACHINES.get(machine.machine, machine.machine)
+    if machine.pointer_bits != 64:  # noqa: PLR2004 - both platforms are 64-bit
+        found = f"{found} ({machine.pointer_bits}-bit programs)"
+    yield context.compare(check, found)
+
+
+def _interpreter(check: Check, context: Context) -> Iterator[Result]:
+    environment = context.facts.environment
+    if environment.python is None:
+        reason = environment.reason or "the prefix has no interpreter"
+        yield context.differ(check, "missing", found=None, reason=reason)
+        return
+    python = environment.python
+    found = {
+        "implementation": python.implementation,
+        "version": python.version,
+        "path": python.executable,
+        "sha256": python.sha256,
+    }[check.subject]
+    yield context.compare(check, found)
+
+
+def _venv(check: Check, context: Context) -> Iterator[Result]:
+    """Check that the prefix is an isolated environment of the locked interpreter (PEP 405)."""
+    settings = context.facts.environment.settings
+    if settings is None:
+        yield context.differ(check, "missing", found=None, reason="there is no such file")
+        return
+    interpreter = context.target.interpreter
+    wanted = {
+        "home": interpreter.path.rpartition("/")[0],
+        "include-system-site-packages": "false",
+        "version": interpreter.version,
+    }
+    differing = {key: value for key, value in wanted.items() if settings.get(key) != value}
+    if not differing:
+        yield context.passed(check)
+        return
+    yield context.differ(
+        check,
+        "changed",
+        found=", ".join(f"{key} = {settings.get(key, '(absent)')}" for key in differing),
+        expected=", ".join(f"{key} = {value}" for key, value in differing.items()),
+    )
+
+
+_EVALUATORS: dict[Kind, Evaluator] = {
+    "os": _os,
+    "libc": _libc,
+    "architecture": _architecture,
+    "interpreter": _interpreter,
+    "venv": _venv,
+    "deb": packages.evaluate_deb,
+    "extra-debs": packages.evaluate_extra_debs,
+    "wheel": packages.evaluate_wheel,
+    "extra-wheels": packages.evaluate_extra_wheels,
+    "variable": configuration.evaluate_variable,
+    "extra-variables": configuration.evaluate_extra_variables,
+    "user": configuration.evaluate_user,
+    "image": configuration.evaluate_image,
+    "label": configuration.evaluate_label,
+    "base-layers": configuration.evaluate_base_layers,
+    "wheel-files": deep.evaluate_wheel_files,
+    "prefix-extras": deep.evaluate_prefix_extras,
+    "deb-files": deep.evaluate_deb_files,
+    "system-extras": deep.evaluate_system_extras,
+    "bytecode": deep.evaluate_bytecode,
+}

@@ -1,0 +1,231 @@
+"""What a container says of itself, and what an engine says of an image: the left side of every comparison."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from envbuild.verify.checks.codec import DocumentError, decode
+
+FACTS_FORMAT = 1
+"""Goes up when an older reader would misunderstand the document."""
+
+FileEntry = tuple[str, int, int, str | None]
+"""Kind (``f`` file, ``l`` link, ``d`` folder, ``o`` other), permission bits, size in bytes, and sha256 of a
+file (None when it could not be read) or target of a link."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OsFacts:
+    """``/etc/os-release`` (os-release(5))."""
+
+    id: str | None
+    version_id: str | None
+    codename: str | None
+    pretty_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibcFacts:
+    """The C library of the process."""
+
+    family: Literal["glibc", "musl"] | None
+    version: str | None
+    """``major.minor``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineFacts:
+    """The processor, as the container sees it."""
+
+    machine: str
+    """As ``uname -m``."""
+
+    pointer_bits: int
+    cpu_count: int
+    """Processors this process may run on."""
+
+    cpu_model: str | None
+    cpu_level: str | None
+    """``x86-64-v1`` … ``x86-64-v4`` (x86-64 psABI), or None on other machines."""
+
+    cpu_features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterpreterFacts:
+    """A Python interpreter."""
+
+    implementation: str
+    version: str
+    build: str
+    """``sys.version``: compiler and build date included."""
+
+    executable: str
+    """Real path, symlinks resolved."""
+
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentFacts:
+    """The Python environment the image is made for."""
+
+    prefix: str
+    python: InterpreterFacts | None
+    """What ``bin/python`` of the prefix really is; None when it cannot be run."""
+
+    reason: str | None
+    """Why ``python`` is None."""
+
+    sys_path: tuple[str, ...] | None
+    """As that interpreter computes it, site and environment variables included."""
+
+    settings: dict[str, str] | None
+    """``pyvenv.cfg``, keys in lower case; None when there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessFacts:
+    """Whom and where the process runs as."""
+
+    uid: int
+    gid: int
+    user: str | None
+    """Name of the uid in the container's account file."""
+
+    groups: tuple[int, ...]
+    workdir: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariableFacts:
+    """Environment variables: values only of those asked for."""
+
+    values: dict[str, str]
+    others: tuple[str, ...]
+    """Names of the rest; their values never leave the container."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebFacts:
+    """One stanza of the dpkg database."""
+
+    name: str
+    version: str
+    architecture: str
+    status: str
+    """``install ok installed``: wanted state, error flag, state (deb822 of dpkg-query(1))."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistributionFacts:
+    """One installed Python distribution."""
+
+    name: str
+    """Normalised (PEP 503)."""
+
+    version: str | None
+    """As its metadata says; None when it says nothing."""
+
+    path: str
+    """Of its ``dist-info`` or ``egg-info``."""
+
+    record_sha256: str | None
+    installer: str | None
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytecodeFinding:
+    """A ``.pyc`` that is not what its source gives."""
+
+    path: str
+    problem: Literal["mismatch", "orphan", "stale", "mode", "header", "unreadable"]
+    """``mismatch``: other code than the source compiles to; ``orphan``: no source; ``stale``: its header
+    speaks of another source, so Python would not use it; ``mode``: right, but not ``unchecked-hash`` as the
+    build writes; ``header``: the recorded hash is wrong and nothing at run time would notice; ``unreadable``:
+    cannot be read as bytecode."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytecodeFacts:
+    """All ``.pyc`` files against their sources."""
+
+    checked: int
+    foreign: int
+    """Written for another interpreter version, which this one can neither read nor repeat."""
+
+    findings: tuple[BytecodeFinding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeepFacts:
+    """Every file."""
+
+    files: dict[str, FileEntry]
+    """By absolute path; ``/proc``, ``/sys``, ``/dev``, mounts and what engines write left out."""
+
+    mounts: tuple[str, ...]
+    """Mount points below ``/``: not part of the image, not looked into."""
+
+    diversions: tuple[tuple[str, str, str], ...]
+    """(path, where it went, package that asked) of dpkg-divert(1)."""
+
+    mode_overrides: dict[str, int]
+    """Permission bits set through dpkg-statoverride(1), by path."""
+
+    environment_scripts: dict[str, tuple[str, ...]] | None
+    """Digests that each file which the interpreter's ``venv`` module writes may have, by path below the
+    prefix; None when that module is not there."""
+
+    bytecode: BytecodeFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All a probe says."""
+
+    format: int
+    os: OsFacts
+    libc: LibcFacts
+    machine: MachineFacts
+    interpreter: InterpreterFacts
+    """The one that runs the probe."""
+
+    environment: EnvironmentFacts
+    process: ProcessFacts
+    variables: VariableFacts
+    debs: tuple[DebFacts, ...] | None
+    """None when there is no dpkg database."""
+
+    distributions: tuple[DistributionFacts, ...]
+    """In the prefix."""
+
+    outside_distributions: tuple[DistributionFacts, ...]
+    """Elsewhere on the environment's ``sys.path``."""
+
+    deep: DeepFacts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What an engine reports of an image (OCI image-spec, config.md)."""
+
+    architecture: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    workdir: str = ""
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    diff_ids: tuple[str, ...] = ()
+
+
+def read_facts(document: Mapping[str, Any]) -> Facts:
+    """Return a probe's document as facts.  :raises DocumentError: it is none, or of another format."""
+    version = document.get("format")
+    if version != FACTS_FORMAT:
+        raise DocumentError(f"format: facts of format {version!r}, this release reads {FACTS_FORMAT}")
+    return decode(Facts, document)

@@ -1,0 +1,93 @@
+"""The files a target's locked artifacts bring, computed once per artifact and kept by its digest."""
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from envbuild.atomic import write_bytes
+from envbuild.digest import canonical_json
+from envbuild.verify.checks.target import LockedDeb, LockedTarget, LockedWheel
+from envbuild.verify.checks.trees import Entry, ExpectedFiles, Tree
+from envbuild.verify.debs import deb_tree
+from envbuild.verify.wheels import wheel_tree
+
+TREES_FORMAT = 1
+"""Goes up when a tree of the same artifact would come out otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeCache:
+    """A folder of trees.  A file that cannot be read counts as absent; it is written whole or not at all."""
+
+    folder: Path
+
+    def load(self, name: str) -> Tree | None:
+        """Return the tree kept under ``name``, if there is one."""
+        try:
+            document = json.loads(gzip.decompress(self._path(name).read_bytes()))
+            return {path: Entry(*values) for path, values in document.items()}
+        except (OSError, EOFError, ValueError, TypeError, AttributeError):
+            return None
+
+    def save(self, name: str, tree: Tree) -> None:
+        """Keep ``tree`` under ``name``."""
+        data = canonical_json({path: list(entry) for path, entry in tree.items()})
+        write_bytes(self._path(name), gzip.compress(data, compresslevel=6, mtime=0))
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a file for ``name``."""
+        return self._path(name).is_file()
+
+    def _path(self, name: str) -> Path:
+        return self.folder / str(TREES_FORMAT) / name[:2] / f"{name}.json.gz"
+
+
+def missing_trees(target: LockedTarget, cache: TreeCache) -> tuple[str, ...]:
+    """Return the file names of the artifacts whose bytes :func:`expected_files` will ask for."""
+    artifacts: Iterable[LockedWheel | LockedDeb] = (*target.wheels, *target.debs)
+    return tuple(item.file for item in artifacts if not cache.has(_name(target, item)))
+
+
+def expected_files(
+    target: LockedTarget, *, artifact: Callable[[str], Path], cache: TreeCache
+) -> ExpectedFiles:
+    """Return the files of all artifacts of ``target``.
+
+    ``artifact`` gives the path of the verified file with a sha256; it is called for what the cache lacks
+    only, from several threads.
+
+    :raises IntegrityError: an artifact is not what its name says.
+    """
+
+    def tree_of(item: LockedWheel | LockedDeb) -> Tree:
+        name = _name(target, item)
+        tree = cache.load(name)
+        if tree is None:
+            path = artifact(item.sha256)
+            if isinstance(item, LockedDeb):
+                tree = deb_tree(path, file=item.file)
+            else:
+                tree = wheel_tree(path, file=item.file, python=target.python_tag, prefix=target.prefix)
+            cache.save(name, tree)
+        return tree
+
+    items: list[LockedWheel | LockedDeb] = [*target.wheels, *target.debs]
+    # decompression and hashing let other threads run
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as threads:
+        trees = dict(zip((item.file for item in items), threads.map(tree_of, items), strict=True))
+    return ExpectedFiles(
+        wheels={wheel.file: trees[wheel.file] for wheel in target.wheels},
+        debs={deb.file: trees[deb.file] for deb in target.debs},
+    )
+
+
+def _name(target: LockedTarget, item: LockedWheel | LockedDeb) -> str:
+    """Return what a tree is kept under: all it depends on."""
+    if isinstance(item, LockedDeb):
+        return item.sha256
+    place = target.prefix.strip("/").replace("/", "-")
+    return f"{item.sha256}-{target.python_tag}-{place}"

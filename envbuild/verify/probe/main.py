@@ -1,0 +1,72 @@
+"""The probe's command line: the only place of this room that prints."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from envbuild.verify.checks.codec import DocumentError, encode
+from envbuild.verify.checks.evaluate import evaluate
+from envbuild.verify.checks.plan import plan_checks
+from envbuild.verify.checks.rendering import render_json, render_text
+from envbuild.verify.checks.target import read_target
+from envbuild.verify.probe.gather import gather_facts
+
+LOCK = "/etc/envbuild/lock.json"
+DIFFERENCES = 8
+"""Exit code of differences, the same as envbuild's own (errors.py)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except (OSError, DocumentError, json.JSONDecodeError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="probe", description="Say what this container holds.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--root", type=Path, default=Path("/"), help="look into this folder instead of /")
+    common.add_argument("--json", action="store_true", help="a JSON document (what `facts` always prints)")
+
+    facts = commands.add_parser("facts", parents=[common], help="print all facts as JSON")
+    facts.add_argument("--prefix", default="/opt/venv", help="the Python environment")
+    facts.add_argument(
+        "--env", action="append", default=[], metavar="NAME", help="report this variable's value"
+    )
+    facts.add_argument("--deep", action="store_true", help="hash every file and check all bytecode")
+    facts.set_defaults(run=_print_facts)
+
+    check = commands.add_parser("check", parents=[common], help="compare with the lock in the image")
+    check.add_argument("--lock", type=Path, help=f"another file than {LOCK}")
+    check.add_argument("--profile", choices=("image", "devcontainer"), default="image")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _print_facts(options: argparse.Namespace) -> int:
+    facts = gather_facts(
+        prefix=options.prefix, variables=tuple(options.env), root=options.root, deep=options.deep
+    )
+    # ASCII, so that no locale can refuse a file name
+    json.dump(encode(facts), sys.stdout, separators=(",", ":"), sort_keys=True)
+    sys.stdout.write("\n")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+
+    lock: Path = options.lock or options.root / LOCK.lstrip("/")
+    target = read_target(json.loads(lock.read_text(encoding="utf-8")))
+    facts = gather_facts(prefix=target.prefix, variables=tuple(target.env), root=options.root, deep=False)
+    report = evaluate(target, plan_checks(target), facts, profile=options.profile)
+    text = render_json(report) if options.json else render_text(report)
+    sys.stdout.buffer.write(text.encode())
+    return 0 if report.succeeded else DIFFERENCES
