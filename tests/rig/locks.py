@@ -172,8 +172,9 @@ def sample_lock(base: Base | None = None) -> Lock:
         debs=(GIT.file,),
         wheels=tuple(item.file for item in WHEELS if item is not INSTALLER),
         env={
-            **base.env,
+            "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
             "GREETING": 'say "hi" for $5\\',
+            "LANG": "C.UTF-8",
             "PATH": f"/opt/venv/bin:{PATH}",
             "PYTHONHASHSEED": "7",
             "VIRTUAL_ENV": "/opt/venv",

@@ -1,6 +1,7 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -63,15 +64,19 @@ def test_a_program_that_hangs_is_ended_with_its_children(tmp_path):
     marker = tmp_path / "child"
     code = (
         "import subprocess, sys, time\n"
-        f"child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         f"open({str(marker)!r}, 'w').write(str(child.pid))\n"
         "time.sleep(60)"
     )
     with pytest.raises(process.ProgramTimeoutError):
         python(code, timeout=2)
-    child = int(marker.read_text())
-    for _ in range(50):
-        if not os.path.exists(f"/proc/{child}") or "Z" in open(f"/proc/{child}/stat").read().split()[2]:
+    state = Path("/proc") / marker.read_text() / "stat"
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            if state.read_text().rpartition(")")[2].split()[0] == "Z":
+                return
+        except (FileNotFoundError, ProcessLookupError):
             return
         time.sleep(0.1)
     pytest.fail("the child of the program is still running")

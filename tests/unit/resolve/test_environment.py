@@ -48,9 +48,13 @@ class FakeResolvers:
         return {"uv": "0.9.0", "apt": "2.6.1"}
 
 
-def lock_with(resolvers, asked=None, previous=None, upgrade=Upgrade()):
+def lock_with(resolvers, asked=None, previous=None, upgrade=None):
     return lock_environment(
-        asked or request(), previous=previous, resolvers=resolvers, upgrade=upgrade, progress=SilentProgress()
+        asked or request(),
+        previous=previous,
+        resolvers=resolvers,
+        upgrade=upgrade or Upgrade(),
+        progress=SilentProgress(),
     )
 
 
