@@ -1,0 +1,73 @@
+"""apt's words as typed errors.
+
+apt has no error codes: all failures exit with 100, so the kind is told from its messages (LC_ALL=C.UTF-8).
+Each table entry is asserted against a real apt in the tests; what matches none is a NetworkError.
+"""
+
+import re
+
+from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, NotFoundError
+from envbuild.remote.apt_sources import KEYRING_VARIABLE, MIRROR_VARIABLE
+from envbuild.resolve.apt.world import AptWorld
+
+LINES_SHOWN = 12
+"""How much of apt's own words an error shows."""
+
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+
+_UNSIGNED = re.compile(
+    r"NO_PUBKEY|Missing key|is not signed|not valid: signature|BADSIG|EXPKEYSIG|REVKEYSIG|EXPSIG|signatures? "
+    r"(?:couldn't be verified|were invalid)|Signed file isn't valid|Sub-process .*sqv|Verifying signature"
+)
+_EXPIRED = re.compile(r"Release file .* is (?:expired|not valid yet)")
+_MISMATCH = re.compile(r"Hash Sum mismatch|File has unexpected size|Clearsigned file isn't valid")
+_NOT_FOUND = re.compile(r"does not have a Release file|\b404\b|File not found|410 +Gone")
+
+
+def update_error(errors: str, world: AptWorld) -> EnvbuildError:
+    """Return why the lists of ``world`` could not be fetched."""
+    detail = shortened(errors)
+    if _EXPIRED.search(errors):
+        return NetworkError(
+            f"the package lists of {world.name} are out of date",
+            hint="the mirror may be stale, or this machine's clock wrong; "
+            f"name another mirror in {MIRROR_VARIABLE}",
+            detail=detail,
+        )
+    if _UNSIGNED.search(errors):
+        return IntegrityError(
+            f"an archive of {world.name} is not signed by a key that is known here",
+            hint=f"check the mirror's address; name a keyring with the archive's keys in {KEYRING_VARIABLE}",
+            detail=detail,
+        )
+    if _MISMATCH.search(errors):
+        return IntegrityError(
+            f"the package lists of {world.name} do not match what the archive signed",
+            hint="the mirror may be in the middle of an update: try again in a few minutes",
+            detail=detail,
+        )
+    if _NOT_FOUND.search(errors):
+        return NotFoundError(
+            f"an archive of {world.name} is not at the address it is looked for",
+            hint=f"check the mirror; {MIRROR_VARIABLE} names another one",
+            detail=detail,
+        )
+    return NetworkError(
+        f"cannot reach the archives of {world.name}",
+        hint=f"check the proxy and the network; {MIRROR_VARIABLE} names another mirror",
+        detail=detail,
+    )
+
+
+def shortened(errors: str) -> str:
+    """Return apt's error lines without credentials, each once, or all of it when there are none."""
+    lines = [line.rstrip() for line in without_credentials_in(errors).splitlines() if line.strip()]
+    chosen = [line.removeprefix("E: ") for line in lines if line.startswith("E: ")] or lines
+    unique = list(dict.fromkeys(chosen))
+    rest = len(unique) - LINES_SHOWN
+    return "\n".join([*unique[:LINES_SHOWN], *([f"… and {rest} more lines"] if rest > 0 else [])])
+
+
+def without_credentials_in(text: str) -> str:
+    """Return ``text`` with user and password taken out of every address."""
+    return _USERINFO.sub("", text)

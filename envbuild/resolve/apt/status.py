@@ -1,0 +1,84 @@
+"""dpkg's status as text: reading the base's, and writing one that stands for packages not installed yet."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from envbuild.lock.model import Deb
+from envbuild.remote.deb822 import format_stanza, stanzas
+
+_INSTALLED = "install ok installed"
+
+_INDEX_ONLY = frozenset(
+    {
+        "Filename",
+        "Size",
+        "MD5sum",
+        "SHA1",
+        "SHA256",
+        "SHA512",
+        "Description",
+        "Description-md5",
+        "Tag",
+        "Homepage",
+    }
+)
+"""Fields of an index that dpkg does not record, or that no solver reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledPackage:
+    """One package of a dpkg status."""
+
+    name: str
+    version: str
+    architecture: str
+    provides: tuple[str, ...] = ()
+    """Names only."""
+
+
+def installed_packages(status: str) -> Iterator[InstalledPackage]:
+    """Yield what a dpkg status says is installed; removed packages that left configuration are not."""
+    for fields in stanzas(status):
+        # the third word: desired state, error flag, then what is really so (dpkg(1))
+        if fields.get("Status", "").split()[-1:] != ["installed"]:
+            continue
+        yield InstalledPackage(
+            name=fields["Package"],
+            version=fields.get("Version", ""),
+            architecture=fields.get("Architecture", ""),
+            provides=provided_names(fields.get("Provides", "")),
+        )
+
+
+def provided_names(value: str) -> tuple[str, ...]:
+    """Return the names in a ``Provides`` field, without versions and architecture qualifiers."""
+    parts = (part.split("(")[0].strip().partition(":")[0] for part in value.split(","))
+    return tuple(part for part in parts if part)
+
+
+def status_of_debs(debs: Iterable[Deb], records: Iterable[Mapping[str, str]]) -> str:
+    """Return a dpkg status in which ``debs`` are installed, sorted by name.
+
+    ``records`` are stanzas of the archive's index.  Where one describes a deb, its relations are taken whole:
+    apt sees installed and available as one version only if they agree.  A version that has left the archive
+    is described by what the lock holds.
+    """
+    by_digest = {fields.get("SHA256"): fields for fields in records}
+    texts = []
+    for deb in sorted(debs, key=lambda deb: (deb.name, deb.architecture)):
+        fields = dict(by_digest.get(deb.sha256) or _fields_of(deb))
+        kept = {name: value for name, value in fields.items() if name not in _INDEX_ONLY}
+        texts.append(format_stanza({"Package": deb.name, "Status": _INSTALLED} | kept))
+    return "\n".join(texts)
+
+
+def _fields_of(deb: Deb) -> dict[str, str]:
+    return {
+        "Package": deb.name,
+        "Essential": "yes" if deb.essential else "",
+        "Architecture": deb.architecture,
+        "Source": "" if deb.source == deb.name else deb.source,
+        "Version": deb.version,
+        "Provides": ", ".join(deb.provides),
+        "Depends": ", ".join(deb.depends),
+    }
