@@ -47,16 +47,16 @@ class Keyring:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AptSettings:
-    """What this machine is configured with."""
+    """What this machine is configured with.  Addresses may hold credentials, so they do not show."""
 
-    mirrors: Mapping[str, str] = field(default_factory=dict)
+    mirrors: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Address by the end of its variable's name: ``DEBIAN_SECURITY``; empty for the main archive."""
 
-    snapshot: str | None = None
+    snapshot: str | None = field(default=None, repr=False)
     """Address of a service of dated archives."""
 
     keyring: Path | None = None
-    host: tuple[AptSource, ...] = ()
+    host: tuple[AptSource, ...] = field(default=(), repr=False)
     """The machine's own sources; empty where there is no apt."""
 
     def mirror(self, archive: str) -> str | None:

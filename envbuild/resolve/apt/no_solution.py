@@ -1,7 +1,7 @@
 """Why apt could not do what was asked, in terms of what was asked."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from envbuild.errors import NoSolutionError, Problem
 from envbuild.process import ProcessResult
@@ -20,6 +20,10 @@ from envbuild.resolve.apt.requests import AskedPackages
 from envbuild.resolve.apt.status import InstalledPackage
 
 NEAR_NAMES = 3
+"""How many names an error offers for one that is unknown."""
+
+LENGTH_DIFFERENCE = 3
+_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz+-."
 
 
 def no_solution(
@@ -53,7 +57,7 @@ def no_solution(
         more = [f"… and {len(unmet) - len(shown)} more lines"] if len(unmet) > len(shown) else []
         return NoSolutionError(
             f"the system packages cannot be installed together on {base}",
-            hint="the base may be newer than the archives, or packages conflict: see apt's reasons above",
+            hint="packages may conflict, or the base may be newer than the archives",
             detail="\n".join([*shown, *more]),
         )
     return NoSolutionError(
@@ -81,9 +85,9 @@ def _name_problems(plan: ProcessResult, session: AptSession, asked: AskedPackage
                 problems.append(unknown_problem(session, asked, name))
         elif name in nameless:
             some = choices.get(name, ())
-            instead = f"name one of those that provide it: {_listed(some)}" if some else None
-            message = f"`{name}` is a virtual package" if some else f"`{name}` is in none of the archives"
-            problems.append(Problem(where, message, instead))
+            instead = f"name one of those that provide it: {_listed(some)}"
+            problem = Problem(where, f"`{name}` is a virtual package", instead)
+            problems.append(problem if some else unknown_problem(session, asked, name))
     # apt names a package it could not find without the sign it took for a modifier
     named = {request.name for request in asked.requests}
     stray = {name for name in unknown if name not in named}
@@ -116,9 +120,22 @@ def unknown_problem(session: AptSession, asked: AskedPackages, name: str) -> Pro
 
 def near_names(name: str, names: Iterable[str]) -> tuple[str, ...]:
     """Return the names most like a mistyped one, best first."""
+    known = set(names)
+    slips = [slip for slip in dict.fromkeys(_slips(name)) if slip in known]
+    longer = sorted((other for other in known if name in other), key=lambda other: (len(other), other))
     # difflib compares with each of 60,000 names; those of another length cannot be near
-    similar = [other for other in names if abs(len(other) - len(name)) <= 2]  # noqa: PLR2004
-    return tuple(difflib.get_close_matches(name, similar, n=NEAR_NAMES, cutoff=0.6))
+    similar = sorted(other for other in known if abs(len(other) - len(name)) <= LENGTH_DIFFERENCE)
+    alike = difflib.get_close_matches(name, similar, n=NEAR_NAMES)
+    return tuple(dict.fromkeys([*slips, *longer[:1], *alike]))[:NEAR_NAMES]
+
+
+def _slips(name: str) -> Iterator[str]:
+    """Yield what may have been meant: two characters exchanged, one too many, one too few, one wrong."""
+    places = range(len(name) + 1)
+    yield from (name[:i] + name[i + 1] + name[i] + name[i + 2 :] for i in places[:-2])
+    yield from (name[:i] + name[i + 1 :] for i in places[:-1])
+    yield from (name[:i] + character + name[i:] for i in reversed(places) for character in _CHARACTERS)
+    yield from (name[:i] + character + name[i + 1 :] for i in places[:-1] for character in _CHARACTERS)
 
 
 def _asked_for(asked: AskedPackages) -> str:
