@@ -1,0 +1,35 @@
+"""Where one file can be had, and all that its server wants to know of the client."""
+
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit, urlunsplit
+
+from envbuild.remote.pip_config import Credentials, split_credentials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An ``https``, ``http`` or ``file`` address.  Where a setting is None, the environment's holds."""
+
+    url: str
+    """Without user and password."""
+
+    credentials: Credentials | None = None
+    """For basic authentication; without any, those of ``~/.netrc`` are sent."""
+
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
+    client_certificate: str | None = None
+
+    is_trusted: bool = False
+    """Whether the server's certificate is not checked: what came is, by its hash."""
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """Return the address a URL stands for, user and password taken out of it."""
+        plain, credentials = split_credentials(url)
+        return cls(url=plain, credentials=credentials)
+
+    def __str__(self) -> str:
+        """Return it as it may be shown: a query may hold a token."""
+        return urlunsplit(urlsplit(self.url)._replace(query="", fragment=""))

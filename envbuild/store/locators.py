@@ -1,0 +1,81 @@
+"""Where the files of a lock are, as this machine's index and archive configuration says.
+
+The clients are made when the first file turns out to be missing: they are slow to import, and a build of what
+the store has asks nobody.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from envbuild.lock.model import Deb, Wheel
+from envbuild.remote.address import Address
+
+if TYPE_CHECKING:
+    from envbuild.remote.apt_sources import AptSettings
+    from envbuild.remote.index import PythonIndex
+
+
+@dataclass(slots=True)
+class IndexLocator:
+    """Finds wheels on the pages of the index each was locked from."""
+
+    open_index: Callable[[], "PythonIndex"]
+    """Called once, from a worker thread; bound to the named indexes of the spec."""
+
+    _index: "PythonIndex | None" = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def locate(self, wheel: Wheel) -> Iterator[Address]:
+        """Yield the one address the index has for the file.
+
+        :raises NotFoundError: the index no longer has it.
+        :raises NetworkError: the index cannot be reached.
+        """
+        with self._lock:
+            index = self._index = self._index or self.open_index()
+        file = index.locate(wheel.name, wheel.file, wheel.index)
+        plain = Address.of(file.url)
+        configuration = index.configuration
+        yield Address(
+            url=plain.url,
+            credentials=plain.credentials or index.credentials_for(plain.url, wheel.index),
+            proxy=configuration.proxy,
+            ca_bundle=configuration.ca_bundle,
+            client_certificate=configuration.client_certificate,
+            is_trusted=_is_trusted(plain.url, configuration.trusted_hosts),
+        )
+
+    def close(self) -> None:
+        """Give back the client's threads and connections, if there is one."""
+        if self._index is not None:
+            self._index.close()
+
+
+@dataclass(slots=True)
+class ArchiveLocator:
+    """Finds Debian packages at the mirrors of the archive each was locked from."""
+
+    read_settings: Callable[[], "AptSettings"]
+    day: date | None = None
+    """Of the spec's snapshot: a dated archive is tried last."""
+
+    _settings: "AptSettings | None" = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def locate(self, deb: Deb) -> Iterator[Address]:
+        """Yield the file's address at each mirror of its archive, best first."""
+        from envbuild.remote.apt_sources import archive_addresses  # noqa: PLC0415
+
+        with self._lock:
+            settings = self._settings = self._settings or self.read_settings()
+        for mirror in archive_addresses(deb.archive, settings=settings, day=self.day):
+            yield Address.of(f"{mirror}/{deb.path}")
+
+
+def _is_trusted(url: str, hosts: tuple[str, ...]) -> bool:
+    parts = urlsplit(url)
+    return parts.netloc in hosts or parts.hostname in hosts

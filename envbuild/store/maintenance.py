@@ -1,0 +1,158 @@
+"""What the cache folder takes up, and how to make it smaller."""
+
+import os
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from envbuild.store.disk import disk_errors
+from envbuild.store.leftovers import remove_partials, sweep
+from envbuild.store.store import Store
+
+KINDS = {
+    "apt": "package lists",
+    "contexts": "staged artifacts",
+    "layers": "image layers",
+    "metadata": "index pages and metadata",
+    "partial": "partial downloads",
+    "sha256": "artifacts",
+    "trees": "unpacked bases",
+}
+"""What lies in the folders of the cache; others are called by their folder's name."""
+
+WAIT_SECONDS = 5.0
+_DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one folder of the cache takes up."""
+
+    kind: str
+    """For people."""
+
+    folder: str
+    files: int
+    size: int
+    """Bytes; a file with several names counts once, in the folder that comes first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What was removed."""
+
+    files: int
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    sha256: str
+    size: int
+    used: float
+    """When it was last used, seconds since the epoch."""
+
+
+def usage(store: Store) -> tuple[Usage, ...]:
+    """Return what every folder of the cache takes up, the known kinds always, by folder name.
+
+    Files that come and go meanwhile do no harm.
+    """
+    seen: set[tuple[int, int]] = set()
+    with disk_errors(store.folder):
+        present = {path.name for path in _entries(store.folder) if path.is_dir() and not path.is_symlink()}
+        # artifacts first: staged folders are made of links to them
+        names = sorted({*KINDS, *present}, key=lambda name: (name != "sha256", name))
+        found = [_usage_of(store.folder / name, seen) for name in names]
+    return tuple(sorted(found, key=lambda one: one.folder))
+
+
+def prune(
+    store: Store,
+    *,
+    keep: Collection[str] = (),
+    older_than_days: float | None = None,
+    max_bytes: int | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Pruned:
+    """Remove artifacts that are not in ``keep``, and what stopped processes left behind.
+
+    With ``older_than_days`` those not used for so long; with ``max_bytes`` those not used for longest until
+    the rest fits; with both, either reason is enough; with neither, all.  Partial downloads go by the same
+    age; those of live processes are never touched.
+
+    :raises EnvbuildError: other processes still use the store after ``wait_seconds``.
+    """
+    bound = time.time() - older_than_days * _DAY_SECONDS if older_than_days is not None else None
+    with store.own(wait_seconds=wait_seconds), disk_errors(store.folder):
+        stored = list(_stored(store))
+        gone = _choose(stored, keep=frozenset(keep), unused_since=bound, max_bytes=max_bytes)
+        for artifact in gone:
+            store.discard(artifact.sha256)
+        sweep(store)
+        files, size = 0, 0
+        if bound is not None or max_bytes is None:
+            files, size = remove_partials(store, unused_since=time.time() if bound is None else bound)
+    return Pruned(files=files + len(gone), size=size + sum(artifact.size for artifact in gone))
+
+
+def _choose(
+    stored: list[_Stored], *, keep: frozenset[str], unused_since: float | None, max_bytes: int | None
+) -> list[_Stored]:
+    """Return what to remove, in the order of last use."""
+    removable = sorted(
+        (artifact for artifact in stored if artifact.sha256 not in keep),
+        key=lambda artifact: (artifact.used, artifact.sha256),
+    )
+    if unused_since is None and max_bytes is None:
+        return removable
+    gone = [artifact for artifact in removable if unused_since is not None and artifact.used <= unused_since]
+    if max_bytes is not None:
+        left = sum(artifact.size for artifact in stored) - sum(artifact.size for artifact in gone)
+        for artifact in removable[len(gone) :]:
+            if left <= max_bytes:
+                break
+            gone.append(artifact)
+            left -= artifact.size
+    return gone
+
+
+def _stored(store: Store) -> Iterator[_Stored]:
+    for sha256 in store.digests():
+        state = store.place_of(sha256).stat()
+        yield _Stored(sha256=sha256, size=state.st_size, used=state.st_atime)
+
+
+def _usage_of(folder: Path, seen: set[tuple[int, int]]) -> Usage:
+    files = size = 0
+    for entry in _walk(folder):
+        try:
+            state = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        if (state.st_dev, state.st_ino) not in seen:
+            seen.add((state.st_dev, state.st_ino))
+            files, size = files + 1, size + state.st_size
+    return Usage(kind=KINDS.get(folder.name, folder.name), folder=folder.name, files=files, size=size)
+
+
+def _walk(folder: Path) -> Iterator["os.DirEntry[str]"]:
+    """Yield all that is below ``folder`` but folders; links are not followed."""
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path))
+        else:
+            yield entry
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []

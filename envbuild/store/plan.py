@@ -1,0 +1,66 @@
+"""From a target of a lock to the artifacts it is made of; where they are is asked when one is missing."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Protocol
+
+from envbuild.lock.model import Deb, Lock, Target, Wheel
+from envbuild.remote.address import Address
+from envbuild.store.artifact import Artifact
+
+
+class WheelLocator(Protocol):
+    """Knows where wheels are.  Used from several threads at once."""
+
+    def locate(self, wheel: Wheel) -> Iterable[Address]:
+        """Return addresses, best first; may raise :class:`~envbuild.errors.EnvbuildError`."""
+
+
+class DebLocator(Protocol):
+    """Knows where Debian packages are.  Used from several threads at once."""
+
+    def locate(self, deb: Deb) -> Iterable[Address]:
+        """Return addresses, best first; may raise :class:`~envbuild.errors.EnvbuildError`."""
+
+
+def artifacts_of(
+    lock: Lock, target: Target, *, wheels: WheelLocator, debs: DebLocator
+) -> tuple[Artifact, ...]:
+    """Return every file a build of ``target`` needs, each once, debs before wheels, sorted by file name.
+
+    The wheels of the environment and the one that installs them, the packages of a bootstrapped base and
+    those laid on it.  Neither locator is asked anything before an artifact turns out to be missing.
+    """
+    found = (
+        *(
+            _of_deb(deb, debs)
+            for deb in (*lock.base_debs_of(lock.base(target)), *lock.system_debs_of(target))
+        ),
+        *(_of_wheel(wheel, wheels) for wheel in (*lock.wheels_of(target), lock.installer_of(target))),
+    )
+    once = {artifact.sha256: artifact for artifact in found}
+    return tuple(sorted(once.values(), key=lambda artifact: (artifact.kind, artifact.filename)))
+
+
+def _of_wheel(wheel: Wheel, locator: WheelLocator) -> Artifact:
+    return Artifact(
+        kind="wheel",
+        name=f"{wheel.name} {wheel.version}",
+        filename=wheel.file,
+        sha256=wheel.sha256,
+        size=wheel.size,
+        locate=partial(locator.locate, wheel),
+    )
+
+
+def _of_deb(deb: Deb, locator: DebLocator) -> Artifact:
+    return Artifact(
+        kind="deb",
+        name=f"{deb.name} {deb.version}",
+        filename=deb.file,
+        sha256=deb.sha256,
+        size=deb.size,
+        locate=partial(locator.locate, deb),
+        # as apt saves it, and as the archive names it, without the epoch
+        other_names=(deb.file.replace(":", "%3a"), deb.path.rpartition("/")[2]),
+    )
