@@ -91,7 +91,7 @@ def _resolve(
     packages: frozenset[str],
 ) -> "Lock":
     from envbuild import atomic
-    from envbuild.cli.wiring import open_resolvers
+    from envbuild.cli.resolving import open_resolvers
     from envbuild.lock.codec import dumps
     from envbuild.resolve.environment import Upgrade, lock_environment
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +13,7 @@ from envbuild.cli.options import AsJson, Frozen, Offline, PlatformOption, Quiet,
 
 if TYPE_CHECKING:
     from envbuild.cli.output import Output
-    from envbuild.verify.checks.report import Report
+    from envbuild.verify.checks.report import Outcome, Report
 
 SELF = Path("/etc/envbuild")
 """Where an image carries its target's lock and its probe."""
@@ -83,10 +84,16 @@ def _tell(output: "Output", reference: str, report: "Report") -> None:
 
         output.document(report_document(report) | {"image": reference})
         return
-    marks = {"passed": "ok", "failed": "DIFFERS", "warned": "warning", "skipped": "skipped"}
+    marks: dict[Outcome, str] = {
+        "passed": "ok",
+        "failed": "DIFFERS",
+        "warned": "warning",
+        "skipped": "skipped",
+    }
     shown = [result for result in report.results if output.verbose or result.outcome != "passed"]
-    output.table([(marks[result.outcome], result.title, result.difference) for result in shown])
-    counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in marks if report.count(outcome))
+    output.table([(marks[result.outcome], result.group, result.difference) for result in shown])
+    counted = Counter(result.outcome for result in report.results)
+    counts = ", ".join(f"{counted[outcome]} {outcome}" for outcome in marks if counted[outcome])
     verdict = "matches its lock" if report.succeeded else "differs from its lock"
     output.say(f"{reference} {verdict}: {counts}")
 

@@ -7,9 +7,12 @@ what is not JSON is the client's own closing words.
 import base64
 import binascii
 import json
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+_OPTION = re.compile(r"--(?:mount|network)=\S+\s*")
 
 LAST_LINES = 20
 """Lines of a failed step's output worth showing."""
@@ -63,13 +66,18 @@ class BuildLog:
             lines.extend(_decode(log.get("data", "")).splitlines())
 
     def _take_vertex(self, vertex: dict[str, Any]) -> None:
-        digest, name = vertex["digest"], vertex.get("name", "")
+        digest, name = vertex["digest"], readable_step(vertex.get("name", ""))
         self._names[digest] = name
         if vertex.get("error") and not vertex["error"].endswith("context canceled"):
             self._failed = (digest, vertex["error"])
         if vertex.get("started") and digest not in self._announced and not name.startswith("[internal]"):
             self._announced.add(digest)
             self._on_step(name)
+
+
+def readable_step(name: str) -> str:
+    """Return a step's name without the options of RUN, which say how and not what."""
+    return " ".join(_OPTION.sub("", name).split())
 
 
 def _decode(data: str) -> str:

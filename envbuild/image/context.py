@@ -1,5 +1,6 @@
 """A recipe laid out on disk: its files, the verified artifacts under their paths, and the seed."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from envbuild import atomic
@@ -13,9 +14,10 @@ def write_recipe(recipe: Recipe, folder: Path) -> None:
         atomic.write_bytes(folder / name, content)
 
 
-def write_seed_of(recipe: Recipe, artifacts: Path, folder: Path) -> None:
-    """Write the seed of a bootstrapped base from the laid-out ``artifacts``; nothing for an image base."""
-    if not recipe.seed:
-        return
-    targets = {fetch.sha256: fetch.relative_target for fetch in recipe.fetches}
-    write_seed((artifacts / targets[deb.sha256] for deb in recipe.seed), folder / SEED, epoch=recipe.epoch)
+def write_seed_of(recipe: Recipe, artifact: Callable[[str], Path], folder: Path) -> None:
+    """Write the seed of a bootstrapped base into ``folder``; nothing for an image base.
+
+    ``artifact`` gives the verified file of a sha256.
+    """
+    if recipe.seed:
+        write_seed((artifact(deb.sha256) for deb in recipe.seed), folder / SEED, epoch=recipe.epoch)

@@ -5,12 +5,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envbuild.errors import BuildFailedError
-from envbuild.image.context import write_recipe, write_seed_of
 from envbuild.image.engine import BuildContext, Engine, ImageFacts
 from envbuild.lock.identity import RECIPE_FORMAT
-from envbuild.render.recipe import LABEL_ENGINE, LABEL_FORMAT, LABEL_TARGET, Recipe
+from envbuild.render import labels
+
+if TYPE_CHECKING:
+    from envbuild.render.recipe import Recipe
 
 ENGINE_NAME = "docker"
 
@@ -30,12 +33,12 @@ def is_image_of(facts: ImageFacts, digest: str) -> bool:
 
     The tag alone is not enough: anybody can give an image another's name.
     """
-    expected = {LABEL_TARGET: digest, LABEL_ENGINE: ENGINE_NAME, LABEL_FORMAT: str(RECIPE_FORMAT)}
+    expected = {labels.TARGET: digest, labels.ENGINE: ENGINE_NAME, labels.FORMAT: str(RECIPE_FORMAT)}
     return all(facts.labels.get(label) == value for label, value in expected.items())
 
 
 def build_image(
-    recipe: Recipe,
+    recipe: "Recipe",
     reference: str,
     *,
     engine: Engine,
@@ -51,13 +54,17 @@ def build_image(
 
     :raises BuildFailedError: a step failed, or the engine lost the image.
     """
+    # an image that is found needs neither Jinja nor a reader of packages
+    from envbuild.image.context import write_recipe, write_seed_of  # noqa: PLC0415
+
     scratch.mkdir(parents=True, exist_ok=True)
     with artifacts() as laid_out, tempfile.TemporaryDirectory(prefix="recipe-", dir=scratch) as name:
         folder = Path(name)
         write_recipe(recipe, folder)
         if recipe.seed:
             on_event("unpacking the essential packages")
-        write_seed_of(recipe, laid_out, folder)
+        paths = {fetch.sha256: laid_out / fetch.relative_target for fetch in recipe.fetches}
+        write_seed_of(recipe, paths.__getitem__, folder)
         context = BuildContext(
             folder=folder, artifacts=laid_out, epoch=recipe.epoch, platform=recipe.platform
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from envbuild.digest import canonical_json
 from envbuild.lock.identity import RECIPE_FORMAT, epoch_of, project_target, tag_of, target_digest
 from envbuild.lock.model import PREFIX, Deb, ImageSource, Lock, Target, Wheel
+from envbuild.render import labels
 from envbuild.render.layers import WheelLayer, plan_wheel_layers
 from envbuild.render.templates import render_template, template_folder
 
@@ -22,11 +23,6 @@ FETCHES_PER_STAGE = 40
 
 SCRIPTS = ("bootstrap.sh", "clamp.sh", "finish.sh", "install.py", "system.sh", "venv.sh", "wheels.sh")
 SEED = "seed.tar"
-
-LABEL_TARGET = "dev.envbuild.target"
-LABEL_ENGINE = "dev.envbuild.engine"
-LABEL_FORMAT = "dev.envbuild.format"
-LABEL_VARIANT = "dev.envbuild.variant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +212,7 @@ def _dockerfile(
             for name, value in target.env.items()
             if base.packages or base.env.get(name) != value
         ),
-        "labels": sorted(_labels(lock, target, digest).items()),
+        "labels": sorted(_labels_of(lock, target, digest).items()),
         "command": list(target.command),
     }
     return render_template("Dockerfile.j2", values)
@@ -236,18 +232,18 @@ def _describe(layer: WheelLayer) -> str:
     return shown if len(names) <= 6 else f"{shown} and {len(names) - 6} more"  # noqa: PLR2004 - a line's worth
 
 
-def _labels(lock: Lock, target: Target, digest: str) -> dict[str, str]:
+def _labels_of(lock: Lock, target: Target, digest: str) -> dict[str, str]:
     """Return the image's labels: OCI annotation keys (image-spec, annotations.md) and our own."""
     base = lock.base(target)
-    labels = {
+    values = {
         "org.opencontainers.image.title": lock.request.name,
         "org.opencontainers.image.version": tag_of(digest),
-        LABEL_TARGET: digest,
-        LABEL_ENGINE: "docker",
-        LABEL_FORMAT: str(RECIPE_FORMAT),
-        LABEL_VARIANT: target.variant,
+        labels.TARGET: digest,
+        labels.ENGINE: "docker",
+        labels.FORMAT: str(RECIPE_FORMAT),
+        labels.VARIANT: target.variant,
     }
     if base.image:
-        labels["org.opencontainers.image.base.name"] = base.image.reference
-        labels["org.opencontainers.image.base.digest"] = base.image.digest
-    return labels
+        values["org.opencontainers.image.base.name"] = base.image.reference
+        values["org.opencontainers.image.base.digest"] = base.image.digest
+    return values

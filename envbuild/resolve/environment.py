@@ -75,7 +75,7 @@ class Resolvers(Protocol):
     ) -> tuple[Wheel, ...]:
         """Return the wheels of the environment."""
 
-    def installer(self, *, previous: Wheel | None, progress: Progress) -> Wheel:
+    def installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
         """Return the wheel that installs the others during a build."""
 
     def tools(self) -> dict[str, str]:
@@ -195,8 +195,7 @@ def lock_environment(
     gathered = _Gathered()
     run = _Run(resolvers, upgrade, progress)
     foundations: dict[tuple[str, PlatformName], Foundation] = {}
-    installer = resolvers.installer(previous=_previous_installer(previous), progress=progress)
-    (installer_file,) = gathered.take_wheels([installer])
+    installer = _previous_installer(previous)
     targets = []
     for variant, platform in request.targets():
         asked = request.variants[variant]
@@ -208,6 +207,8 @@ def lock_environment(
         foundation = foundations[shared]
         debs = run.system(asked, foundation, before)
         wheels = run.python(asked, foundation, before)
+        installer = resolvers.installer(foundation, previous=installer, progress=progress)
+        (installer_file,) = gathered.take_wheels([installer])
         base = foundation.base
         gathered.bases[base.key] = base
         gathered.take_debs(foundation.debs)

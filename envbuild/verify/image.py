@@ -6,12 +6,12 @@ from typing import Any
 
 from envbuild.errors import VerificationError
 from envbuild.image.engine import Engine, ImageFacts
-from envbuild.render.recipe import LABEL_TARGET
+from envbuild.render import labels
 from envbuild.verify.bundle import build_probe, facts_arguments
 from envbuild.verify.checks.evaluate import evaluate
 from envbuild.verify.checks.facts import Configuration, Facts, read_facts
-from envbuild.verify.checks.plan import Profile, plan_checks
-from envbuild.verify.checks.report import Report
+from envbuild.verify.checks.plan import plan_checks
+from envbuild.verify.checks.report import Profile, Report
 from envbuild.verify.checks.target import LockedTarget, read_target
 from envbuild.verify.checks.trees import ExpectedFiles
 
@@ -40,7 +40,7 @@ def verify_image(
     facts = _ask(engine, image, target, deep=expected is not None)
     return evaluate(
         target,
-        plan_checks(target, labels={LABEL_TARGET: digest}, deep=expected is not None),
+        plan_checks(target, labels={labels.TARGET: digest}, deep=expected is not None),
         facts,
         profile=profile,
         configuration=configuration_of(image),

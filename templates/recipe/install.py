@@ -22,6 +22,8 @@ import shutil
 import subprocess
 import sys
 import warnings
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,6 +40,18 @@ from installer.utils import construct_record_file, fix_shebang
 PLAIN, EXECUTABLE = 0o644, 0o755
 CHUNK = 1 << 20
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+BROKEN = (
+    AssertionError,
+    EOFError,
+    InstallerError,
+    KeyError,
+    RuntimeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a file that is no wheel, or a broken one, ends in."""
 
 # Runs apart; what does not compile stays source, as with pip.
 COMPILE = """
@@ -94,7 +108,7 @@ def install_wheel(wheel: Path, environment: "Environment") -> "list[tuple[Path, 
             warnings.simplefilter("ignore", RuntimeWarning)
             destination = Destination(wheel.name, source.distribution, environment)
             install(source, destination, {"INSTALLER": b"envbuild\n"})
-    except (ValueError, KeyError, AssertionError, InstallerError) as error:
+    except BROKEN as error:
         raise InstallationError(f"{wheel.name} is not a wheel that can be installed: {error}") from error
     return sorted(destination.sources)
 

@@ -1,7 +1,7 @@
 import base64
 import json
 
-from envbuild.image.buildkit import BuildLog
+from envbuild.image.buildkit import BuildLog, readable_step
 
 
 def feed(log, *messages, indent=None):
@@ -53,3 +53,8 @@ def test_a_step_cancelled_because_another_failed_is_not_the_failure():
     other = {"digest": "sha256:2", "name": "other", "started": "now", "error": "context canceled"}
     feed(log, STARTED, FAILED, {"vertexes": [other]})
     assert log.failed_step == "[stage-1 2/2] RUN install"
+
+
+def test_a_step_is_told_without_the_options_of_run():
+    name = '[2/3] RUN --network=none     --mount=type=bind,source=a,target=/b     ["/bin/sh", "x.sh"]'
+    assert readable_step(name) == '[2/3] RUN ["/bin/sh", "x.sh"]'

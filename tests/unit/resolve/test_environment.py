@@ -41,7 +41,7 @@ class FakeResolvers:
         self.asked.append("python")
         return self.wheels
 
-    def installer(self, *, previous, progress):
+    def installer(self, foundation, *, previous, progress):
         return previous or INSTALLER
 
     def tools(self):

@@ -1,0 +1,205 @@
+"""The resolvers of a lock, joined to this machine: its apt, its indexes, its registry credentials."""
+
+import contextlib
+import importlib.metadata
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envbuild.catalog.bases import CATALOG_VERSION
+from envbuild.lock.model import Deb, Wheel
+from envbuild.platforms import PLATFORMS, PlatformName
+from envbuild.remote.apt_sources import AptSettings, read_settings
+from envbuild.remote.index import PythonIndex
+from envbuild.resolve.apt.client import Apt
+from envbuild.resolve.apt.system import resolve_system
+from envbuild.resolve.apt.world import AptWorld, world_of_distribution, world_of_image
+from envbuild.resolve.environment import Foundation, Upgrade
+from envbuild.resolve.packages_base import resolve_packages_base
+from envbuild.resolve.progress import Progress
+from envbuild.resolve.python.pip_tools import PipToolsResolver
+from envbuild.resolve.python.resolve import INSTALLER, pin_installer, resolve_python
+from envbuild.resolve.python.target import TargetPython
+from envbuild.resolve.python.uv import UvResolver
+from envbuild.spec.request import VariantRequest
+from envbuild.store.location import cache_folder
+
+if TYPE_CHECKING:
+    from envbuild.resolve.image_base import ImageBaseFacts
+
+
+@dataclass
+class LiveResolvers:
+    """Resolves with what this machine is configured for.  One object serves one run."""
+
+    cache: Path
+    index: PythonIndex
+    environment: dict[str, str]
+    _tools: dict[str, str] = field(default_factory=dict)
+    _images: "dict[str, ImageBaseFacts]" = field(default_factory=dict)
+
+    def foundation(
+        self,
+        request: VariantRequest,
+        platform: PlatformName,
+        *,
+        previous: Foundation | None,
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> Foundation:
+        """Return the base: from its registry, or bootstrapped from packages."""
+        if request.base.packages is None:
+            facts = self._image(str(request.base.image), request.python, platform, progress)
+            return Foundation(base=facts.base, interpreter=facts.interpreter)
+        self._note_apt()
+        found = resolve_packages_base(
+            self.apt,
+            request.base.packages,
+            python=request.python,
+            platform=PLATFORMS[platform],
+            settings=self.apt_settings,
+            snapshot=request.snapshot,
+            previous=previous.debs if previous else (),
+            upgrade=upgrade,
+            progress=progress,
+        )
+        return Foundation(base=found.base, interpreter=found.interpreter, debs=found.debs)
+
+    def system(
+        self,
+        request: VariantRequest,
+        foundation: Foundation,
+        *,
+        previous: tuple[Deb, ...],
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> tuple[Deb, ...]:
+        """Return the packages to lay on ``foundation``."""
+        self._note_apt()
+        world, installed = self._ground(request, foundation, progress)
+        return resolve_system(
+            self.apt,
+            world,
+            request.system.packages,
+            installed=installed,
+            previous=previous,
+            upgrade=upgrade,
+            progress=progress,
+        )
+
+    def python(
+        self,
+        request: VariantRequest,
+        foundation: Foundation,
+        *,
+        previous: tuple[Wheel, ...],
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> tuple[Wheel, ...]:
+        """Return the wheels of the environment."""
+        kind = UvResolver if request.pip.resolver == "uv" else PipToolsResolver
+        resolver = kind(self.index.configuration, environment=self.environment)
+        self._tools |= resolver.tools()
+        return resolve_python(
+            request,
+            _target_python(foundation),
+            resolver=resolver,
+            index=self.index,
+            cache=self.cache,
+            progress=progress,
+            previous=previous,
+            upgrade=upgrade.everything,
+            upgrade_packages=upgrade.packages,
+        )
+
+    def installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
+        """Return the wheel that installs the others: the release this envbuild was tested with."""
+        if previous and previous.version == importlib.metadata.version(INSTALLER):
+            return previous
+        progress.on_stage("looking up the wheel that installs the others")
+        return pin_installer(_target_python(foundation), index=self.index, cache=self.cache)
+
+    def tools(self) -> dict[str, str]:
+        """Return the version of each program and table that had a say."""
+        return self._tools | {"catalog": CATALOG_VERSION}
+
+    @cached_property
+    def apt(self) -> Apt:
+        """This machine's apt, on private roots."""
+        return Apt(self.cache / "apt", environment=self.environment)
+
+    @cached_property
+    def apt_settings(self) -> AptSettings:
+        """Mirrors and keyrings, as this machine is configured."""
+        return read_settings(self.environment)
+
+    def _note_apt(self) -> None:
+        if "apt" not in self._tools:
+            self._tools["apt"] = self.apt.version()
+
+    def _ground(
+        self, request: VariantRequest, foundation: Foundation, progress: Progress
+    ) -> tuple[AptWorld, str | tuple[Deb, ...]]:
+        """Return the archives a base takes packages from, and what it has installed."""
+        base = foundation.base
+        platform = PLATFORMS[base.platform]
+        snapshot = request.snapshot
+        if base.packages:
+            world = world_of_distribution(
+                base.packages.distribution, platform=platform, settings=self.apt_settings, snapshot=snapshot
+            )
+            return world, foundation.debs
+        if base.image is None:
+            raise ValueError("a base has either an image or packages")
+        # the base may be a previous lock's: read exactly what is pinned, whatever its tag names today
+        pinned = f"{base.image.reference.partition('@')[0]}@{base.image.digest}"
+        facts = self._image(pinned, request.python, base.platform, progress)
+        world = world_of_image(
+            base.key,
+            facts.apt_sources,
+            facts.apt_keyrings,
+            platform=platform,
+            settings=self.apt_settings,
+            snapshot=snapshot,
+        )
+        return world, facts.dpkg_status
+
+    def _image(
+        self, reference: str, python: str, platform: PlatformName, progress: Progress
+    ) -> "ImageBaseFacts":
+        from envbuild.remote.registry import RegistryClient
+        from envbuild.resolve.image_base import read_image_base
+
+        key = f"{reference} {python} {platform}"
+        if key not in self._images:
+            progress.on_stage(f"reading {reference}")
+            self._images[key] = read_image_base(
+                reference,
+                platform=PLATFORMS[platform],
+                python=python,
+                registry=RegistryClient(),
+                cache=self.cache,
+                progress=progress,
+            )
+        return self._images[key]
+
+
+def _target_python(foundation: Foundation) -> TargetPython:
+    return TargetPython(
+        platform=PLATFORMS[foundation.base.platform],
+        libc=foundation.base.libc,
+        version=foundation.interpreter.version,
+    )
+
+
+@contextlib.contextmanager
+def open_resolvers() -> Iterator[LiveResolvers]:
+    """Yield the resolvers of one run."""
+    index = PythonIndex.of_this_machine()
+    try:
+        yield LiveResolvers(cache=cache_folder(), index=index, environment=dict(os.environ))
+    finally:
+        index.close()

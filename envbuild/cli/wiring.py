@@ -1,0 +1,279 @@
+"""The composition root: the pure rooms joined to this machine's cache, network and engine."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envbuild.store.location import cache_folder, vendor_folder
+
+if TYPE_CHECKING:
+    from envbuild.cli.output import Activity
+    from envbuild.image.engine import ImageFacts
+    from envbuild.image.ensure import BuildOutcome
+    from envbuild.lock.model import Lock, Target
+    from envbuild.render.recipe import Recipe
+    from envbuild.store.artifact import Artifact
+    from envbuild.store.progress import FetchState
+    from envbuild.store.store import Store
+    from envbuild.verify.checks.report import Profile, Report
+    from envbuild.verify.checks.target import LockedTarget
+    from envbuild.verify.checks.trees import ExpectedFiles
+
+
+@dataclass(frozen=True, slots=True)
+class FetchProgress:
+    """Shows a fetch as an activity."""
+
+    activity: "Activity"
+
+    def show(self, state: "FetchState") -> None:
+        """Show how far it is."""
+        self.activity.on_bytes(state.bytes_done, state.bytes_total)
+
+
+@dataclass
+class Artifacts:
+    """The artifacts of one target: where they are, and how they come into the store."""
+
+    lock: "Lock"
+    target: "Target"
+    offline: bool
+    activity: "Activity"
+
+    @cached_property
+    def store(self) -> "Store":
+        """The store in this user's cache folder."""
+        from envbuild.store.store import Store
+
+        return Store(cache_folder())
+
+    @cached_property
+    def by_sha256(self) -> dict[str, "Artifact"]:
+        """Every artifact of the target."""
+        from envbuild.store.locators import ArchiveLocator, IndexLocator
+        from envbuild.store.plan import artifacts_of
+
+        def open_index() -> Any:
+            from envbuild.remote.index import PythonIndex
+
+            return PythonIndex.of_this_machine().bound_to(request.pip.indexes)
+
+        def read_settings() -> Any:
+            from envbuild.remote import apt_sources
+
+            return apt_sources.read_settings(os.environ)
+
+        request = self.lock.request.variants[self.target.variant]
+        found = artifacts_of(
+            self.lock,
+            self.target,
+            wheels=IndexLocator(open_index),
+            debs=ArchiveLocator(read_settings, day=request.snapshot),
+        )
+        return {artifact.sha256: artifact for artifact in found}
+
+    def fetch(self, artifacts: "Sequence[Artifact]") -> None:
+        """Bring ``artifacts`` into the store."""
+        from envbuild.store.fetch import fetch_all
+
+        self.activity.on_stage("fetching artifacts")
+        fetch_all(
+            artifacts,
+            store=self.store,
+            offline=self.offline,
+            vendor=vendor_folder(),
+            progress=FetchProgress(self.activity),
+        )
+
+    def path(self, sha256: str) -> Path:
+        """Return the verified file of a digest, fetched when the store lacks it."""
+        if not self.store.verify(sha256):
+            self.fetch([self.by_sha256[sha256]])
+        return self.store.place_of(sha256)
+
+    @contextlib.contextmanager
+    def laid_out(self, recipe: "Recipe") -> Iterator[Path]:
+        """Yield a folder that holds the recipe's artifacts under the paths of its Dockerfile."""
+        from envbuild.store.stage import staged
+
+        files = {fetch.relative_target: self.by_sha256[fetch.sha256] for fetch in recipe.fetches}
+        with staged(files, store=self.store, fetch=self.fetch) as folder:
+            yield folder
+
+
+def recipe_of(lock: "Lock", target: "Target") -> "Recipe":
+    """Return the recipe of a target, with this release's probe."""
+    from envbuild.render.recipe import render_recipe
+    from envbuild.verify.bundle import build_probe
+
+    return render_recipe(lock, target, probe=build_probe())
+
+
+def find_image(lock: "Lock", target: "Target") -> "tuple[str, ImageFacts | None]":
+    """Return the reference of a target's image, and what the engine says of it when it holds that image."""
+    from envbuild.image.docker_engine import DockerEngine
+    from envbuild.image.ensure import is_image_of
+    from envbuild.image.reference import image_reference_for
+    from envbuild.lock.identity import target_digest
+
+    reference = image_reference_for(lock, target)
+    found = DockerEngine().find(reference)
+    held = found is not None and is_image_of(found, target_digest(lock, target))
+    return reference, found if held else None
+
+
+def build_target(
+    lock: "Lock", target: "Target", *, use_cache: bool, offline: bool, activity: "Activity"
+) -> "BuildOutcome":
+    """Return the image of a target, built when the engine does not hold it or nothing may be reused."""
+    from envbuild.image.docker_engine import DockerEngine
+    from envbuild.image.ensure import BuildOutcome, build_image
+
+    reference, found = find_image(lock, target)
+    if found is not None and use_cache:
+        return BuildOutcome(reference, found, built=False)
+    artifacts = Artifacts(lock, target, offline, activity)
+    recipe = recipe_of(lock, target)
+    return build_image(
+        recipe,
+        reference,
+        engine=DockerEngine(),
+        artifacts=lambda: artifacts.laid_out(recipe),
+        scratch=artifacts.store.folder / "contexts",
+        use_cache=use_cache,
+        on_event=activity.on_stage,
+    )
+
+
+def push_image(outcome: "BuildOutcome", *, activity: "Activity") -> str:
+    """Push the image of ``outcome`` unless the registry has it, and return its digest there.
+
+    :raises NetworkError: the registry holds another image under that tag, or does not take this one.
+    """
+    from envbuild.image.docker_engine import DockerEngine
+    from envbuild.image.push import refuse_to_overwrite
+
+    engine = DockerEngine()
+    activity.on_stage(f"pushing {outcome.reference}")
+    present = refuse_to_overwrite(outcome.reference, outcome.image)
+    return present or engine.push(outcome.reference, on_event=activity.on_stage)
+
+
+def write_folder(
+    lock: "Lock", target: "Target", recipe: "Recipe", folder: Path, *, offline: bool, activity: "Activity"
+) -> tuple[str, ...]:
+    """Write the folder of a recipe, seed included, and return the command that builds it without envbuild."""
+    from envbuild.image.context import write_recipe, write_seed_of
+    from envbuild.image.reference import image_reference_for
+
+    write_recipe(recipe, folder)
+    artifacts = Artifacts(lock, target, offline, activity)
+    if recipe.seed:
+        seed_files = {deb.sha256 for deb in recipe.seed}
+        artifacts.fetch([artifacts.by_sha256[sha256] for sha256 in sorted(seed_files)])
+        write_seed_of(recipe, artifacts.path, folder)
+    addresses = _addresses(recipe, artifacts, offline=offline)
+    return (
+        "docker", "buildx", "build",
+        "--platform", recipe.platform,
+        "--build-arg", f"SOURCE_DATE_EPOCH={recipe.epoch}",
+        *(word for name, url in sorted(addresses.items()) for word in ("--build-arg", f"{name}={url}")),
+        "--provenance=false", "--tag", image_reference_for(lock, target), str(folder),
+    )  # fmt: skip
+
+
+def _addresses(recipe: "Recipe", artifacts: Artifacts, *, offline: bool) -> dict[str, str]:
+    """Return an address for each build argument, as this machine is configured; credentials never."""
+    found: dict[str, str] = {}
+    for fetch in recipe.fetches:
+        if fetch.argument in found:
+            continue
+        found[fetch.argument] = "https://…"
+        if not offline:
+            for address in artifacts.by_sha256[fetch.sha256].locate():
+                if str(address).endswith(f"/{fetch.path}"):
+                    found[fetch.argument] = str(address).removesuffix(f"/{fetch.path}")
+                    break
+    return found
+
+
+def verify_target(
+    lock: "Lock",
+    target: "Target",
+    *,
+    image: str | None,
+    deep: bool,
+    profile: "Profile",
+    offline: bool,
+    activity: "Activity",
+) -> "tuple[str, Report]":
+    """Compare an image, or the target's own, with the target.
+
+    :raises EngineError: the engine does not hold the image.
+    """
+    from envbuild.errors import EngineError
+    from envbuild.image.docker_engine import DockerEngine
+    from envbuild.image.reference import image_reference_for
+    from envbuild.lock.identity import project_target, target_digest
+    from envbuild.verify.image import verify_image
+
+    engine = DockerEngine()
+    reference = image or image_reference_for(lock, target)
+    activity.on_stage(f"asking {reference}")
+    facts = engine.find(reference)
+    if facts is None:
+        raise EngineError(f"the engine has no image {reference}", hint="run `envbuild build`")
+    artifacts = Artifacts(lock, target, offline, activity)
+    report = verify_image(
+        engine,
+        facts,
+        project_target(lock, target),
+        digest=target_digest(lock, target),
+        profile=profile,
+        expected=_expected(artifacts) if deep else None,
+    )
+    return reference, report
+
+
+def _expected(artifacts: Artifacts) -> "Callable[[LockedTarget], ExpectedFiles]":
+    from envbuild.verify.expected import TreeCache, expected_files, missing_trees
+
+    cache = TreeCache(artifacts.store.folder / "trees")
+
+    def expected(locked: "LockedTarget") -> "ExpectedFiles":
+        names = set(missing_trees(locked, cache))
+        artifacts.fetch([item for item in artifacts.by_sha256.values() if item.filename in names])
+        artifacts.activity.on_stage("comparing files with the locked artifacts")
+        return expected_files(locked, artifact=artifacts.path, cache=cache)
+
+    return expected
+
+
+def run_in_image(
+    outcome: "BuildOutcome",
+    target: "Target",
+    command: Sequence[str],
+    *,
+    copies: tuple[Path, ...],
+    env: dict[str, str],
+) -> int:
+    """Run ``command`` in an image on this terminal's streams and return its exit status."""
+    from envbuild.image.docker_engine import DockerEngine
+    from envbuild.image.feed import tar_of
+
+    archive = tar_of(copies, uid=target.user.uid, gid=target.user.gid) if copies else None
+    sys.stdout.flush()
+    return DockerEngine().run_attached(
+        outcome.reference,
+        command,
+        archive=archive,
+        workdir=target.workdir,
+        env=env,
+        interactive=not sys.stdin.closed and not sys.stdin.isatty(),
+        terminal=False,
+    )
