@@ -55,11 +55,12 @@ def run(
     folder: Path | None = None,
     standard_input: bytes | None = None,
     timeout: float | None = None,
+    on_stdout_line: Callable[[str], None] | None = None,
     on_stderr_line: Callable[[str], None] | None = None,
 ) -> ProcessResult:
     """Run a program to its end and return what it said; a failing exit status is not an error here.
 
-    ``timeout`` is in seconds.  ``on_stderr_line`` sees each line of standard error as it comes.  On
+    ``timeout`` is in seconds.  ``on_stdout_line`` and ``on_stderr_line`` see each line as it comes.  On
     Ctrl-C, or any other exception in this thread, the program and its children are ended first.
 
     :raises ProgramMissingError: the program cannot be found.
@@ -72,7 +73,7 @@ def run(
     stdout: list[bytes] = []
     stderr: list[bytes] = []
     readers = [
-        threading.Thread(target=_collect, args=(child.stdout, stdout, None), daemon=True),
+        threading.Thread(target=_collect, args=(child.stdout, stdout, on_stdout_line), daemon=True),
         threading.Thread(target=_collect, args=(child.stderr, stderr, on_stderr_line), daemon=True),
     ]
     try:

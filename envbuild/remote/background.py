@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -31,7 +31,37 @@ class Background:
         A function that runs here must not wait for the future of another one: all threads could be waiting.
         """
         future: Future[Result] = Future()
+        self._put(future, function, *args, **kwargs)
+        return future
 
+    def after(
+        self,
+        earlier: Future[Any],
+        function: Callable[Arguments, Result],
+        /,
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Future[Result]:
+        """Run ``function`` once ``earlier`` has ended, well or not, and return the future of its result."""
+        future: Future[Result] = Future()
+        earlier.add_done_callback(lambda _: self._put(future, function, *args, **kwargs))
+        return future
+
+    def close(self) -> None:
+        """Let the threads end once the queue is empty."""
+        with self._lock:
+            for _ in range(self._started):
+                self._jobs.put(None)
+            self._started = 0
+
+    def _put(
+        self,
+        future: Future[Result],
+        function: Callable[Arguments, Result],
+        /,
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> None:
         def job() -> None:
             if not future.set_running_or_notify_cancel():
                 return
@@ -47,14 +77,6 @@ class Background:
             if self._started < self._limit:
                 self._started += 1
                 threading.Thread(target=self._work, daemon=True).start()
-        return future
-
-    def close(self) -> None:
-        """Let the threads end once the queue is empty."""
-        with self._lock:
-            for _ in range(self._started):
-                self._jobs.put(None)
-            self._started = 0
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -37,6 +37,9 @@ from envbuild.remote.simple_page import ACCEPT, IndexFile, ProjectPage, parse_pa
 THREADS = 16
 """Requests under way at once."""
 
+BODY_ATTEMPTS = 3
+"""How often a page is asked for when connections break in the middle of it."""
+
 
 @dataclass(slots=True)
 class _Shared:
@@ -48,6 +51,8 @@ class _Shared:
     lock: Lock = dataclass_field(default_factory=Lock)
     pages: dict[str, Future[ProjectPage]] = dataclass_field(default_factory=dict)
     """Project pages by address, fetched or under way."""
+
+    noted: bool = False
 
 
 class PythonIndex:
@@ -92,11 +97,26 @@ class PythonIndex:
             self._addresses[index] = self.configuration.address(index, self._indexes.get(index))
         return self._addresses[index]
 
+    def notes_once(self) -> tuple[str, ...]:
+        """Return what the user should know of the machine's settings; nothing when asked again."""
+        with self._shared.lock:
+            noted, self._shared.noted = self._shared.noted, True
+        if noted or not self.configuration.ignored:
+            return ()
+        settings = ", ".join(self.configuration.ignored)
+        note = (
+            f"{settings} of this machine's pip and uv settings not used, so that every machine locks the same"
+        )
+        return (f"{note}; name further indexes in [pip] indexes",)
+
     def prefetch(self, projects: Iterable[str], index: str = DEFAULT_INDEX) -> None:
         """Start to fetch pages that will be asked for; what goes wrong shows when they are."""
-        address = self.address(index)
-        for project in projects:
-            self._start(project, address)
+        # in the background as a whole: even learning the address can take a moment
+        self.background.submit(lambda: [self.start(project, index) for project in projects])
+
+    def start(self, project: str, index: str = DEFAULT_INDEX) -> Future[ProjectPage]:
+        """Start to fetch a page and return its future; :meth:`page` tells better what went wrong."""
+        return self._start(project, self.address(index))
 
     def page(self, project: str, index: str = DEFAULT_INDEX) -> ProjectPage:
         """Return what ``index`` says of ``project`` (normalised name).
@@ -131,6 +151,11 @@ class PythonIndex:
                 hint="a mirror that kept the file can serve it; locking again would choose another",
             )
         return file
+
+    def download_url(self, file: IndexFile, index: str = DEFAULT_INDEX) -> str:
+        """Return the address of ``file`` with the credentials it takes.  Never log it."""
+        credentials = self.credentials_for(file.url, index)
+        return IndexAddress(name=index, url=file.url, credentials=credentials).url_with_credentials
 
     def credentials_for(self, url: str, index: str = DEFAULT_INDEX) -> Credentials | None:
         """Return the credentials to send to ``url``: those of the index, on its own host only."""
@@ -234,9 +259,6 @@ class PythonIndex:
 
 _AS_STORED = {"Accept-Encoding": "identity"}
 """No compression on the way: sizes and hashes are of the file itself."""
-
-BODY_ATTEMPTS = 3
-"""How often a page is asked for when connections break in the middle of it."""
 
 
 def _write(stream: BinaryIO, chunk: bytes) -> None:

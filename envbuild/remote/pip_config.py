@@ -76,6 +76,11 @@ class ClientConfiguration:
     ignored: tuple[str, ...] = ()
     """Settings of pip or uv that were seen and deliberately not used, sorted."""
 
+    @property
+    def names_default(self) -> bool:
+        """Whether anything says where the main index is; else every tool has the same address built in."""
+        return bool(self.default_url or self.overrides.get(f"{index_variable(DEFAULT_INDEX)}_URL"))
+
     def address(self, name: str, url: str | None = None) -> IndexAddress:
         """Return where the index called ``name`` is; ``url`` is what the spec says of it.
 

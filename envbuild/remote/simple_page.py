@@ -70,10 +70,14 @@ class ProjectPage:
         """Return the file of this name, if the index still has it."""
         return next(iter(self.read(lambda name: name == filename)), None)
 
-    def versions(self) -> tuple[str, ...]:
-        """Return every version with at least one file, oldest first."""
-        found = {version_of_file(file.filename) for file in self.read(lambda _: True)}
-        return tuple(str(version) for version in sorted(version for version in found if version))
+    def by_version(self) -> dict[Version, list[IndexFile]]:
+        """Return all files by the version they are of."""
+        found: dict[Version, list[IndexFile]] = {}
+        for file in self.read(lambda _: True):
+            version = version_of_file(file.filename)
+            if version is not None:
+                found.setdefault(version, []).append(file)
+        return found
 
 
 def parse_page(project: str, *, content: bytes, media_type: str, url: str) -> ProjectPage:

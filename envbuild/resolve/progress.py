@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Receives what is happening; called from one thread, must return quickly, and may do nothing."""
+    """Receives what is happening; may be called from any thread, and must return quickly."""
 
     def on_stage(self, text: str) -> None:
         """Note that ``text`` is now being done; a count before it no longer holds."""

@@ -1,0 +1,175 @@
+"""From a request for Python distributions to the exact wheels of one target."""
+
+import importlib.metadata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from envbuild.errors import EnvbuildError, NoSolutionError, SpecError
+from envbuild.lock.model import Wheel
+from envbuild.remote.index import PythonIndex
+from envbuild.remote.pip_config import DEFAULT_INDEX
+from envbuild.resolve.progress import Progress, SilentProgress
+from envbuild.resolve.python.backend import Pin, PythonResolver, Question
+from envbuild.resolve.python.explain import explained
+from envbuild.resolve.python.paths import path_of
+from envbuild.resolve.python.releases import Release, ReleaseFinder
+from envbuild.resolve.python.requirements import activate, left_out
+from envbuild.resolve.python.target import TargetPython
+from envbuild.spec.request import VariantRequest
+
+UV_CHOOSES_HINT = 'resolver = "uv" chooses versions that the base itself can load'
+
+INSTALLER = canonicalize_name("installer")
+"""The distribution that lays wheels out during a build."""
+
+
+def resolve_python(
+    request: VariantRequest,
+    target: TargetPython,
+    *,
+    resolver: PythonResolver,
+    index: PythonIndex,
+    cache: Path,
+    progress: Progress,
+    previous: Sequence[Wheel] = (),
+    upgrade: bool = False,
+    upgrade_packages: Iterable[str] = (),
+) -> tuple[Wheel, ...]:
+    """Return the wheels ``target`` installs for ``request``, sorted by name.
+
+    ``requires`` of each holds the lines that count on this target.  ``previous`` is what was locked for it:
+    with neither ``upgrade`` nor its name in ``upgrade_packages``, a distribution keeps its version and file
+    where nothing that is asked speaks against them.  ``cache`` is envbuild's cache folder.
+
+    :raises SpecError: the resolver cannot answer such a request.
+    :raises NoSolutionError: nothing satisfies the request on this target.
+    :raises NetworkError: an index cannot be read.
+    """
+    if not request.pip.requirements:
+        return ()
+    index = index.bound_to(request.pip.indexes)
+    upgraded = {canonicalize_name(name) for name in upgrade_packages}
+    question = _question(request, target, index, previous, upgrade=upgrade, upgraded=upgraded)
+    for note in index.notes_once():
+        progress.on_note(note)
+    locked = {canonicalize_name(wheel.name): wheel.file for wheel in previous if not upgrade}
+    keep = {name: file for name, file in locked.items() if name not in upgraded}
+    finder = ReleaseFinder(question, index=index, cache=cache, keep=keep)
+    pins = _pins(question, resolver, finder, progress, index)
+    try:
+        releases = finder.find(pins, progress)
+    except NoSolutionError as error:
+        if resolver.name == "uv":
+            raise
+        # a resolver for this machine's own libc can pick what the base is too old for
+        raise NoSolutionError(error.message, hint=UV_CHOOSES_HINT, problems=error.problems) from error
+    return _wheels(releases, question, index)
+
+
+def pin_installer(target: TargetPython, *, index: PythonIndex, cache: Path) -> Wheel:
+    """Return the wheel of the installer for ``target``, from the main index.
+
+    It has the version installed beside envbuild: the one this envbuild was tested with.
+
+    :raises NoSolutionError: the index has no such wheel.
+    :raises NetworkError: the index cannot be read.
+    """
+    pin = Pin(name=INSTALLER, version=importlib.metadata.version(INSTALLER))
+    question = Question(requirements=(f"{pin.name}=={pin.version}",), target=target)
+    releases = ReleaseFinder(question, index=index, cache=cache).find((pin,), SilentProgress())
+    (wheel,) = _wheels(releases, question, index)
+    return wheel
+
+
+def _question(
+    request: VariantRequest,
+    target: TargetPython,
+    index: PythonIndex,
+    previous: Sequence[Wheel],
+    *,
+    upgrade: bool,
+    upgraded: set[NormalizedName],
+) -> Question:
+    sources = {
+        canonicalize_name(name): source
+        for name, source in request.pip.sources.items()
+        if source != DEFAULT_INDEX
+    }
+    preferred = {canonicalize_name(wheel.name): wheel.version for wheel in previous}
+    return Question(
+        requirements=request.pip.requirements,
+        constraints=request.pip.constraints,
+        target=target,
+        default=index.address() if index.configuration.names_default else None,
+        indexes=tuple(index.address(name) for name in sorted(set(sources.values()))),
+        sources=sources,
+        snapshot=request.snapshot,
+        preferred=tuple(Pin(name=name, version=preferred[name]) for name in sorted(preferred)),
+        upgrade=upgrade,
+        upgrade_packages=tuple(sorted(upgraded)),
+    )
+
+
+def _pins(
+    question: Question,
+    resolver: PythonResolver,
+    finder: ReleaseFinder,
+    progress: Progress,
+    index: PythonIndex,
+) -> tuple[Pin, ...]:
+    def on_candidate(name: NormalizedName, version: str | None) -> None:
+        progress.on_stage(f"{resolver.name} is looking at {name} {version or ''}".rstrip())
+        finder.expect(name, version)
+
+    progress.on_stage(f"resolving Python packages with {resolver.name}")
+    # looked up while the resolver is at work: what is asked, and what was locked before
+    for text in question.requirements:
+        finder.expect(canonicalize_name(Requirement(text).name))
+    for pin in question.preferred:
+        finder.expect(pin.name, None if question.upgrade else pin.version)
+    try:
+        return resolver.resolve(question, on_candidate=on_candidate)
+    except SpecError:
+        raise
+    except EnvbuildError as error:
+        raise explained(error, question, index) from error
+
+
+def _wheels(releases: Sequence[Release], question: Question, index: PythonIndex) -> tuple[Wheel, ...]:
+    """Return the wheels that are really needed; a resolver may have been asked for more to bind it."""
+    declared = {release.pin.name: release.metadata.requires for release in releases}
+    activated = activate(question.requirements, declared, question.target.marker_environment)
+    for missing, by in left_out(activated, declared):
+        raise EnvbuildError(
+            f"the resolver left out `{missing}`, which {f'`{by}`' if by else 'the request'} requires",
+            hint="try the other resolver, and please report this",
+        )
+    return tuple(
+        _wheel(release, activated[release.pin.name].requires, index)
+        for release in sorted(releases, key=lambda release: release.pin.name)
+        if release.pin.name in activated
+    )
+
+
+def _wheel(release: Release, requires: tuple[str, ...], index: PythonIndex) -> Wheel:
+    file = release.file
+    if file.size is None or file.sha256 is None:
+        raise ValueError(f"{file.filename} is not complete")
+    return Wheel(
+        name=release.pin.name,
+        version=str(Version(release.pin.version)),
+        file=file.filename,
+        size=file.size,
+        sha256=file.sha256,
+        hash_source=release.hash_source,
+        index=release.index,
+        path=path_of(file.url, index.address(release.index).url),
+        uploaded=file.uploaded,
+        requires_python=release.metadata.requires_python or file.requires_python,
+        requires=requires,
+        license=release.metadata.license,
+    )
