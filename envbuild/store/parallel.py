@@ -35,8 +35,11 @@ def run_all(
     def labour() -> None:
         with contextlib.suppress(IndexError):
             while not called_off.is_set():
-                item = waiting.popleft()
-                outcomes.put(_outcome(work, item))
+                error = _outcome(work, waiting.popleft())
+                # told first: what others raise because they were stopped must come after it
+                outcomes.put(error)
+                if error is not None:
+                    called_off.set()
 
     expected = len(waiting)
     threads = [threading.Thread(target=labour, daemon=True) for _ in range(min(workers, expected))]

@@ -1,0 +1,30 @@
+"""Artifacts with content that tests can check."""
+
+import hashlib
+import random
+from collections.abc import Iterable
+
+from envbuild.remote.address import Address
+from envbuild.store.artifact import Artifact
+
+
+def content_of(seed: int, size: int = 200_000) -> bytes:
+    return random.Random(seed).randbytes(size)  # noqa: S311 - not a secret
+
+
+def sha256_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def artifact_of(content: bytes, *urls: str, filename: str = "demo-1.0-py3-none-any.whl") -> Artifact:
+    def locate() -> Iterable[Address]:
+        return (Address.of(url) for url in urls)
+
+    return Artifact(
+        kind="wheel",
+        name="demo 1.0",
+        filename=filename,
+        sha256=sha256_of(content),
+        size=len(content),
+        locate=locate,
+    )

@@ -1,0 +1,150 @@
+"""An HTTP server on loopback that misbehaves as told, one answer after the other."""
+
+import base64
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+
+@dataclass(slots=True)
+class Turn:
+    """How one request is answered; the last turn of a path is repeated."""
+
+    status: int = 0
+    """0: 200, or 206 for a range."""
+    body: bytes | None = None
+    """Instead of the file."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Added, or instead of the usual ones."""
+    without_ranges: bool = False
+    wrong_range: bool = False
+    """Answer a range from byte 0 with 206."""
+    drop_after: int | None = None
+    """Bytes of the body sent before the connection is cut."""
+    chunked: bool = False
+    before: Callable[[], object] | None = None
+    """Called before anything is answered."""
+    pause_after: int | None = None
+    """Bytes of the body sent before waiting for the server's `resume`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    path: str
+    range: str | None
+    authorization: str | None
+    accept_encoding: str | None
+
+    @property
+    def credentials(self) -> str | None:
+        if self.authorization is None:
+            return None
+        return base64.b64decode(self.authorization.removeprefix("Basic ")).decode()
+
+
+class FaultyServer:
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.turns: dict[str, list[Turn]] = {}
+        self.seen: list[Seen] = []
+        self.resume = threading.Event()
+        self.paused = threading.Event()
+        self.address = ""
+        self.lock = threading.Lock()
+
+    def url(self, name: str) -> str:
+        return f"http://{self.address}/{name}"
+
+    def put(self, name: str, content: bytes, *turns: Turn) -> str:
+        self.files[f"/{name}"] = content
+        self.turns[f"/{name}"] = list(turns)
+        return self.url(name)
+
+    def asked(self, name: str) -> list[Seen]:
+        return [seen for seen in self.seen if seen.path == f"/{name}"]
+
+    def turn(self, path: str) -> Turn:
+        with self.lock:
+            turns = self.turns.get(path, [])
+            if not turns:
+                return Turn()
+            return turns.pop(0) if len(turns) > 1 else turns[0]
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[FaultyServer]:
+    faulty = FaultyServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+        def do_GET(self) -> None:
+            with contextlib.suppress(ConnectionError):
+                self._answer()
+
+        def _answer(self) -> None:
+            path = urlsplit(self.path).path
+            headers = self.headers
+            seen = Seen(path, headers["Range"], headers["Authorization"], headers["Accept-Encoding"])
+            faulty.seen.append(seen)
+            turn = faulty.turn(path)
+            if turn.before:
+                turn.before()
+            content = faulty.files.get(path)
+            if content is None or turn.status >= 400:
+                self._reply(turn.status or 404, turn.body or b"", turn)
+                return
+            start = int(headers["Range"].removeprefix("bytes=").rstrip("-")) if headers["Range"] else 0
+            if turn.wrong_range:
+                start = 0
+            content = turn.body if turn.body is not None else content
+            if start and not turn.without_ranges and start >= len(content):
+                self._reply(416, b"", turn)
+            elif headers["Range"] and not turn.without_ranges:
+                span = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+                self._reply(206, content[start:], turn, span)
+            else:
+                self._reply(turn.status or 200, content, turn)
+
+        def _reply(self, status: int, body: bytes, turn: Turn, extra: dict[str, str] | None = None) -> None:
+            self.send_response(status)
+            usual = {"Transfer-Encoding": "chunked"} if turn.chunked else {"Content-Length": str(len(body))}
+            for key, value in {**usual, **(extra or {}), **turn.headers}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            if turn.drop_after is not None:
+                self.close_connection = True
+                body = body[: turn.drop_after]
+            if turn.pause_after is not None:
+                self._write(body[: turn.pause_after], turn)
+                faulty.paused.set()
+                faulty.resume.wait(30)
+                body = body[turn.pause_after :]
+            self._write(body, turn)
+            if turn.chunked and turn.drop_after is None:
+                self.wfile.write(b"0\r\n\r\n")
+
+        def _write(self, data: bytes, turn: Turn) -> None:
+            if turn.chunked and data:
+                data = b"%x\r\n%s\r\n" % (len(data), data)
+            self.wfile.write(data)
+            self.wfile.flush()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    faulty.address = f"127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield faulty
+    finally:
+        faulty.resume.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
