@@ -153,6 +153,8 @@ def _configuration(root: PrivateRoot, architecture: str, *, ca_bundle: str | Non
     settings = {
         "APT::Architecture": architecture,
         "APT::Get::Always-Include-Phased-Updates": "true",
+        # else apt brings all packages of one source to the version of a new one, needed or not
+        "APT::Get::Upgrade-By-Source-Package": "false",
         "APT::Install-Recommends": "false",
         "APT::Install-Suggests": "false",
         # apt 3 can choose another; one machine's choice must not differ from the next one's
@@ -164,7 +166,6 @@ def _configuration(root: PrivateRoot, architecture: str, *, ca_bundle: str | Non
         # uncompressed lists take 50 MB and are read three times as fast
         "Acquire::GzipIndexes": "false",
         "Acquire::PDiffs": "false",
-        "Acquire::Retries": "3",
         "Dir::Cache": folder,
         "Dir::Cache::archives": folder / "none",
         "Dir::Cache::pkgcache": folder / "pkgcache.bin",

@@ -1,0 +1,45 @@
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from envbuild.remote.source_list import parse_lines
+from envbuild.resolve.apt.client import Apt
+from envbuild.resolve.apt.world import AptWorld
+from tests.rig.archive import DebianArchive
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> dict[str, str]:
+    """Return an environment in which apt sees none of this machine's own configuration."""
+    if shutil.which("apt-get") is None:
+        pytest.skip("needs Debian's apt")
+    configuration = tmp_path / "machine.conf"
+    configuration.write_text(
+        'Dir::Etc::parts "/nonexistent";\nDir::Etc::main "none";\nAcquire::Retries "0";\n'
+    )
+    return {"PATH": os.environ["PATH"], "APT_CONFIG": str(configuration)}
+
+
+@pytest.fixture
+def apt(machine: dict[str, str], tmp_path: Path) -> Apt:
+    return Apt(tmp_path / "cache", environment=machine)
+
+
+@pytest.fixture
+def world_of() -> Callable[..., AptWorld]:
+    """Make a world of one-line sources, unsigned ones with `[trusted=yes]`."""
+
+    def make(lines: str, **fields: object) -> AptWorld:
+        values = {"name": "rig", "architecture": "amd64", "sources": parse_lines(lines)} | fields
+        return AptWorld(**values)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def rig(debian_archive: DebianArchive, world_of: Callable[..., AptWorld]) -> AptWorld:
+    """Return a world with just the archive of the rig."""
+    return world_of(debian_archive.source)
