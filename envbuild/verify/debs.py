@@ -35,6 +35,7 @@ def deb_tree(path: Path, *, file: str) -> Tree:
                 entries = dict(_entries(data, conffiles))
     except (
         OSError,
+        EOFError,
         ArError,
         KeyError,
         tarfile.TarError,
@@ -87,7 +88,10 @@ def _conffiles(archive: ArFile) -> frozenset[str]:
 @contextmanager
 def _open_part(archive: ArFile, name: str) -> Iterator[tarfile.TarFile]:
     """Open one of the two tars inside, whatever it is compressed with, front to back."""
-    (part,) = (member for member in archive.getmembers() if member.name.partition(".tar")[0] + ".tar" == name)
+    parts = [member for member in archive.getmembers() if member.name.startswith(name)]
+    if len(parts) != 1:
+        raise tarfile.ReadError(f"it has {len(parts)} members {name}")
+    part = parts[0]
     if part.name.endswith(".zst"):
         # not `tarfile`'s before Python 3.14
         with (

@@ -9,6 +9,7 @@ import io
 import posixpath
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -26,6 +27,19 @@ from envbuild.verify.checks.trees import Entry, Tree
 
 _INSTALLER = b"envbuild\n"
 """What a build writes as INSTALLER (recording installed projects, PyPA)."""
+
+_BROKEN = (
+    AssertionError,
+    EOFError,
+    InstallerError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a file that is no wheel, or a broken one, ends in."""
 
 _PLAIN, _EXECUTABLE = 0o644, 0o755
 
@@ -46,7 +60,7 @@ def wheel_tree(path: Path, *, file: str, python: str, prefix: str) -> Tree:
             source = _Source(archive)
             destination = _HashingDestination(source.distribution, python=python, prefix=prefix)
             installer.install(source, destination, {"INSTALLER": _INSTALLER})
-    except (OSError, ValueError, KeyError, AssertionError, zipfile.BadZipFile, InstallerError) as error:
+    except _BROKEN as error:
         raise IntegrityError(f"{file} is not a wheel that can be installed: {error}") from error
     return dict(sorted(destination.entries.items()))
 

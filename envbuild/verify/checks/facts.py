@@ -1,7 +1,7 @@
 """What a container says of itself, and what an engine says of an image: the left side of every comparison."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from envbuild.verify.checks.codec import DocumentError, decode
@@ -221,6 +221,14 @@ class Configuration:
     entrypoint: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     diff_ids: tuple[str, ...] = ()
+
+
+def with_deep(facts: Facts, deep: Facts) -> Facts:
+    """Return ``facts`` with what another run of the probe found deep.
+
+    Only root may read every file, and the image's own user must answer for itself: two runs, one answer.
+    """
+    return replace(facts, deep=deep.deep)
 
 
 def read_facts(document: Mapping[str, Any]) -> Facts:

@@ -42,7 +42,9 @@ def bytecode_facts(root: Path, files: Iterable[tuple[str, FileEntry]], *, prefix
         kind = "unchecked-hash" if path.startswith(f"{prefix}/") else None
         return judge_bytecode(root, path, kind=kind)
 
-    judged = sorted(spread(items, judge).items())
+    judged = sorted(
+        spread(items, judge, when_fatal=("unreadable", "reading it ends the interpreter")).items()
+    )
     return BytecodeFacts(
         checked=sum(1 for _, (verdict, _) in judged if verdict != _FOREIGN),
         foreign=sum(1 for _, (verdict, _) in judged if verdict == _FOREIGN),

@@ -60,9 +60,14 @@ def libc_facts() -> LibcFacts:
     for loader in sorted(Path("/lib").glob("ld-musl-*.so.1")):
         # musl's loader introduces itself when started without a program
         said = subprocess.run([loader], capture_output=True, text=True, check=False, timeout=10).stderr
-        match = re.search(r"^Version ([0-9.]+)", said, re.MULTILINE)
-        return LibcFacts(family="musl", version=_major_minor(match[1]) if match else None)
+        return LibcFacts(family="musl", version=parse_musl(said))
     return LibcFacts(family=None, version=None)
+
+
+def parse_musl(text: str) -> str | None:
+    """Return ``major.minor`` from what musl's loader says of itself."""
+    match = re.search(r"^Version ([0-9.]+)", text, re.MULTILINE)
+    return _major_minor(match[1]) if match else None
 
 
 def machine_facts() -> MachineFacts:
@@ -80,7 +85,7 @@ def machine_facts() -> MachineFacts:
 
 
 def parse_cpuinfo(text: str) -> tuple[str | None, frozenset[str]]:
-    """Return model name and features (x86 flags, arm Features) of the first processor of ``/proc/cpuinfo``."""
+    """Return model name and features (x86 flags, arm Features) of the first of ``/proc/cpuinfo``."""
     values: dict[str, str] = {}
     for line in text.partition("\n\n")[0].splitlines():
         name, _, value = line.partition(":")

@@ -13,37 +13,33 @@ from typing import Any
 
 
 class WorkerError(OSError):
-    """A worker ended before it was done."""
+    """A worker failed before it was done."""
 
 
-def spread(items: Iterable[tuple[int, str]], work: Callable[[str], Any]) -> dict[str, Any]:
+def spread(
+    items: Iterable[tuple[int, str]], work: Callable[[str], Any], *, when_fatal: Any = None
+) -> dict[str, Any]:
     """Return ``work(item)`` by item, done by one process per processor.
 
     ``items`` come with a weight (bytes): the heaviest are dealt first, each to the least laden worker.
-    Results must be values that ``marshal`` knows.
+    Results must be values that ``marshal`` knows.  ``when_fatal`` is the result for an item that kills its
+    worker, as broken bytecode can.
 
-    :raises WorkerError: a worker was killed or failed; the others are ended.
+    :raises WorkerError: the work itself failed; all workers are ended.
     """
-    shares = deal(items, len(os.sched_getaffinity(0)))
-    if len(shares) == 1:
-        return {item: work(item) for item in shares[0]}
-    children: list[tuple[int, int]] = []
+    running = []
     results: dict[str, Any] = {}
     try:
-        for share in shares:
-            children.append(_start(share, work))  # noqa: PERF401 - those started are ended when one cannot be
-        while children:
-            child, pipe = children[0]
-            with os.fdopen(pipe, "rb") as stream:
-                answer = stream.read()
-            children.pop(0)
-            _, status = os.waitpid(child, 0)
-            if status != 0:
-                said = answer.decode(errors="replace").strip() or f"wait status {status}"
-                raise WorkerError(f"a worker of the probe failed: {said}")
-            results.update(marshal.loads(answer))  # noqa: S302 - our own child wrote it
+        for share in deal(items, len(os.sched_getaffinity(0))):
+            running.append((share, *_start(share, work)))  # noqa: PERF401 - those started are ended below
+        while running:
+            share, child, pipe = running.pop(0)
+            answers = _collect(child, pipe)
+            if answers is None:
+                answers = _one_by_one(share, work, when_fatal)
+            results.update(answers)
     finally:
-        for child, pipe in children:
+        for _, child, pipe in running:
             os.close(pipe)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
@@ -51,15 +47,37 @@ def spread(items: Iterable[tuple[int, str]], work: Callable[[str], Any]) -> dict
 
 
 def deal(items: Iterable[tuple[int, str]], hands: int) -> list[list[str]]:
-    """Return at most ``hands`` lists of about the same weight, and at least one."""
+    """Return at most ``hands`` lists of about the same weight, none of them empty."""
     ordered = sorted(items, reverse=True)
-    shares: list[list[str]] = [[] for _ in range(max(1, min(hands, len(ordered))))]
+    shares: list[list[str]] = [[] for _ in range(min(hands, len(ordered)))]
     laden = [(0, number) for number in range(len(shares))]
     for weight, item in ordered:
         load, number = heapq.heappop(laden)
         shares[number].append(item)
         heapq.heappush(laden, (load + weight + 1, number))
     return shares
+
+
+def _one_by_one(share: Iterable[str], work: Callable[[str], Any], when_fatal: Any) -> dict[str, Any]:
+    """Do what a killed worker had to do, each item in a process of its own, to find which one it was."""
+    results: dict[str, Any] = {}
+    for item in share:
+        answers = _collect(*_start([item], work))
+        results.update({item: when_fatal} if answers is None else answers)
+    return results
+
+
+def _collect(child: int, pipe: int) -> dict[str, Any] | None:
+    """Return a worker's results, or None when a signal ended it."""
+    with os.fdopen(pipe, "rb") as stream:
+        answer = stream.read()
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return None
+    if status != 0:
+        raise WorkerError(f"a worker of the probe failed: {answer.decode(errors='replace').strip()}")
+    results: dict[str, Any] = marshal.loads(answer)  # noqa: S302 - our own child wrote it
+    return results
 
 
 def _start(share: Sequence[str], work: Callable[[str], Any]) -> tuple[int, int]:

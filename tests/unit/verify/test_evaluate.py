@@ -1,0 +1,453 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from envbuild.verify.checks import (
+    Configuration,
+    Facts,
+    LockedTarget,
+    Profile,
+    Report,
+    Result,
+    evaluate,
+    plan_checks,
+    read_facts,
+    read_target,
+)
+from envbuild.verify.checks.codec import DocumentError, encode
+from envbuild.verify.checks.facts import DebFacts, with_deep
+
+Change = Callable[[Facts], Facts]
+
+
+def compare(
+    target: LockedTarget,
+    facts: Facts,
+    configuration: Configuration | None = None,
+    *,
+    profile: Profile = "image",
+    labels: dict[str, str] | None = None,
+) -> Report:
+    return evaluate(
+        target, plan_checks(target, labels=labels), facts, profile=profile, configuration=configuration
+    )
+
+
+def not_passed(report: Report) -> list[tuple[str, str, str]]:
+    return [
+        (result.outcome, result.id, result.difference)
+        for result in report.results
+        if result.outcome not in {"passed", "skipped"}
+    ]
+
+
+def only(report: Report) -> Result:
+    (result,) = (result for result in report.results if result.outcome not in {"passed", "skipped"})
+    return result
+
+
+def in_environment(**fields: Any) -> Change:
+    return lambda facts: replace(facts, environment=replace(facts.environment, **fields))
+
+
+def in_python(**fields: Any) -> Change:
+    def change(facts: Facts) -> Facts:
+        assert facts.environment.python is not None
+        return in_environment(python=replace(facts.environment.python, **fields))(facts)
+
+    return change
+
+
+def in_variables(**values: str) -> Change:
+    return lambda facts: replace(
+        facts, variables=replace(facts.variables, values=facts.variables.values | values)
+    )
+
+
+def in_process(**fields: Any) -> Change:
+    return lambda facts: replace(facts, process=replace(facts.process, **fields))
+
+
+def with_deb(name: str, **fields: Any) -> Change:
+    return lambda facts: replace(
+        facts, debs=tuple(replace(deb, **fields) if deb.name == name else deb for deb in facts.debs or ())
+    )
+
+
+def without_deb(name: str) -> Change:
+    return lambda facts: replace(facts, debs=tuple(deb for deb in facts.debs or () if deb.name != name))
+
+
+def with_distribution(name: str, **fields: Any) -> Change:
+    return lambda facts: replace(
+        facts,
+        distributions=tuple(
+            replace(item, **fields) if item.name == name else item for item in facts.distributions
+        ),
+    )
+
+
+def without_distribution(name: str) -> Change:
+    return lambda facts: replace(
+        facts, distributions=tuple(item for item in facts.distributions if item.name != name)
+    )
+
+
+def test_a_sound_container_passes_every_check(
+    target: LockedTarget, facts: Facts, configuration: Configuration
+) -> None:
+    report = compare(target, facts, configuration, labels={"dev.envbuild.target": "sha256:x"})
+    assert report.succeeded
+    assert {result.outcome for result in report.results} == {"passed"}
+    assert report.target == "train (cpu, linux/amd64)"
+
+
+DIFFERENCES = [
+    pytest.param(
+        lambda facts: replace(facts, os=replace(facts.os, version_id="13")),
+        "os/version-id",
+        "os version-id 12 → 13",
+        id="os",
+    ),
+    pytest.param(
+        lambda facts: replace(facts, libc=replace(facts.libc, version="2.41")),
+        "libc",
+        "C library glibc 2.36 → glibc 2.41",
+        id="libc",
+    ),
+    pytest.param(
+        lambda facts: replace(facts, libc=replace(facts.libc, family=None, version=None)),
+        "libc",
+        "C library glibc 2.36 → missing",
+        id="unknown libc",
+    ),
+    pytest.param(
+        lambda facts: replace(facts, machine=replace(facts.machine, machine="aarch64")),
+        "architecture",
+        "architecture linux/amd64 → linux/arm64",
+        id="architecture",
+    ),
+    pytest.param(
+        lambda facts: replace(facts, machine=replace(facts.machine, pointer_bits=32)),
+        "architecture",
+        "architecture linux/amd64 → linux/amd64 (32-bit programs)",
+        id="32-bit",
+    ),
+    pytest.param(
+        in_python(version="3.11.4"),
+        "interpreter/version",
+        "python version 3.11.2 → 3.11.4",
+        id="python version",
+    ),
+    pytest.param(
+        in_python(executable="/usr/local/bin/python3.11"),
+        "interpreter/path",
+        "python path /usr/bin/python3.11 → /usr/local/bin/python3.11",
+        id="python path",
+    ),
+    pytest.param(
+        in_environment(
+            settings={"home": "/usr/bin", "include-system-site-packages": "true", "version": "3.11.2"}
+        ),
+        "venv",
+        "/opt/venv/pyvenv.cfg include-system-site-packages = false → include-system-site-packages = true",
+        id="system site packages",
+    ),
+    pytest.param(
+        in_environment(settings={"include-system-site-packages": "false", "version": "3.11.2"}),
+        "venv",
+        "/opt/venv/pyvenv.cfg home = /usr/bin → home = (absent)",
+        id="no home",
+    ),
+    pytest.param(in_environment(settings=None), "venv", "/opt/venv/pyvenv.cfg → missing", id="no pyvenv.cfg"),
+    pytest.param(
+        with_deb("git", version="1:2.39.5-0+deb12u3"),
+        "deb/git:amd64",
+        "git 1:2.39.5-0+deb12u2 → 1:2.39.5-0+deb12u3",
+        id="deb changed",
+    ),
+    pytest.param(without_deb("git"), "deb/git:amd64", "git 1:2.39.5-0+deb12u2 → missing", id="deb missing"),
+    pytest.param(
+        with_deb("git", status="deinstall ok config-files"),
+        "deb/git:amd64",
+        "git 1:2.39.5-0+deb12u2 → missing",
+        id="deb removed",
+    ),
+    pytest.param(
+        with_deb("git", status="install ok half-configured"),
+        "deb/git:amd64",
+        "git 1:2.39.5-0+deb12u2 → 1:2.39.5-0+deb12u2 (install ok half-configured)",
+        id="deb half-installed",
+    ),
+    pytest.param(
+        with_deb("git", status="install reinstreq installed"),
+        "deb/git:amd64",
+        "git 1:2.39.5-0+deb12u2 → 1:2.39.5-0+deb12u2 (install reinstreq installed)",
+        id="deb broken",
+    ),
+    pytest.param(
+        with_distribution("numpy", version="2.1.1"), "wheel/numpy", "numpy 2.1.0 → 2.1.1", id="wheel changed"
+    ),
+    pytest.param(
+        with_distribution("numpy", version=None),
+        "wheel/numpy",
+        "numpy 2.1.0 → (no version)",
+        id="wheel broken",
+    ),
+    pytest.param(
+        without_distribution("numpy"),
+        "wheel/numpy",
+        "numpy 2.1.0 → missing",
+        id="wheel missing",
+    ),
+    pytest.param(
+        with_distribution("numpy", installer="pip"),
+        "wheel/numpy",
+        "numpy 2.1.0, installed by envbuild → 2.1.0, installed by pip",
+        id="wheel installed again",
+    ),
+    pytest.param(
+        with_distribution("numpy", installer=None),
+        "wheel/numpy",
+        "numpy 2.1.0, installed by envbuild → 2.1.0, installed by an unknown program",
+        id="wheel installed by hand",
+    ),
+    pytest.param(
+        in_variables(HF_HOME="/elsewhere"),
+        "env/HF_HOME",
+        "HF_HOME /cache → /elsewhere",
+        id="variable changed",
+    ),
+    pytest.param(
+        in_process(uid=1001, user="other"),
+        "user",
+        "user app (1000:1000) → other (1001:1000)",
+        id="another user",
+    ),
+    pytest.param(
+        in_process(uid=0, gid=0, user="root"), "user", "user app (1000:1000) → root (0:0)", id="root"
+    ),
+    pytest.param(
+        in_process(uid=4711, user=None),
+        "user",
+        "user app (1000:1000) → no name (4711:1000)",
+        id="nameless user",
+    ),
+]
+
+
+@pytest.mark.parametrize("profile", ["image", "devcontainer"])
+@pytest.mark.parametrize(("change", "thing", "difference"), DIFFERENCES)
+def test_a_difference_fails_and_is_named(
+    *, target: LockedTarget, facts: Facts, profile: Profile, change: Change, thing: str, difference: str
+) -> None:
+    report = compare(target, change(facts), profile=profile)
+    found = not_passed(report)
+    assert ("failed", thing, difference) in found
+    assert [item for item in found if item[0] == "failed"] == [("failed", thing, difference)]
+    assert not report.succeeded
+
+
+def test_a_missing_variable_fails(target: LockedTarget, facts: Facts) -> None:
+    variables = replace(facts.variables, values={"PATH": facts.variables.values["PATH"]})
+    result = only(compare(target, replace(facts, variables=variables)))
+    assert (result.outcome, result.difference) == ("failed", "HF_HOME /cache → missing")
+    assert result.reason == "in the container's processes"
+
+
+def test_an_interpreter_that_does_not_start_is_named_with_the_reason(
+    target: LockedTarget, facts: Facts
+) -> None:
+    reason = "/opt/venv/bin/python does not exist"
+    report = compare(target, in_environment(python=None, reason=reason)(facts))
+    assert {result.reason for result in report.with_outcome("failed")} == {reason}
+    assert report.count("failed") == 4
+
+
+def test_no_dpkg_database_means_no_package(target: LockedTarget, facts: Facts) -> None:
+    report = compare(target, replace(facts, debs=None))
+    failed = [result.id for result in report.with_outcome("failed")]
+    assert failed == ["deb/git:amd64", "deb/libc6:amd64", "deb/tzdata:all"]
+    assert [result.id for result in report.with_outcome("skipped")][:1] == ["debs"]
+
+
+def test_a_name_installed_twice_fails(
+    target: LockedTarget, facts: Facts, add_distribution: Callable[..., Facts]
+) -> None:
+    result = only(compare(target, add_distribution(facts, "numpy", "2.1.1")))
+    assert (result.outcome, result.difference) == ("failed", "numpy 2.1.0 → 2.1.0, 2.1.1")
+    assert result.reason == "installed more than once"
+
+
+@pytest.mark.parametrize(("profile", "outcome"), [("image", "failed"), ("devcontainer", "warned")])
+def test_extras_are_named(
+    *,
+    target: LockedTarget,
+    facts: Facts,
+    configuration: Configuration,
+    add_distribution: Callable[..., Facts],
+    profile: Profile,
+    outcome: str,
+) -> None:
+    debs = (
+        *(facts.debs or ()),
+        DebFacts(name="vim", version="2:9", architecture="amd64", status="install ok installed"),
+        DebFacts(name="gone", version="1", architecture="amd64", status="deinstall ok config-files"),
+        DebFacts(name="libc6", version="2.36-9", architecture="i386", status="install ok unpacked"),
+    )
+    outside = replace(facts.distributions[0], name="sneaky", path="/usr/lib/python3/dist-packages/s.egg-info")
+    changed = replace(
+        add_distribution(facts, "requests", "2.32.0"), debs=debs, outside_distributions=(outside,)
+    )
+    more = replace(configuration, env={**configuration.env, "API_KEY": "hunter2"})
+    report = compare(target, changed, more, profile=profile)
+    assert not_passed(report) == [
+        (outcome, "deb/libc6:i386", "libc6 → 2.36-9"),
+        (outcome, "deb/vim:amd64", "vim → 2:9"),
+        (outcome, "wheel/requests", "requests → 2.32.0"),
+        (outcome, "wheel/sneaky", "sneaky → 2.1.0"),
+        (outcome, "env/API_KEY", "API_KEY → set"),
+    ]
+    assert "hunter2" not in str(encode(report))
+
+
+@pytest.mark.parametrize(
+    ("fields", "thing", "difference"),
+    [
+        ({"architecture": "arm64"}, "image/architecture", "image architecture amd64 → arm64"),
+        ({"user": ""}, "image/user", "image user 1000:1000 → root"),
+        ({"user": "1000:0"}, "image/user", "image user 1000:1000 → 1000:0"),
+        ({"workdir": ""}, "image/workdir", "image workdir /workspace → /"),
+        ({"command": ("sh",)}, "image/command", "image command python -m train → sh"),
+        (
+            {"command": ("python -m", "train")},
+            "image/command",
+            "image command ('python', '-m', 'train') → ('python -m', 'train')",
+        ),
+        ({"entrypoint": ("/init",)}, "image/entrypoint", "image entrypoint → /init"),
+        (
+            {"env": {"HF_HOME": "/x", "PATH": "/opt/venv/bin:/usr/bin:/bin"}},
+            "env/HF_HOME",
+            "HF_HOME /cache → /x",
+        ),
+        ({"labels": {}}, "label/dev.envbuild.target", "dev.envbuild.target sha256:x → missing"),
+        (
+            {"diff_ids": (f"sha256:{'4' * 64}",)},
+            "base-layers",
+            "layers of python:3.11-slim 2 layers of the locked base → 1 of them",
+        ),
+    ],
+)
+def test_a_difference_of_the_image_configuration_fails(
+    *,
+    target: LockedTarget,
+    facts: Facts,
+    configuration: Configuration,
+    fields: dict[str, Any],
+    thing: str,
+    difference: str,
+) -> None:
+    changed = replace(configuration, **fields)
+    report = compare(target, facts, changed, labels={"dev.envbuild.target": "sha256:x"})
+    assert not_passed(report) == [("failed", thing, difference)]
+
+
+def test_an_image_without_a_variable_is_named(
+    target: LockedTarget, facts: Facts, configuration: Configuration
+) -> None:
+    result = only(compare(target, facts, replace(configuration, env={"HF_HOME": "/cache"})))
+    assert result.difference == "PATH /opt/venv/bin:/usr/bin:/bin → missing"
+    assert result.reason == "in the image's configuration"
+
+
+def test_a_personal_variable_warns_in_a_dev_container(projection: dict[str, Any], facts: Facts) -> None:
+    projection["env"]["EDITOR"] = "vi"
+    changed = in_variables(EDITOR="code --wait")(facts)
+    report = compare(read_target(projection), changed, profile="devcontainer")
+    assert (only(report).outcome, only(report).difference) == ("warned", "EDITOR vi → code --wait")
+
+
+def test_other_base_layers_are_told_apart(
+    target: LockedTarget, facts: Facts, configuration: Configuration
+) -> None:
+    other = replace(configuration, diff_ids=("sha256:other", *configuration.diff_ids[1:]))
+    result = only(compare(target, facts, other))
+    assert result.reason == f"layer 1 should be sha256:{'4' * 64}, is sha256:other"
+
+
+@pytest.mark.parametrize("user", ["1000", "app", "app:app", "1000:1000", "app:1000"])
+def test_an_image_may_name_its_user_in_any_way(
+    target: LockedTarget, facts: Facts, configuration: Configuration, user: str
+) -> None:
+    assert compare(target, facts, replace(configuration, user=user)).succeeded
+
+
+@pytest.mark.parametrize(
+    ("change", "fields", "difference"),
+    [
+        (in_process(uid=501, gid=20), {}, "user app (1000:1000) → app (501:20)"),
+        (
+            in_variables(PATH="/opt/venv/bin:/editor/bin:/usr/bin:/bin:/more"),
+            {},
+            "PATH /opt/venv/bin:/usr/bin:/bin → /opt/venv/bin:/editor/bin:/usr/bin:/bin:/more",
+        ),
+        (lambda facts: facts, {"workdir": "/workspaces/x"}, "image workdir /workspace → /workspaces/x"),
+        (lambda facts: facts, {"command": ("sleep",)}, "image command python -m train → sleep"),
+    ],
+    ids=["uid", "PATH", "workdir", "command"],
+)
+def test_what_a_dev_container_changes_for_its_person_only_warns_there(
+    *,
+    target: LockedTarget,
+    facts: Facts,
+    configuration: Configuration,
+    change: Change,
+    fields: dict[str, Any],
+    difference: str,
+) -> None:
+    changed = replace(configuration, **fields)
+    report = compare(target, change(facts), changed, profile="devcontainer")
+    assert (only(report).outcome, only(report).difference) == ("warned", difference)
+    assert report.succeeded
+    assert not compare(target, change(facts), changed).succeeded
+
+
+def test_a_path_in_another_order_fails_in_a_dev_container_too(target: LockedTarget, facts: Facts) -> None:
+    report = compare(target, in_variables(PATH="/usr/bin:/opt/venv/bin:/bin")(facts), profile="devcontainer")
+    assert only(report).outcome == "failed"
+
+
+def test_what_only_the_engine_knows_is_skipped_with_the_reason(target: LockedTarget, facts: Facts) -> None:
+    skipped = list(compare(target, facts, labels={"x": "y"}).with_outcome("skipped"))
+    assert [result.id for result in skipped] == [
+        "env",
+        "image/architecture",
+        "image/user",
+        "image/workdir",
+        "image/command",
+        "image/entrypoint",
+        "label/x",
+        "base-layers",
+    ]
+    assert {result.reason for result in skipped} == {
+        "only the engine can say: compared from outside the container"
+    }
+
+
+def test_facts_survive_their_document(facts: Facts) -> None:
+    assert read_facts(encode(facts)) == facts
+
+
+def test_facts_of_another_format_are_refused(facts: Facts) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_facts(encode(facts) | {"format": 99})
+    assert str(caught.value) == "format: facts of format 99, this release reads 1"
+
+
+def test_deep_facts_of_root_join_those_of_the_user(facts: Facts, deep: Callable[..., Any]) -> None:
+    as_root = replace(in_process(uid=0, user="root")(facts), deep=deep({"/x": ("f", 0o644, 1, "a")}))
+    joined = with_deep(facts, as_root)
+    assert joined.process == facts.process
+    assert joined.deep == as_root.deep

@@ -1,0 +1,144 @@
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from envbuild.verify.checks import Report, Result
+from envbuild.verify.checks.rendering import render_json, render_text
+from envbuild.verify.junit import render_junit
+
+
+@pytest.fixture
+def report() -> Report:
+    return Report(
+        target="train (cpu, linux/amd64)",
+        profile="image",
+        results=(
+            Result(
+                id="os/id", group="system", title="os id", outcome="passed", expected="debian", found="debian"
+            ),
+            Result(
+                id="wheel/numpy",
+                group="python packages",
+                title="numpy",
+                outcome="failed",
+                expected="2.1.0",
+                found="2.1.1",
+            ),
+            Result(
+                id="wheel/bad\x00name",
+                group="python packages",
+                title="bad\x00<name>",
+                outcome="warned",
+                found="1.0 & more",
+                reason="not in the lock",
+            ),
+            Result(
+                id="image/user",
+                group="configuration",
+                title="image user",
+                outcome="skipped",
+                expected="1000:1000",
+                reason="only the engine can say",
+            ),
+        ),
+    )
+
+
+def test_json(report: Report) -> None:
+    text = render_json(report)
+    document = json.loads(text)
+    assert text.endswith("}\n")
+    assert {key: document[key] for key in ("format", "target", "profile", "succeeded", "counts")} == {
+        "format": 1,
+        "target": "train (cpu, linux/amd64)",
+        "profile": "image",
+        "succeeded": False,
+        "counts": {"passed": 1, "failed": 1, "warned": 1, "skipped": 1},
+    }
+    assert document["results"][1] == {
+        "id": "wheel/numpy",
+        "group": "python packages",
+        "title": "numpy",
+        "outcome": "failed",
+        "expected": "2.1.0",
+        "found": "2.1.1",
+        "reason": None,
+    }
+
+
+def test_text(report: Report) -> None:
+    assert render_text(report) == (
+        "train (cpu, linux/amd64), profile image\n"
+        "\n"
+        "system           1 of 1 passed\n"
+        "python packages  0 of 2 passed\n"
+        "configuration    0 of 1 passed\n"
+        "\n"
+        "failed   numpy 2.1.0 → 2.1.1\n"
+        "warned   bad\x00<name> → 1.0 & more (not in the lock)\n"
+        "skipped  image user (only the engine can say)\n"
+        "\n"
+        "1 passed, 1 failed, 1 warned, 1 skipped\n"
+    )
+
+
+def test_an_empty_report_says_so() -> None:
+    empty = Report(target="x", profile="image", results=())
+    assert empty.succeeded
+    assert render_text(empty) == "x, profile image\n\n\nnothing to check\n"
+
+
+# What Jenkins' xunit plugin (junit-10.xsd) and Ant agree on.
+ATTRIBUTES = {
+    "testsuites": {"name", "tests", "failures", "errors", "time"},
+    "testsuite": {"name", "tests", "failures", "errors", "skipped", "time"},
+    "testcase": {"name", "classname", "time"},
+    "failure": {"message", "type"},
+    "skipped": {"message"},
+    "system-out": set[str](),
+}
+CHILDREN = {
+    "testsuites": {"testsuite"},
+    "testsuite": {"testcase"},
+    "testcase": {"failure", "skipped", "system-out"},
+}
+
+
+def test_junit_has_the_common_structure(report: Report) -> None:
+    text = render_junit(report)
+    assert text.startswith('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ')
+    root = ET.fromstring(text)  # noqa: S314 - our own
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        assert set(element.attrib) == ATTRIBUTES[element.tag]
+        assert {child.tag for child in element} <= CHILDREN.get(element.tag, set())
+    for suite in root:
+        cases = list(suite)
+        assert suite.get("tests") == str(len(cases))
+        for tag, attribute in (("failure", "failures"), ("skipped", "skipped")):
+            assert suite.get(attribute) == str(sum(case.find(tag) is not None for case in cases))
+    assert root.get("tests") == "4"
+    assert root.get("failures") == "1"
+
+
+def test_junit_tells_each_difference(report: Report) -> None:
+    root = ET.fromstring(render_junit(report))  # noqa: S314 - our own
+    failure = root.find(".//failure")
+    assert failure is not None
+    assert failure.get("message") == failure.text == "numpy 2.1.0 → 2.1.1"
+    assert [case.get("name") for case in root.iter("testcase")] == [
+        "os/id",
+        "wheel/numpy",
+        "wheel/bad�name",
+        "image/user",
+    ]
+    assert root.findtext(".//system-out") == "warning: bad�<name> → 1.0 & more (not in the lock)"
+    skipped = root.find(".//skipped")
+    assert skipped is not None
+    assert skipped.get("message") == "only the engine can say"
+
+
+def test_the_same_report_gives_the_same_text(report: Report) -> None:
+    assert render_junit(report) == render_junit(report)
+    assert render_json(report) == render_json(report)
