@@ -9,7 +9,7 @@ from envbuild.image.engine import Engine, ImageFacts
 from envbuild.render import labels
 from envbuild.verify.bundle import build_probe, facts_arguments
 from envbuild.verify.checks.evaluate import evaluate
-from envbuild.verify.checks.facts import Configuration, Facts, read_facts
+from envbuild.verify.checks.facts import Configuration, Facts, read_facts, with_deep
 from envbuild.verify.checks.plan import plan_checks
 from envbuild.verify.checks.report import Profile, Report
 from envbuild.verify.checks.target import LockedTarget, read_target
@@ -37,7 +37,10 @@ def verify_image(
     :raises VerificationError: the probe could not be run or did not answer, so nothing is known.
     """
     target = read_target(projection)
-    facts = _ask(engine, image, target, deep=expected is not None)
+    facts = _ask(engine, image, target)
+    if expected is not None:
+        # as root, to read everything; what the image's own user sees stays what was asked first
+        facts = with_deep(facts, _ask(engine, image, target, user="0", deep=True))
     return evaluate(
         target,
         plan_checks(target, labels={labels.TARGET: digest}, deep=expected is not None),
@@ -62,14 +65,15 @@ def configuration_of(image: ImageFacts) -> Configuration:
     )
 
 
-def _ask(engine: Engine, image: ImageFacts, target: LockedTarget, *, deep: bool) -> Facts:
-    # an image that runs as another user must say so itself, so only a deep look is taken as root
+def _ask(
+    engine: Engine, image: ImageFacts, target: LockedTarget, *, user: str | None = None, deep: bool = False
+) -> Facts:
     arguments = facts_arguments(prefix=target.prefix, variables=target.env, deep=deep)
     outcome = engine.run(
         image.identifier,
         (target.interpreter.path, "-I", "-S", "-B", PROBE_PATH, *arguments),
         files={PROBE_PATH: build_probe()},
-        user="0" if deep else None,
+        user=user,
     )
     stderr = outcome.stderr.decode(errors="replace").splitlines()
     if outcome.exit_status != 0:
