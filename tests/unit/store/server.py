@@ -74,70 +74,77 @@ class FaultyServer:
             return turns.pop(0) if len(turns) > 1 else turns[0]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, faulty: FaultyServer) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.faulty = faulty
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            self._answer()
+
+    def _answer(self) -> None:
+        faulty, headers = self.server.faulty, self.headers
+        path = urlsplit(self.path).path
+        faulty.seen.append(Seen(path, headers["Range"], headers["Authorization"], headers["Accept-Encoding"]))
+        turn = faulty.turn(path)
+        if turn.before:
+            turn.before()
+        content = faulty.files.get(path)
+        if content is None or turn.status >= 400:
+            self._reply(turn.status or 404, turn.body or b"", turn)
+            return
+        if turn.body is not None:
+            content = turn.body
+        if turn.without_ranges or headers["Range"] is None:
+            self._reply(turn.status or 200, content, turn)
+            return
+        start = 0 if turn.wrong_range else int(headers["Range"].removeprefix("bytes=").rstrip("-"))
+        if start >= len(content):
+            self._reply(416, b"", turn)
+            return
+        span = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+        self._reply(206, content[start:], turn, span)
+
+    def _reply(self, status: int, body: bytes, turn: Turn, extra: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        usual = {"Transfer-Encoding": "chunked"} if turn.chunked else {"Content-Length": str(len(body))}
+        for key, value in {**usual, **(extra or {}), **turn.headers}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if turn.drop_after is not None:
+            self.close_connection = True
+            body = body[: turn.drop_after]
+        if turn.pause_after is not None:
+            self._write(body[: turn.pause_after], turn)
+            self.server.faulty.paused.set()
+            self.server.faulty.resume.wait(30)
+            body = body[turn.pause_after :]
+        self._write(body, turn)
+        if turn.chunked and turn.drop_after is None:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _write(self, data: bytes, turn: Turn) -> None:
+        if turn.chunked and data:
+            data = b"%x\r\n%s\r\n" % (len(data), data)
+        self.wfile.write(data)
+        self.wfile.flush()
+
+
 @contextlib.contextmanager
 def serving() -> Iterator[FaultyServer]:
     faulty = FaultyServer()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing."""
-
-        def do_GET(self) -> None:
-            with contextlib.suppress(ConnectionError):
-                self._answer()
-
-        def _answer(self) -> None:
-            path = urlsplit(self.path).path
-            headers = self.headers
-            seen = Seen(path, headers["Range"], headers["Authorization"], headers["Accept-Encoding"])
-            faulty.seen.append(seen)
-            turn = faulty.turn(path)
-            if turn.before:
-                turn.before()
-            content = faulty.files.get(path)
-            if content is None or turn.status >= 400:
-                self._reply(turn.status or 404, turn.body or b"", turn)
-                return
-            start = int(headers["Range"].removeprefix("bytes=").rstrip("-")) if headers["Range"] else 0
-            if turn.wrong_range:
-                start = 0
-            content = turn.body if turn.body is not None else content
-            if start and not turn.without_ranges and start >= len(content):
-                self._reply(416, b"", turn)
-            elif headers["Range"] and not turn.without_ranges:
-                span = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
-                self._reply(206, content[start:], turn, span)
-            else:
-                self._reply(turn.status or 200, content, turn)
-
-        def _reply(self, status: int, body: bytes, turn: Turn, extra: dict[str, str] | None = None) -> None:
-            self.send_response(status)
-            usual = {"Transfer-Encoding": "chunked"} if turn.chunked else {"Content-Length": str(len(body))}
-            for key, value in {**usual, **(extra or {}), **turn.headers}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            if turn.drop_after is not None:
-                self.close_connection = True
-                body = body[: turn.drop_after]
-            if turn.pause_after is not None:
-                self._write(body[: turn.pause_after], turn)
-                faulty.paused.set()
-                faulty.resume.wait(30)
-                body = body[turn.pause_after :]
-            self._write(body, turn)
-            if turn.chunked and turn.drop_after is None:
-                self.wfile.write(b"0\r\n\r\n")
-
-        def _write(self, data: bytes, turn: Turn) -> None:
-            if turn.chunked and data:
-                data = b"%x\r\n%s\r\n" % (len(data), data)
-            self.wfile.write(data)
-            self.wfile.flush()
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(faulty)
     faulty.address = f"127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

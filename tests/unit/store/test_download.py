@@ -280,16 +280,11 @@ def test_breaks_between_megabytes_do_not_use_up_attempts(server: FaultyServer, s
     ],
 )
 def test_a_refusal_is_final(
-    server: FaultyServer,
-    downloader: Downloader,
-    sink: Partial,
-    status: int,
-    kind: type[NetworkError],
-    message: str,
+    server: FaultyServer, sink: Partial, status: int, kind: type[NetworkError], message: str
 ) -> None:
     url = server.put(NAME, CONTENT, Turn(status=status))
 
-    with pytest.raises(NetworkError) as caught:
+    with Downloader(delays=AT_ONCE) as downloader, pytest.raises(NetworkError) as caught:
         downloader.download(Address.of(url), sink, WANTED)
 
     assert type(caught.value) is kind
@@ -377,7 +372,7 @@ def test_cancel_ends_a_download_at_once(server: FaultyServer, sink: Partial, tur
         thread = threading.Thread(target=work)
         thread.start()
         deadline = time.monotonic() + 10
-        while not (server.paused.is_set() or turn.status and server.seen) and time.monotonic() < deadline:
+        while not (server.paused.is_set() or (turn.status and server.seen)) and time.monotonic() < deadline:
             time.sleep(0.01)
         started = time.monotonic()
         downloader.cancel()

@@ -121,10 +121,14 @@ def test_names_stay_in_the_folder(filled: Store, tmp_path: Path, name: str) -> N
 
 
 def test_a_workspace_goes_whatever_happens(store: Store) -> None:
-    with pytest.raises(KeyboardInterrupt), workspace(store) as folder:
-        (folder / "sub").mkdir()
-        (folder / "sub" / "file").touch()
-        raise KeyboardInterrupt
+    def work() -> None:
+        with workspace(store) as folder:
+            (folder / "sub").mkdir()
+            (folder / "sub" / "file").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
 
     assert list(store.contexts_folder.iterdir()) == []
 
