@@ -238,7 +238,7 @@ def make_wheel(tmp_path: Path) -> MakeWheel:
         members = {
             **(files if files is not None else {f"{name}/__init__.py": b"VALUE = 1\n"}),
             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
-            f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         }
         lines = io.StringIO()
         writer = csv.writer(lines, lineterminator="\n")
