@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envbuild.catalog.bases import CATALOG_VERSION
+from envbuild.errors import NoSolutionError
 from envbuild.lock.model import Deb, Wheel
 from envbuild.platforms import PLATFORMS, PlatformName
-from envbuild.remote.apt_sources import AptSettings, read_settings
+from envbuild.remote.apt_sources import AptSettings, Keyring, read_settings
 from envbuild.remote.index import PythonIndex
+from envbuild.remote.source_list import parse_source_list
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.system import resolve_system
 from envbuild.resolve.apt.world import AptWorld, world_of_distribution, world_of_image
@@ -53,7 +55,12 @@ class LiveResolvers:
         """Return the base: from its registry, or bootstrapped from packages."""
         if request.base.packages is None:
             facts = self._image(str(request.base.image), request.python, platform, progress)
-            return Foundation(base=facts.base, interpreter=facts.interpreter)
+            if facts.interpreter is None:
+                raise ValueError("an interpreter was asked for")
+            # a build clamps what is newer than its epoch: nothing of the base may be
+            newest = max(facts.base.created, facts.newest)
+            base = facts.base.model_copy(update={"created": newest})
+            return Foundation(base=base, interpreter=facts.interpreter)
         self._note_apt()
         found = resolve_packages_base(
             self.apt,
@@ -157,10 +164,19 @@ class LiveResolvers:
         # the base may be a previous lock's: read exactly what is pinned, whatever its tag names today
         pinned = f"{base.image.reference.partition('@')[0]}@{base.image.digest}"
         facts = self._image(pinned, request.python, base.platform, progress)
+        if not facts.can_install:
+            raise NoSolutionError(
+                f"{base.image.reference} has no dpkg, so no system packages can be laid on it",
+                hint="take another base, or leave [system] empty",
+            )
         world = world_of_image(
             base.key,
-            facts.apt_sources,
-            facts.apt_keyrings,
+            [
+                source
+                for path, text in facts.apt_sources.items()
+                for source in parse_source_list(text, name=path)
+            ],
+            [Keyring(path=path, content=content) for path, content in facts.apt_keyrings.items()],
             platform=platform,
             settings=self.apt_settings,
             snapshot=snapshot,
@@ -178,8 +194,8 @@ class LiveResolvers:
             progress.on_stage(f"reading {reference}")
             self._images[key] = read_image_base(
                 reference,
-                platform=PLATFORMS[platform],
-                python=python,
+                PLATFORMS[platform],
+                python,
                 registry=RegistryClient(),
                 cache=self.cache,
                 progress=progress,

@@ -78,7 +78,11 @@ def project(tmp_path_factory, engine_host):
 
 @pytest.fixture(scope="module")
 def image(project):
-    return envbuild("build", folder=project).stdout.strip()
+    reference = envbuild("build", folder=project).stdout.strip()
+    # a checkout may change what it builds without changing the tag, which only releases must not
+    subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
+    assert envbuild("build", folder=project).stdout.strip() == reference
+    return reference
 
 
 @pytest.fixture(scope="module")
@@ -269,3 +273,31 @@ def test_a_failed_step_is_shown_and_exits_7(project, tmp_path):
     assert result.returncode == 7
     assert "venv.sh" in result.stderr
     assert "python9: not found" in result.stderr
+
+
+def test_an_image_from_a_registry_is_a_base_too(python_image, engine_host, tmp_path):
+    (tmp_path / "envbuild.toml").write_text(
+        f"""\
+name = "on-an-image"
+python = "3.11"
+platforms = ["linux/amd64"]
+[base]
+image = "{python_image.reference}"
+[system]
+packages = ["libgomp1"]
+[pip]
+packages = ["six", "numpy"]
+"""
+    )
+    envbuild("lock", folder=tmp_path)
+    assert python_image.manifests["linux/amd64"] in (tmp_path / "envbuild.lock").read_text()
+    reference = envbuild("build", folder=tmp_path).stdout.strip()
+    try:
+        report = json.loads(envbuild("verify", "--deep", "--json", folder=tmp_path).stdout)
+        assert {item["outcome"] for item in report["results"]} <= {"passed", "skipped"}
+        shown = envbuild(
+            "run", "--", "python", "-c", "import numpy, six; print(six.__name__)", folder=tmp_path
+        )
+        assert shown.stdout == "six\n"
+    finally:
+        subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)

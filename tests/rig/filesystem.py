@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import docker
 
@@ -24,7 +24,8 @@ def tree_of_image(docker_host: str, reference: str) -> dict[str, tuple[str, int,
     try:
         container = client.containers.create(reference, command=["true"])
         try:
-            exported = io.BytesIO(b"".join(container.export()))
+            chunks: Iterable[bytes] = container.export()  # type: ignore[assignment]
+            exported = io.BytesIO(b"".join(chunks))
         finally:
             container.remove(force=True)
     finally:
@@ -39,7 +40,7 @@ def tree_of_image(docker_host: str, reference: str) -> dict[str, tuple[str, int,
                 tree[path] = tree[entry.linkname.removeprefix("./")]
                 continue
             stream = archive.extractfile(entry) if entry.isreg() else None
-            content = hashlib.file_digest(stream, "sha256").hexdigest() if stream else entry.linkname
+            content = hashlib.sha256(stream.read()).hexdigest() if stream else entry.linkname
             kind = (
                 "file" if entry.isreg() else "dir" if entry.isdir() else "link" if entry.issym() else "other"
             )

@@ -28,7 +28,7 @@ def test_much_output_on_both_streams_does_not_deadlock():
 
 
 def test_input_is_given_and_lines_are_seen_as_they_come():
-    lines = []
+    lines: list[str] = []
     result = python(
         "import sys; print(sys.stdin.read().upper()); print('one\\ntwo', file=sys.stderr)",
         standard_input=b"abc",

@@ -22,11 +22,14 @@ FOUNDATION = Foundation(
 )
 
 
+ENVIRONMENT = tuple(wheel for wheel in WHEELS if wheel is not INSTALLER)
+
+
 class FakeResolvers:
     """Answers from the sample lock and remembers what it was asked."""
 
-    def __init__(self, wheels=tuple(item for item in WHEELS if item is not INSTALLER)):
-        self.asked = []
+    def __init__(self, wheels=ENVIRONMENT):
+        self.asked: list[str] = []
         self.wheels = wheels
 
     def foundation(self, request, platform, *, previous, upgrade, progress):
