@@ -241,3 +241,41 @@ def test_nothing_is_left_behind_but_the_lists(
 
 def test_version_of_apt(apt: Apt) -> None:
     assert apt.version()[0].isdigit()
+
+
+def test_a_source_apt_cannot_read(apt: Apt, world_of: MadeWorld) -> None:
+    error = failure(apt, world_of("deb http://user:secret@mirror.example.com/debian bookworm"))
+
+    assert str(error) == "apt cannot read its configuration"
+    assert error.detail
+    assert "Malformed entry" in error.detail
+    assert "secret" not in error.detail
+
+
+def test_a_cache_folder_that_cannot_be_written(
+    machine: dict[str, str], world_of: MadeWorld, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    error = failure(
+        Apt(tmp_path / "file", environment=machine), world_of("deb http://mirror.example.com x y")
+    )
+
+    assert str(error).startswith("cannot write to the cache folder ")
+
+
+def test_ca_bundle_of_the_client_serves_where_apt_has_none(
+    machine: dict[str, str], world_of: MadeWorld, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("")
+    behind_tls = world_of("deb https://mirror.example.com/debian x main")
+
+    def chosen(world: AptWorld) -> str | None:
+        return Apt(tmp_path, environment=machine | {"SSL_CERT_FILE": str(bundle)})._own_ca_bundle(world)
+
+    assert chosen(world_of("deb http://mirror.example.com/debian x main")) is None
+    assert chosen(behind_tls) == str(bundle)
+    with Path(machine["APT_CONFIG"]).open("a") as configuration:
+        configuration.write('Acquire::https::CaInfo "/own.pem";\n')
+    assert chosen(behind_tls) is None
