@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO, Self
+from typing import Self
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -19,6 +19,7 @@ from envbuild.digest import CHUNK
 from envbuild.errors import EnvbuildError, NetworkError, NotFoundError
 from envbuild.remote.background import Background
 from envbuild.remote.http import (
+    RETRIES,
     TIMEOUT_SECONDS,
     ca_bundle,
     network_errors,
@@ -66,9 +67,11 @@ class PythonIndex:
         configuration: ClientConfiguration,
         *,
         indexes: Mapping[str, str] | None = None,
+        retries: int = RETRIES,
         shared: _Shared | None = None,
     ) -> None:
-        self._shared = shared or _Shared(configuration, _session(configuration), Background(THREADS))
+        session = shared.session if shared else _session(configuration, retries)
+        self._shared = shared or _Shared(configuration, session, Background(THREADS))
         self._indexes = dict(indexes or {})
         self._addresses: dict[str, IndexAddress] = {}
 
@@ -214,11 +217,11 @@ class PythonIndex:
         """Write ``file`` to ``path`` and return its sha256 and its size in bytes."""
         digest = hashlib.sha256()
         size = 0
-        with self.open(file.url, index=index, headers=_AS_STORED) as response, path.open("wb") as stream:
+        with _Target(path) as target, self.open(file.url, index=index, headers=_AS_STORED) as response:
             for chunk in response.iter_content(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
-                _write(stream, chunk)
+                target.write(chunk)
         return digest.hexdigest(), size
 
     def close(self) -> None:
@@ -261,20 +264,39 @@ _AS_STORED = {"Accept-Encoding": "identity"}
 """No compression on the way: sizes and hashes are of the file itself."""
 
 
-def _write(stream: BinaryIO, chunk: bytes) -> None:
-    try:
-        stream.write(chunk)
-    except OSError as error:
-        # not a fault of the network, as it would otherwise be reported
-        raise EnvbuildError(f"cannot write a downloaded file: {error.strerror}") from error
+class _Target:
+    """A file being written, whose errors are told apart from those of the network."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Self:
+        try:
+            # unbuffered: no error is left for closing
+            self._stream = self._path.open("wb", buffering=0)
+        except OSError as error:
+            raise self._failed(error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def write(self, chunk: bytes) -> None:
+        try:
+            self._stream.write(chunk)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> EnvbuildError:
+        return EnvbuildError(f"cannot write {self._path}: {error.strerror}")
 
 
 def _page_url(project: str, address: IndexAddress) -> str:
     return f"{address.url}/{quote(project)}/"
 
 
-def _session(configuration: ClientConfiguration) -> requests.Session:
-    session = open_session()
+def _session(configuration: ClientConfiguration, retries: int) -> requests.Session:
+    session = open_session(retries=retries)
     if configuration.proxy:
         session.proxies = {"http": configuration.proxy, "https": configuration.proxy}
     if configuration.client_certificate:

@@ -162,7 +162,7 @@ class RangeStream(io.RawIOBase):
             stop = min(self._size, max(end, start + TAIL))
             self._parts.append((start, self._source.read(start, stop)))
             data = self._at_hand(start, end) or b""
-        self._position = start + len(data)
+        self._position += len(data)
         return data
 
     def _at_hand(self, start: int, end: int) -> bytes | None:
