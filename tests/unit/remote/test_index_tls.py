@@ -1,0 +1,78 @@
+import ssl
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from envbuild.errors import NetworkError
+from envbuild.remote.http import CA_VARIABLES
+from envbuild.remote.index import PythonIndex
+from envbuild.remote.pip_config import ClientConfiguration
+
+
+@pytest.fixture(autouse=True)
+def _no_bundle_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in CA_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Write a certificate of 127.0.0.1 that no authority signed, with its key."""
+    path = tmp_path / "server.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tests"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", str(tmp_path / "c")]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text(path.read_text() + (tmp_path / "c").read_text())
+    return path
+
+
+@pytest.fixture
+def host(tmp_path: Path, certificate: Path) -> Iterator[str]:
+    """Serve an index of one project over TLS and return its host and port."""
+    page = tmp_path / "www" / "simple" / "demo" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text('<a href="demo-1.0-py3-none-any.whl">demo-1.0-py3-none-any.whl</a>')
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "www")))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    # the handshake is done by the thread of the connection: clients that refuse must not end the server
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def files_seen(configuration: ClientConfiguration) -> list[str]:
+    client = PythonIndex(configuration, retries=0)
+    return [file.filename for file in client.page("demo").files("1.0")]
+
+
+def test_a_certificate_nobody_vouches_for_is_refused(host: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(NetworkError) as caught:
+        files_seen(ClientConfiguration(default_url=f"https://{host}/simple"))
+    assert caught.value.message == f"the certificate of {host} is not trusted"
+
+
+def test_a_bundle_of_pip_conf_vouches_for_it(host: str, certificate: Path) -> None:
+    configuration = ClientConfiguration(default_url=f"https://{host}/simple", ca_bundle=str(certificate))
+    assert files_seen(configuration) == ["demo-1.0-py3-none-any.whl"]
+
+
+@pytest.mark.parametrize("with_port", [True, False])
+def test_a_trusted_host_needs_no_certificate(host: str, with_port: bool) -> None:
+    trusted = host if with_port else host.partition(":")[0]
+    configuration = ClientConfiguration(default_url=f"https://{host}/simple", trusted_hosts=(trusted,))
+    assert files_seen(configuration) == ["demo-1.0-py3-none-any.whl"]
