@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import requests
+import urllib3
+import urllib3.exceptions
 from requests.auth import HTTPBasicAuth
 
 from envbuild.errors import IntegrityError, NetworkError
@@ -132,6 +134,8 @@ def wrong_digest(wanted: Wanted, address: Address, got: str) -> IntegrityError:
 
 def _verification(address: Address) -> bool | str | None:
     if address.is_trusted:
+        # whoever trusts a host said so; repeating it per request helps nobody
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         return False
     # the environment's bundle is the session's already, and wins
     return None if ca_bundle() else address.ca_bundle

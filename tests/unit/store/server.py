@@ -2,10 +2,13 @@
 
 import base64
 import contextlib
+import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 
@@ -52,11 +55,12 @@ class FaultyServer:
         self.seen: list[Seen] = []
         self.resume = threading.Event()
         self.paused = threading.Event()
+        self.scheme = "http"
         self.address = ""
         self.lock = threading.Lock()
 
     def url(self, name: str) -> str:
-        return f"http://{self.address}/{name}"
+        return f"{self.scheme}://{self.address}/{name}"
 
     def put(self, name: str, content: bytes, *turns: Turn) -> str:
         self.files[f"/{name}"] = content
@@ -80,6 +84,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, faulty: FaultyServer) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.faulty = faulty
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        # clients hang up and refuse certificates on purpose; only other errors are worth a trace
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -142,9 +151,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[FaultyServer]:
+def serving(certificate: Path | None = None) -> Iterator[FaultyServer]:
+    """Serve over TLS with a certificate, which is a file that has its key too."""
     faulty = FaultyServer()
     server = _Server(faulty)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        faulty.scheme = "https"
     faulty.address = f"127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

@@ -1,5 +1,6 @@
 import email.utils
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,11 @@ from envbuild.errors import IntegrityError, NetworkError, NotFoundError
 from envbuild.remote.address import Address
 from envbuild.remote.attempt import Wanted, is_transient
 from envbuild.remote.download import CancelledError, Downloader
+from envbuild.remote.http import CA_VARIABLES
 from envbuild.store.locks import create_locked
 from envbuild.store.partial import Partial
 from tests.unit.store.making import content_of, sha256_of
-from tests.unit.store.server import FaultyServer, Turn
+from tests.unit.store.server import FaultyServer, Turn, serving
 
 NAME = "demo-1.0-py3-none-any.whl"
 CONTENT = content_of(1)
@@ -392,6 +394,91 @@ def test_nothing_is_asked_for_after_cancel(
         downloader.download(Address.of(server.put(NAME, CONTENT)), sink, WANTED)
 
     assert server.seen == []
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a self-signed certificate and its key in one file."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(path), "-out", str(path.with_suffix(".crt"))]
+    subprocess.run([*command, *name, *files], check=True, capture_output=True)
+    with path.open("ab") as stream:
+        stream.write(path.with_suffix(".crt").read_bytes())
+    return path
+
+
+@pytest.fixture
+def tls_server(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
+    for variable in CA_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    with serving(certificate) as running:
+        yield running
+
+
+class TestTls:
+    def test_a_stranger_is_refused_and_not_asked_again(self, tls_server: FaultyServer, sink: Partial) -> None:
+        url = tls_server.put(NAME, CONTENT)
+
+        with Downloader(delays=(60.0,)) as patient, pytest.raises(NetworkError) as caught:
+            patient.download(Address.of(url), sink, WANTED)
+
+        assert caught.value.message == f"the certificate of {tls_server.address} is not trusted"
+        assert tls_server.seen == []
+
+    def test_a_trusted_host_is_believed_without_a_warning(
+        self, tls_server: FaultyServer, downloader: Downloader, sink: Partial
+    ) -> None:
+        url = tls_server.put(NAME, CONTENT)
+
+        downloader.download(Address(url=url, is_trusted=True), sink, WANTED)
+
+        assert sink.sha256 == WANTED.sha256
+
+    def test_the_clients_bundle_counts(
+        self, tls_server: FaultyServer, downloader: Downloader, sink: Partial, certificate: Path
+    ) -> None:
+        url = tls_server.put(NAME, CONTENT)
+
+        downloader.download(Address(url=url, ca_bundle=str(certificate)), sink, WANTED)
+
+        assert sink.sha256 == WANTED.sha256
+
+    def test_cancel_ends_an_encrypted_download_too(
+        self, tls_server: FaultyServer, sink: Partial, certificate: Path
+    ) -> None:
+        url = tls_server.put(NAME, CONTENT, Turn(pause_after=5000))
+        ended: list[BaseException] = []
+
+        with Downloader() as downloader:
+
+            def work() -> None:
+                try:
+                    downloader.download(Address(url=url, ca_bundle=str(certificate)), sink, WANTED)
+                except CancelledError as error:
+                    ended.append(error)
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            assert tls_server.paused.wait(10)
+            started = time.monotonic()
+            downloader.cancel()
+            thread.join(10)
+
+        assert time.monotonic() - started < 2
+        assert len(ended) == 1
 
 
 class TestFileAddresses:
