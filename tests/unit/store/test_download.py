@@ -412,7 +412,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-days",
         "2",
     ]
-    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    name = ["-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-keyout", str(path), "-out", str(path.with_suffix(".crt"))]
     subprocess.run([*command, *name, *files], check=True, capture_output=True)
     with path.open("ab") as stream:
