@@ -106,9 +106,11 @@ def parse_reference(text: str) -> ImageReference:
         repository = OFFICIAL + repository
     if not _HOST.fullmatch(registry):
         raise _refused(text, f"`{registry}` is not a host name")
-    if not _REPOSITORY.fullmatch(repository) or len(repository) > LONGEST_REPOSITORY:
+    if not _REPOSITORY.fullmatch(repository):
         lower = "; write it in lower case" if _REPOSITORY.fullmatch(repository.lower()) else ""
         raise _refused(text, f"`{repository.removeprefix(OFFICIAL)}` is not a repository name{lower}")
+    if len(repository) > LONGEST_REPOSITORY:
+        raise _refused(text, f"a repository name has at most {LONGEST_REPOSITORY} characters")
     return ImageReference(
         registry=registry,
         repository=repository,

@@ -170,8 +170,10 @@ class RegistryClient:
             if path is None:
                 break
             response = self._transport.send("GET", reference, path, params=params)
-            if response.status_code != _OK:
+            if response.status_code == _NOT_FOUND:
                 raise missing_repository(reference)
+            if response.status_code != _OK:
+                raise refused(reference, "the list of tags", response)
             try:
                 found += [str(tag) for tag in response.json()["tags"] or ()]
             except (ValueError, KeyError, TypeError) as error:

@@ -199,7 +199,7 @@ class Authorizer:
 def parse_challenges(text: str) -> tuple[Challenge, ...]:
     """Read ``WWW-Authenticate``: the schemes known here, in order, each with its parameters."""
     found = list(_CHALLENGE.finditer(text))
-    ends = [match.start() for match in found[1:]] + [len(text)]
+    ends = [*(match.start() for match in found), len(text)][1:]
     return tuple(
         Challenge(
             match[1].lower(),

@@ -175,17 +175,17 @@ def _libc(files: ImageFiles, platform: Platform, debs: tuple[InstalledDeb, ...])
     """
     packaged = {deb.architecture: deb.version for deb in debs if deb.name == "libc6"}
     version = packaged.get(platform.debian) or next(iter(packaged.values()), "")
-    found = _major_minor(upstream_version(version))
-    if not found:
+    glibc = _major_minor(upstream_version(version))
+    if glibc is None:
         folders = (f"/lib/{platform.machine}-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
-        found = _program_version(files, (f"{folder}/libc.so.6" for folder in folders))
-    if found:
-        return Libc(family="glibc", version=found)
+        glibc = _program_version(files, (f"{folder}/libc.so.6" for folder in folders))
+    if glibc:
+        return Libc(family="glibc", version=glibc)
     installed = (files.text(f"{prefix}/lib/apk/db/installed") or "" for prefix in ("", "/usr"))
-    found = next((version for text in installed if (version := musl_version(text))), None)
-    found = found or _program_version(files, (f"/lib/ld-musl-{platform.machine}.so.1",))
-    if found:
-        return Libc(family="musl", version=found)
+    musl = next((found for text in installed if (found := musl_version(text))), None)
+    musl = musl or _program_version(files, (f"/lib/ld-musl-{platform.machine}.so.1",))
+    if musl:
+        return Libc(family="musl", version=musl)
     raise ImageError("it has no C library, so no Python can run in it", hint="choose another `base.image`")
 
 

@@ -1,0 +1,130 @@
+"""Storing blobs and manifests."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from envbuild.errors import NetworkError
+from envbuild.remote.manifest import Descriptor
+from envbuild.remote.reference import parse_reference
+from envbuild.remote.registry import RegistryClient
+from envbuild.remote.registry_auth import LoginError
+from envbuild.remote.registry_transport import RegistryTransport
+from envbuild.remote.registry_writer import RegistryWriter
+from tests.unit.remote.loopback_registry import LAYER, MANIFEST, FakeRegistry, digest_of, loopback_registry
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeRegistry]:
+    with loopback_registry() as running:
+        yield running
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def transport(tmp_path: Path, fake: FakeRegistry) -> RegistryTransport:
+    auth = base64.b64encode(b"user:secret").decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {fake.host: {"auth": auth}}}))
+    return RegistryTransport(environment={"DOCKER_CONFIG": str(tmp_path)})
+
+
+@pytest.fixture
+def writer(transport: RegistryTransport, pauses: list[float]) -> RegistryWriter:
+    return RegistryWriter(transport, sleep=pauses.append)
+
+
+@pytest.mark.parametrize("kind", ["", "Basic", "Bearer"])
+@pytest.mark.parametrize("content", [b"", b"layer" * 1_000_000], ids=["empty", "large"])
+def test_file_is_stored_and_read_back(
+    fake: FakeRegistry, transport: RegistryTransport, tmp_path: Path, kind: str, content: bytes
+) -> None:
+    writer = RegistryWriter(transport)
+    fake.login = kind
+    reference, digest = parse_reference(f"{fake.host}/team/a:1"), digest_of(content)
+    (tmp_path / "layer").write_bytes(content)
+
+    assert writer.put_blob(reference, digest, tmp_path / "layer")
+    assert not writer.put_blob(reference, digest, tmp_path / "layer")
+
+    (put,) = [request for request in fake.seen if request.method == "PUT"]
+    assert put.headers["content-length"] == str(len(content))
+    assert "transfer-encoding" not in put.headers
+    client = RegistryClient(transport=transport)
+    blob = Descriptor(media_type=LAYER, digest=digest, size=len(content))
+    assert b"".join(client.read_blob(reference, blob)) == content
+
+
+def test_pushing_asks_for_the_right_to_push(fake: FakeRegistry, writer: RegistryWriter) -> None:
+    fake.login = "Bearer"
+
+    writer.put_blob(parse_reference(f"{fake.host}/a:1"), digest_of(b"x"), b"x", mount_from="other")
+
+    scopes = [scope for given in fake.tokens.values() for scope in given]
+    assert {"repository:a:pull,push", "repository:other:pull"} <= set(scopes)
+
+
+def test_blob_of_another_repository_is_mounted(fake: FakeRegistry, writer: RegistryWriter) -> None:
+    fake.put_blob("base", b"layer")
+
+    sent = writer.put_blob(
+        parse_reference(f"{fake.host}/a:1"), digest_of(b"layer"), b"layer", mount_from="base"
+    )
+
+    assert not sent
+    assert fake.paths("PUT") == []
+    assert fake.blobs["a", digest_of(b"layer")] == b"layer"
+
+
+def test_mount_that_is_not_possible_becomes_an_upload(fake: FakeRegistry, writer: RegistryWriter) -> None:
+    reference = parse_reference(f"{fake.host}/a:1")
+
+    assert writer.put_blob(reference, digest_of(b"layer"), b"layer", mount_from="base")
+    assert writer.has_blob(reference, digest_of(b"layer"))
+
+
+def test_broken_upload_is_begun_anew(
+    fake: FakeRegistry, writer: RegistryWriter, pauses: list[float], tmp_path: Path
+) -> None:
+    fake.unavailable = 2
+    (tmp_path / "layer").write_bytes(b"layer")
+
+    assert writer.put_blob(parse_reference(f"{fake.host}/a:1"), digest_of(b"layer"), tmp_path / "layer")
+    assert pauses == [1.0, 4.0]
+    assert fake.paths("POST") == ["/v2/a/blobs/uploads/"] * 3
+
+
+def test_upload_that_stays_refused_is_an_error_with_the_registrys_words(
+    fake: FakeRegistry, writer: RegistryWriter
+) -> None:
+    with pytest.raises(NetworkError) as caught:
+        writer.put_blob(parse_reference(f"{fake.host}/a:1"), digest_of(b"announced"), b"sent")
+
+    assert caught.value.message == f"{fake.host} refused {digest_of(b'announced')[:19]} (HTTP 400)"
+    assert caught.value.detail == "DIGEST_INVALID: not what was announced"
+
+
+def test_refused_login_is_not_tried_again(fake: FakeRegistry, pauses: list[float], tmp_path: Path) -> None:
+    fake.login = "Basic"
+    writer = RegistryWriter(RegistryTransport(environment={}), sleep=pauses.append)
+
+    with pytest.raises(LoginError):
+        writer.put_blob(parse_reference(f"{fake.host}/a:1"), digest_of(b"x"), b"x")
+
+    assert pauses == []
+
+
+def test_manifest_is_stored_under_tag_and_digest(fake: FakeRegistry, writer: RegistryWriter) -> None:
+    reference = parse_reference(f"{fake.host}/a:1")
+
+    digest = writer.put_manifest(reference, MANIFEST, b"{}")
+    writer.put_manifest(reference.at(digest), MANIFEST, b"{}")
+
+    assert digest == digest_of(b"{}")
+    assert fake.manifests == {("a", "1"): (MANIFEST, b"{}"), ("a", digest): (MANIFEST, b"{}")}
