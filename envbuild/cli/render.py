@@ -33,7 +33,11 @@ def render(
     target = choose_target(lock, variant=variant, platform=platform)
     recipe = recipe_of(lock, target)
     if output_folder is None:
-        output.data(recipe.files["Dockerfile"].decode().rstrip("\n"))
+        dockerfile = recipe.files["Dockerfile"].decode()
+        if as_json:
+            output.document({"dockerfile": dockerfile, "target": recipe.digest})
+        else:
+            output.data(dockerfile.rstrip("\n"))
         return
     with output.activity() as activity:
         command = write_folder(lock, target, recipe, output_folder, offline=offline, activity=activity)

@@ -31,15 +31,26 @@ def run(
     from envbuild.cli.output import Output
     from envbuild.cli.project import choose_target, find_project, fresh_lock
     from envbuild.cli.wiring import build_target, run_in_image
+    from envbuild.errors import EnvbuildError, RunError
 
     output = Output(quiet=quiet, verbose=verbose)
-    lock = fresh_lock(find_project(spec), frozen=frozen)
-    target = choose_target(lock, variant=variant, platform=platform)
-    with output.activity() as activity:
-        outcome = build_target(lock, target, use_cache=True, offline=offline, activity=activity)
-    status = run_in_image(
-        outcome, target, command, copies=tuple(copy or ()), env=dict(_variable(item) for item in env or ())
-    )
+    try:
+        lock = fresh_lock(find_project(spec), frozen=frozen)
+        target = choose_target(lock, variant=variant, platform=platform)
+        with output.activity() as activity:
+            outcome = build_target(lock, target, use_cache=True, offline=offline, activity=activity)
+        status = run_in_image(
+            outcome,
+            target,
+            command,
+            copies=tuple(copy or ()),
+            env=dict(_variable(item) for item in env or ()),
+        )
+    except EnvbuildError as error:
+        # codes below 125 belong to the command
+        raise RunError(
+            error.message, hint=error.hint, problems=error.problems, detail=error.detail
+        ) from error
     raise typer.Exit(status)
 
 
