@@ -65,13 +65,13 @@ class ImageReference:
 
     @property
     def familiar(self) -> str:
-        """The shortest text that means the same, as engines print it; the tag is always there."""
-        name = self.name
-        if self.registry == DEFAULT_REGISTRY:
-            name = self.repository
-            if name.startswith(OFFICIAL) and "/" not in name.removeprefix(OFFICIAL):
-                name = name.removeprefix(OFFICIAL)
-        return name + self._suffix
+        """The shortest text that means the same, as engines print it."""
+        if self.registry != DEFAULT_REGISTRY:
+            return str(self)
+        short = self.repository.removeprefix(OFFICIAL)
+        name = self.repository if "/" in short else short
+        # a namespace that could be a host keeps its registry
+        return (name if _split_registry(name)[0] == DEFAULT_REGISTRY else self.name) + self._suffix
 
     def at(self, digest: str) -> "ImageReference":
         """Return the same repository, pinned to ``digest`` and without a tag."""
