@@ -1,6 +1,6 @@
 """`envbuild build`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,10 @@ def build(
         bool, typer.Option("--no-cache", help="Run every step again, and build even when the image exists.")
     ] = False,
     push: Annotated[bool, typer.Option("--push", help="Push the image to `[image] repository`.")] = False,
+    progress: Annotated[
+        Literal["auto", "plain", "none"],
+        typer.Option("--progress", help="How to show the build: auto is a live line on a terminal."),
+    ] = "auto",
     offline: Offline = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -36,7 +40,7 @@ def build(
         raise UsageError(
             "there is nowhere to push to", hint="name `repository` under [image] in the spec and lock again"
         )
-    with output.activity() as activity:
+    with output.activity(progress) as activity:
         outcome = build_target(lock, target, use_cache=not no_cache, offline=offline, activity=activity)
         pushed = push_image(outcome, activity=activity) if push else None
     if outcome.built:

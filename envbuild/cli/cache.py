@@ -1,8 +1,12 @@
 """`envbuild cache`."""
 
+from typing import Annotated
+
 import typer
 
 from envbuild.cli.options import AsJson
+
+GIGABYTE = 1_000_000_000
 
 app = typer.Typer(help="Show or tidy the cache.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -24,3 +28,29 @@ def info(*, as_json: AsJson = False) -> None:
         return
     output.data(str(folder))
     output.table([(row.kind, str(row.files), readable_size(row.size)) for row in rows])
+
+
+@app.command()
+def prune(
+    *,
+    older_than: Annotated[
+        float | None, typer.Option("--older-than", help="Remove what was not used for this many days.")
+    ] = None,
+    max_size: Annotated[
+        float | None,
+        typer.Option("--max-size", help="Remove the longest unused down to this many gigabytes."),
+    ] = None,
+) -> None:
+    """Remove artifacts nobody used for long; what is removed is fetched again when it is needed."""
+    from envbuild.cli.output import Output
+    from envbuild.errors import UsageError
+    from envbuild.store.location import cache_folder
+    from envbuild.store.maintenance import prune as prune_store
+    from envbuild.store.sizes import readable_size
+    from envbuild.store.store import Store
+
+    if older_than is None and max_size is None:
+        raise UsageError("nothing says what to remove", hint="give --older-than DAYS or --max-size GIGABYTES")
+    limit = None if max_size is None else int(max_size * GIGABYTE)
+    removed = prune_store(Store(cache_folder()), older_than_days=older_than, max_bytes=limit)
+    Output().say(f"removed {removed.files} files, {readable_size(removed.size)}")

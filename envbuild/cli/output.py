@@ -6,9 +6,11 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from envbuild.errors import EnvbuildError
+
+ProgressStyle = Literal["auto", "plain", "none"]
 
 RED, YELLOW, GREEN, BOLD, DIM, RESET = "31", "33", "32", "1", "2", "0"
 
@@ -67,11 +69,11 @@ class Output:
             self.talk.write("\n")
 
     @contextlib.contextmanager
-    def activity(self) -> Iterator["Activity"]:
+    def activity(self, style: ProgressStyle = "auto") -> Iterator["Activity"]:
         """Show long work while it goes on: a live line on a terminal, plain lines elsewhere."""
-        if self.quiet:
+        if self.quiet or style == "none":
             yield Activity()
-        elif self.talk.isatty() and os.environ.get("TERM") != "dumb":
+        elif style == "auto" and self.talk.isatty() and os.environ.get("TERM") != "dumb":
             from envbuild.cli.live import LiveActivity
 
             with LiveActivity() as live:

@@ -151,17 +151,12 @@ def build_target(
 
 
 def push_image(outcome: "BuildOutcome", *, activity: "Activity") -> str:
-    """Push the image of ``outcome`` unless the registry has it, and return its digest there.
-
-    :raises NetworkError: the registry holds another image under that tag, or does not take this one.
-    """
+    """Push the image of ``outcome`` unless the registry has it, and return its digest there."""
     from envbuild.image.docker_engine import DockerEngine
-    from envbuild.image.push import refuse_to_overwrite
+    from envbuild.image.push import push_once
 
-    engine = DockerEngine()
     activity.on_stage(f"pushing {outcome.reference}")
-    present = refuse_to_overwrite(outcome.reference, outcome.image)
-    return present or engine.push(outcome.reference, on_event=activity.on_stage)
+    return push_once(DockerEngine(), outcome.reference, outcome.image, on_event=activity.on_stage)
 
 
 def write_folder(

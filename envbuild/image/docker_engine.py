@@ -149,15 +149,14 @@ class DockerEngine:
         with _engine_errors():
             self._client.api.tag(source, repository, tag)
 
-    def push(self, reference: str, *, on_event: Callable[[str], None]) -> str:
-        """Push a local image and return the digest the registry has it under.
+    def push(self, reference: str, *, on_event: Callable[[str], None]) -> None:
+        """Push a local image.
 
         Credentials are the docker client's own.
 
         :raises NetworkError: the registry refused or could not be reached.
         """
         repository, _, tag = reference.rpartition(":")
-        digest = ""
         with _engine_errors():
             for message in self._client.api.push(repository, tag=tag, stream=True, decode=True):
                 if "error" in message:
@@ -166,10 +165,8 @@ class DockerEngine:
                         hint="check the repository, and `docker login` for its registry",
                         detail=str(message["error"]),
                     )
-                digest = message.get("aux", {}).get("Digest", digest)
                 if message.get("status", "").startswith(("Pushed", "Layer already exists")):
                     on_event(f"{message['status']} {message.get('id', '')}")
-        return digest
 
     def version(self) -> str:
         """Return the engine's own version, such as ``26.1.5``."""

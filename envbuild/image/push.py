@@ -1,5 +1,8 @@
 """What must hold before an image is pushed: a tag that stands for content never changes its content."""
 
+from collections.abc import Callable
+from typing import Protocol
+
 from envbuild.errors import NetworkError
 from envbuild.image.engine import ImageFacts
 from envbuild.platforms import PLATFORMS
@@ -7,23 +10,29 @@ from envbuild.remote.reference import parse_reference
 from envbuild.remote.registry import RegistryClient
 
 
-def refuse_to_overwrite(reference: str, image: ImageFacts) -> str | None:
-    """Return the digest under which the registry already has ``image``, or None when the tag is free there.
+class Pusher(Protocol):
+    """An engine that can push."""
 
-    Two images are the same when their uncompressed layers and labels are: a push may compress anew.
+    def push(self, reference: str, *, on_event: Callable[[str], None]) -> None:
+        """Push a local image."""
 
-    :raises NetworkError: the tag names another image.
+
+def push_once(engine: Pusher, reference: str, image: ImageFacts, *, on_event: Callable[[str], None]) -> str:
+    """Push ``image`` unless the registry has it already, and return its digest there.
+
+    Two images are the same when their uncompressed layers are: a push may compress anew.
+
+    :raises NetworkError: the tag names another image there, or the registry does not take this one.
     """
     registry = RegistryClient()
     parsed = parse_reference(reference)
-    digest = registry.digest_of(parsed)
-    if digest is None:
-        return None
+    if registry.digest_of(parsed) is None:
+        engine.push(reference, on_event=on_event)
     platform = next(item for item in PLATFORMS.values() if item.architecture == image.architecture)
     there = registry.resolve(parsed, platform)
-    if there.config.diff_ids == image.diff_ids:
-        return digest
-    raise NetworkError(
-        f"{reference} already names another image in its registry",
-        hint="another engine builds other bytes from the same lock; pull that image, or delete the tag",
-    )
+    if there.config.diff_ids != image.diff_ids:
+        raise NetworkError(
+            f"{reference} already names another image in its registry",
+            hint="another engine builds other bytes from the same lock; pull that image, or delete the tag",
+        )
+    return there.index or there.digest

@@ -90,6 +90,14 @@ class _Gathered:
     debs: dict[str, Deb] = field(default_factory=dict)
     wheels: dict[str, Wheel] = field(default_factory=dict)
 
+    def take_base(self, base: Base, variant: str) -> str:
+        """Take ``base`` and return its key: its own, unless another base has that already."""
+        key = base.key
+        if self.bases.get(key, base) != base:
+            key = f"{base.key} for {variant}"
+        self.bases[key] = base.model_copy(update={"key": key})
+        return key
+
     def take_debs(self, debs: Iterable[Deb]) -> tuple[str, ...]:
         keys = []
         for deb in debs:
@@ -210,13 +218,12 @@ def lock_environment(
         installer = resolvers.installer(foundation, previous=installer, progress=progress)
         (installer_file,) = gathered.take_wheels([installer])
         base = foundation.base
-        gathered.bases[base.key] = base
         gathered.take_debs(foundation.debs)
         targets.append(
             Target(
                 variant=variant,
                 platform=platform,
-                base=base.key,
+                base=gathered.take_base(base, variant),
                 interpreter=foundation.interpreter,
                 installer=installer_file,
                 debs=gathered.take_debs(debs),

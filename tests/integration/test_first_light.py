@@ -301,3 +301,45 @@ packages = ["six", "numpy"]
         assert shown.stdout == "six\n"
     finally:
         subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
+
+
+def test_push_never_changes_what_a_tag_stands_for(registry, python_image, engine_host, tmp_path):
+    (tmp_path / "envbuild.toml").write_text(
+        f"""\
+name = "pushed"
+python = "3.11"
+[base]
+image = "{python_image.reference}"
+[pip]
+packages = ["six"]
+[image]
+repository = "{registry.host}/team/pushed"
+"""
+    )
+    envbuild("lock", folder=tmp_path)
+    first = json.loads(envbuild("build", "--push", "--json", folder=tmp_path).stdout)
+    reference = first["reference"]
+    assert reference.startswith(f"{registry.host}/team/pushed:")
+    assert first["pushed"].startswith("sha256:")
+    try:
+        again = json.loads(envbuild("build", "--push", "--json", folder=tmp_path).stdout)
+        assert (again["built"], again["pushed"]) == (False, first["pushed"])
+        impostor = f"FROM {reference}\nUSER 0\nRUN touch /impostor\n"
+        push = [
+            "docker",
+            "buildx",
+            "build",
+            "--quiet",
+            "--provenance=false",
+            "--tag",
+            reference,
+            "--push",
+            "-",
+        ]
+        subprocess.run(push, input=impostor.encode(), check=True, capture_output=True)
+        subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
+        refused = envbuild("build", "--push", folder=tmp_path, check=False)
+        assert refused.returncode == 9
+        assert f"{reference} already names another image in its registry" in refused.stderr
+    finally:
+        subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
