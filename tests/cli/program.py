@@ -80,7 +80,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            preexec_fn=_heed_interrupts,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - the one call in it takes no lock
         )
 
     def has(self, lock: Lock, spec: str = SPEC) -> None:

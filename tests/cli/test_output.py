@@ -1,0 +1,163 @@
+import json
+import os
+import pty
+from collections.abc import Mapping
+
+import pytest
+
+from envbuild import __version__
+from tests.cli.program import Program
+
+COLOUR = "\x1b["
+NO_ENGINE = "error: no Docker Engine answers"
+
+
+@pytest.mark.parametrize("command", ["build", "render", "verify"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param(
+            ("--variant", "gpu"),
+            "error: the lock has no variant `gpu`\n\nhint: variants of this lock: default\n",
+            id="variant",
+        ),
+        pytest.param(
+            ("--platform", "linux/arm64"),
+            "error: the lock has no platform `linux/arm64` for variant `default`\n"
+            "\nhint: locked platforms: linux/amd64; add it to `platforms` in the spec and lock again\n",
+            id="platform",
+        ),
+    ],
+)
+def test_a_target_the_lock_lacks_is_a_usage_error(
+    locked: Program, command: str, options: tuple[str, ...], said: str
+):
+    answer = locked(command, *options)
+
+    assert (answer.code, answer.stdout, answer.stderr) == (2, "", said)
+
+
+def test_push_without_a_repository_is_a_usage_error(locked: Program):
+    answer = locked("build", "--push")
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr == (
+        "error: there is nowhere to push to\n"
+        "\nhint: name `repository` under [image] in the spec and lock again\n"
+    )
+
+
+@pytest.mark.parametrize("option", [("--upgrade",), ("--upgrade-package", "numpy")])
+def test_check_upgrades_nothing(locked: Program, option: tuple[str, ...]):
+    answer = locked("lock", "--check", *option)
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr == "error: --check writes nothing, so there is nothing to upgrade\n"
+
+
+@pytest.mark.parametrize("option", [("--deep",), ("--junit", "report.xml"), ("train:latest",)])
+def test_verify_here_takes_nothing_from_outside(locked: Program, option: tuple[str, ...]):
+    answer = locked("verify", "--here", *option)
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr == (
+        "error: --here takes no image, --deep or --junit\n\nhint: they need the artifacts outside\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        (("frobnicate",), "Error: No such command 'frobnicate'."),
+        (("lock", "--frobnicate"), "Error: No such option: --frobnicate"),
+        (("run",), "Error: Missing argument 'COMMAND...'."),
+    ],
+)
+def test_an_unknown_word_is_a_usage_error(program: Program, command: tuple[str, ...], fault: str):
+    answer = program(*command)
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr.splitlines()[-1] == fault
+
+
+@pytest.mark.parametrize("command", [("build",), ("build", "--json"), ("verify",), ("run", "--", "true")])
+def test_without_an_engine_the_way_to_name_one_is_told(locked: Program, command: tuple[str, ...]):
+    answer = locked(*command)
+
+    said = [line for line in answer.stderr.splitlines() if not line.startswith("  ")]
+    # `run` keeps the codes below 125 for the command
+    assert (answer.code, answer.stdout) == (125 if command[0] == "run" else 6, "")
+    assert said == [NO_ENGINE, "", "hint: start it, or name it in DOCKER_HOST"]
+
+
+def test_rendering_needs_neither_network_nor_engine(locked: Program):
+    answer = locked("render")
+
+    assert (answer.code, answer.stderr) == (0, "")
+    assert answer.stdout.startswith("# Rendered by envbuild from its lock: train (default, linux/amd64)")
+    assert locked("render", "--quiet").stdout == answer.stdout
+
+
+def test_a_rendered_dockerfile_as_json(locked: Program):
+    document = json.loads(locked("render", "--json").stdout)
+
+    assert document["dockerfile"] == locked("render").stdout
+    assert document["target"] in document["dockerfile"]
+
+
+def test_the_cache_as_text_and_json(locked: Program):
+    text, document = locked("cache", "info"), json.loads(locked("cache", "info", "--json").stdout)
+
+    assert (text.code, text.stdout) == (0, f"{document['folder']}\n")
+    assert document["folder"] == os.environ["ENVBUILD_CACHE_DIR"]
+    assert set(document["kinds"].values()) == {0}
+    assert all(any(line.startswith(kind) for line in text.stderr.splitlines()) for kind in document["kinds"])
+
+
+def test_quiet_leaves_nothing_to_say(locked: Program):
+    answer = locked("lock", "-q")
+
+    assert (answer.code, answer.stdout, answer.stderr) == (0, "", "")
+
+
+def test_the_version_is_data(program: Program):
+    answer = program("--version")
+
+    assert (answer.code, answer.stdout, answer.stderr) == (0, f"envbuild {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        pytest.param({"TERM": "xterm"}, True, id="terminal"),
+        pytest.param({"TERM": "xterm", "NO_COLOR": "1"}, False, id="no-color"),
+        pytest.param({"TERM": "dumb"}, False, id="dumb"),
+    ],
+)
+def test_colour_is_for_terminals_that_want_it(
+    program: Program, environment: Mapping[str, str], coloured: bool
+):
+    said = _said_on_a_terminal(program, "lock", environment=environment)
+
+    assert (COLOUR in said) is coloured
+    assert "there is no spec here" in said
+
+
+def test_colour_is_not_for_files(program: Program):
+    running = program.start("lock", environment={"TERM": "xterm"})
+
+    _, said = running.communicate(timeout=20)
+
+    assert running.returncode == 3
+    assert COLOUR not in said
+
+
+def _said_on_a_terminal(program: Program, *arguments: str, environment: Mapping[str, str]) -> str:
+    reader, terminal = pty.openpty()
+    try:
+        running = program.start(*arguments, environment=environment, stderr=terminal)
+        running.communicate(timeout=20)
+        return os.read(reader, 1 << 16).decode()
+    finally:
+        os.close(terminal)
+        os.close(reader)
