@@ -12,12 +12,25 @@ from envbuild.verify.checks.report import Outcome, Profile, Result
 from envbuild.verify.checks.target import LockedTarget
 from envbuild.verify.checks.trees import ExpectedFiles
 
-Difference = Literal["missing", "changed", "extra", "personal"]
-"""``personal`` is what a dev container changes for its person: uid, editor variables, working directory."""
+Difference = Literal["missing", "changed", "extra", "personal", "harmless"]
+"""``personal`` is what a dev container changes for its person: uid, editor variables, working directory.
+``harmless`` is worth knowing and no difference from the lock."""
 
 _OUTCOMES: dict[Profile, dict[Difference, Outcome]] = {
-    "image": {"missing": "failed", "changed": "failed", "extra": "failed", "personal": "failed"},
-    "devcontainer": {"missing": "failed", "changed": "failed", "extra": "warned", "personal": "warned"},
+    "image": {
+        "missing": "failed",
+        "changed": "failed",
+        "extra": "failed",
+        "personal": "failed",
+        "harmless": "warned",
+    },
+    "devcontainer": {
+        "missing": "failed",
+        "changed": "failed",
+        "extra": "warned",
+        "personal": "warned",
+        "harmless": "warned",
+    },
 }
 
 

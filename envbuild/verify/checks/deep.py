@@ -97,15 +97,30 @@ def evaluate_bytecode(check: Check, context: Context) -> Iterator[Result]:
         yield context.skipped(check, _NOT_ASKED)
         return
     bytecode = files.deep.bytecode
-    results = [
-        _judge_bytecode(check, context, finding)
-        for finding in bytecode.findings
-        if not _is_shipped(context, files, finding.path)
+    results: list[Result] = []
+    harmless: dict[str, list[str]] = {}
+    for finding in bytecode.findings:
+        if _is_shipped(context, files, finding.path):
+            continue
+        if _is_harmless(context, finding):
+            harmless.setdefault(finding.problem, []).append(finding.path)
+        else:
+            results.append(_judge_bytecode(check, context, finding))
+    results += [
+        context.single(
+            check,
+            f"bytecode/{problem}",
+            "harmless",
+            title=f"bytecode of the base, {len(paths)} files",
+            expected=None,
+            found=_PROBLEMS[problem],
+            reason=f"first: {paths[0]}",
+        )
+        for problem, paths in sorted(harmless.items())
     ]
     foreign = f", {bytecode.foreign} of other Python versions not" if bytecode.foreign else ""
-    yield from results or [
-        context.passed(check, found=f"{bytecode.checked} files compared with their sources{foreign}")
-    ]
+    found = f"{bytecode.checked} files compared with their sources{foreign}"
+    yield from results or [context.passed(check, found=found)]
 
 
 _KIND_WORDS = {"f": "a file", "l": "a link", "o": "a special file"}
@@ -230,6 +245,18 @@ def _is_shipped(context: Context, files: FileIndex, path: str) -> bool:
     """Return whether a locked artifact itself brings this very bytecode."""
     found = files.deep.files.get(path)
     return found is not None and context.claims.is_owned_as_found(path, found)
+
+
+def _is_harmless(context: Context, finding: BytecodeFinding) -> bool:
+    """Return whether a finding outside the prefix says nothing against the image.
+
+    Stale bytecode is never run: clamped file times make it in many bases.  And what an image base holds
+    besides locked packages is its layers' affair, which have digests.
+    """
+    if finding.path.startswith(f"{context.target.prefix}/"):
+        return False
+    ours = context.target.base.image is None or _source_of(finding.path) in context.claims.deb_paths
+    return finding.problem == "stale" or not ours
 
 
 def _judge_bytecode(check: Check, context: Context, finding: BytecodeFinding) -> Result:

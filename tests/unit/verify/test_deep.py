@@ -325,6 +325,7 @@ def test_system_folders_of_a_base_of_packages_hold_only_what_packages_bring(
         "/usr/lib/python3/x.py": file("b"),
         "/usr/lib/python3/__pycache__/x.cpython-311.pyc": file("c"),
         "/usr/share/info/dir": file("c"),
+        "/usr/lib/x86_64-linux-gnu/gtk-4.0/4.0.0/printbackends/giomodule.cache": file("c"),
         "/usr/bin/awk": link("/etc/alternatives/awk"),
         "/etc/motd": file("c"),
         "/home/app/notes": file("c"),
@@ -391,3 +392,38 @@ def test_bytecode_of_other_versions_is_counted(target: LockedTarget, facts: Fact
     counted = sound(deep, bytecode=BytecodeFacts(checked=5, foreign=2, findings=()))
     report = compare(target, facts, counted)
     assert report.results[-1].found == "5 files compared with their sources, 2 of other Python versions not"
+
+
+STDLIB = "/usr/lib/python3.11/__pycache__/os.cpython-311.pyc"
+
+
+def test_stale_bytecode_of_the_system_warns_once(
+    bootstrapped: LockedTarget, facts: Facts, deep: MakeDeep
+) -> None:
+    found = tuple(
+        BytecodeFinding(path=path, problem="stale", detail="")
+        for path in (STDLIB, STDLIB.replace("os", "re"))
+    )
+    stale = sound(deep, bytecode=BytecodeFacts(checked=2, foreign=0, findings=found))
+    (result,) = compare(bootstrapped, facts, stale).with_outcome("warned")
+    assert result.difference == (
+        "bytecode of the base, 2 files → was made from another source than the one beside it"
+    )
+    assert result.reason == f"first: {STDLIB}"
+
+
+def test_what_an_image_base_brings_is_no_difference(
+    target: LockedTarget, facts: Facts, deep: MakeDeep, bootstrapped: LockedTarget
+) -> None:
+    wrong = sound(deep, bytecode=finding(STDLIB, "mismatch"))
+    assert compare(target, facts, wrong).succeeded
+    source = {"/usr/lib/python3.11/os.py": Entry("f", 0o644, "b" * 64)}
+    expected = replace(EXPECTED, debs={GIT: {**EXPECTED.debs[GIT], **source}})
+    files: dict[str, FileEntry | None] = {"/usr/lib/python3.11/os.py": file("b")}
+    wrong = sound(deep, files, bytecode=finding(STDLIB, "mismatch"))
+    assert f"bytecode{STDLIB}" in {
+        result.id for result in compare(target, facts, wrong, expected=expected).with_outcome("failed")
+    }
+    assert f"bytecode{STDLIB}" in {
+        result.id for result in compare(bootstrapped, facts, wrong).with_outcome("failed")
+    }
