@@ -20,7 +20,7 @@ LONGEST_LINE = 400
 """Characters; explanations of packages with hundreds of versions list them all."""
 
 MOST_PROJECTS = 12
-"""Projects looked up at most to explain one failure."""
+"""Projects nobody asked for that are looked up at most to explain one failure."""
 
 UNKNOWN_HINT = "check the spelling; a package of another index must be bound to it in [pip] sources"
 CONFLICT_HINT = "change one of the requirements named above"
@@ -151,35 +151,33 @@ def _problems(said: str, question: Question, index: PythonIndex) -> Iterator[Pro
 
 
 def _suspects(said: str, question: Question) -> list[_Suspect]:
-    """Return asked projects the words name, then others, each once: few, as each is looked up."""
+    """Return what was asked for, whatever the resolver stumbled over first, and some others it names."""
+    environment = question.target.marker_environment
     asked: dict[NormalizedName, SpecifierSet] = {}
     for text in question.requirements:
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
-        asked[name] = asked.get(name, SpecifierSet()) & requirement.specifier
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            asked[name] = asked.get(name, SpecifierSet()) & requirement.specifier
     for text in question.constraints:
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
-        if name in asked and requirement.marker is None:
+        if name in asked and (requirement.marker is None or requirement.marker.evaluate(environment)):
             asked[name] &= requirement.specifier
     mentioned = [match.groups() for match in _QUOTED.finditer(said)]
     exact = {canonicalize_name(name): SpecifierSet(f"=={version}") for name, version in mentioned}
-    words = set()
     for word, operator, version in _NAMED.findall(said):
         name = canonicalize_name(word.rstrip("."))
-        words.add(name)
         if operator == "==" and name not in exact:
             exact[name] = SpecifierSet(f"=={version.rstrip('.')}")
         elif operator:
             exact.setdefault(name, SpecifierSet())
     unknown = {canonicalize_name(name) for names in _MISSING.findall(said) for name in names if name}
-    suspects = [_Suspect(name, asked[name], asked=True) for name in sorted(asked) if name in words]
-    suspects += [
-        _Suspect(name, exact.get(name, SpecifierSet()), asked=False)
-        for name in sorted(unknown | set(exact))
-        if name not in asked
+    others = sorted((unknown | set(exact)) - set(asked))[:MOST_PROJECTS]
+    return [
+        *(_Suspect(name, asked[name], asked=True) for name in sorted(asked)),
+        *(_Suspect(name, exact.get(name, SpecifierSet()), asked=False) for name in others),
     ]
-    return suspects[:MOST_PROJECTS]
 
 
 def _shortage(page: ProjectPage, suspect: _Suspect, question: Question) -> Problem | None:
@@ -195,7 +193,7 @@ def _shortage(page: ProjectPage, suspect: _Suspect, question: Question) -> Probl
             f"no version of `{suspect.name}` is {suspect.specifiers}; the newest on the index is {newest}",
             "allow a version that exists",
         )
-    for version in meant:
+    for version in sorted(meant, reverse=True):
         if any(fits(file, question.target, snapshot=question.snapshot) for file in by_version[version]):
             return None
     newest = max(meant, key=lambda version: (not version.is_prerelease, version))

@@ -1,0 +1,30 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from envbuild.remote.pip_config import ClientConfiguration
+from tests.rig.index import PackageIndex
+from tests.unit.resolve.python.desk import Desk
+
+
+@pytest.fixture
+def desk(package_index: PackageIndex, tmp_path: Path) -> Desk:
+    """Ask an empty index, with nothing of this machine's configuration."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "UV_CACHE_DIR": str(tmp_path / "uv")}
+    return Desk(
+        index=package_index,
+        cache=tmp_path / "cache",
+        environment=environment | {"PIP_CACHE_DIR": str(tmp_path / "pip"), "PIP_RETRIES": "0"},
+        configuration=ClientConfiguration(default_url=package_index.index_url),
+    )
+
+
+@pytest.fixture
+def other_index(tmp_path: Path) -> Iterator[PackageIndex]:
+    """Serve a second, empty index."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with PackageIndex(folder) as index:
+        yield index

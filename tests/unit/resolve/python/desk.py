@@ -1,0 +1,83 @@
+"""Real resolvers, asked about a loopback index."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from envbuild.lock.model import Libc, Wheel
+from envbuild.platforms import AMD64
+from envbuild.remote.index import PythonIndex
+from envbuild.remote.pip_config import ClientConfiguration
+from envbuild.resolve.python.backend import PythonResolver
+from envbuild.resolve.python.pip_tools import PipToolsResolver
+from envbuild.resolve.python.resolve import resolve_python
+from envbuild.resolve.python.target import TargetPython
+from envbuild.resolve.python.uv import UvResolver
+from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
+from tests.rig.index import PackageIndex
+
+TARGET = TargetPython(AMD64, Libc(family="glibc", version="2.36"), "3.11.2")
+
+
+@dataclass
+class FakeProgress:
+    """Remembers what it was told."""
+
+    stages: list[str] = field(default_factory=list)
+    counts: list[tuple[int, int]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def on_stage(self, text: str) -> None:
+        self.stages.append(text)
+
+    def on_count(self, done: int, total: int) -> None:
+        self.counts.append((done, total))
+
+    def on_note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@dataclass
+class Desk:
+    """Real resolvers asked about a loopback index."""
+
+    index: PackageIndex
+    cache: Path
+    environment: dict[str, str]
+    configuration: ClientConfiguration
+    progress: FakeProgress = field(default_factory=FakeProgress)
+
+    @property
+    def folder(self) -> Path:
+        return self.index.folder
+
+    def resolver(self, name: str = "uv") -> PythonResolver:
+        kind = UvResolver if name == "uv" else PipToolsResolver
+        return kind(self.configuration, environment=self.environment)
+
+    def client(self) -> PythonIndex:
+        return PythonIndex(self.configuration, retries=0)
+
+    def resolve(
+        self,
+        *requirements: str,
+        target: TargetPython = TARGET,
+        resolver: str = "uv",
+        previous: tuple[Wheel, ...] = (),
+        upgrade: bool = False,
+        upgrade_packages: tuple[str, ...] = (),
+        request: VariantRequest | None = None,
+    ) -> tuple[Wheel, ...]:
+        asked = request or VariantRequest(
+            python="3.11", base=BaseRequest(image="base"), pip=PipRequest(requirements=requirements)
+        )
+        return resolve_python(
+            asked,
+            target,
+            resolver=self.resolver(resolver),
+            index=self.client(),
+            cache=self.cache,
+            progress=self.progress,
+            previous=previous,
+            upgrade=upgrade,
+            upgrade_packages=upgrade_packages,
+        )
