@@ -1,5 +1,6 @@
 """`envbuild render`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -45,4 +46,4 @@ def render(
         output.document({"folder": str(output_folder), "command": list(command), "target": recipe.digest})
     else:
         output.say(f"wrote {output_folder}; build it with:\n")
-        output.data(" ".join(command))
+        output.data(shlex.join(command))

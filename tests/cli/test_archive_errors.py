@@ -15,8 +15,8 @@ def test_an_unknown_system_package_is_named_with_those_near_it(locked: Program):
     assert (answer.code, answer.stdout) == (5, "")
     assert said[0] == "error: the archives of debian:bookworm do not have every package"
     assert said[1::2] == [
-        "  • system.packages[0]: there is no package `gti`",
-        "  • system.packages[1]: there is no package `libgompl1`",
+        "  • system.packages: there is no package `gti`",
+        "  • system.packages: there is no package `libgompl1`",
     ]
     assert "`git`" in said[2]
     assert "`libgomp1`" in said[4]

@@ -169,8 +169,10 @@ def _edit(pattern: str, replacement: str) -> Callable[[str], bytes]:
         pytest.param(
             lambda text: f"{text}broken".encode(),
             [
-                "error: the lock is not valid TOML: "
-                "Expected '=' after a key in a key/value pair (at end of document)"
+                (
+                    "error: the lock is not valid TOML: "
+                    "Expected '=' after a key in a key/value pair (at end of document)"
+                )
             ],
             id="not-toml",
         ),

@@ -47,14 +47,14 @@ def published(package_index: PackageIndex) -> PackageIndex:
         ),
         pytest.param(
             ["elsewhere"],
-            "error: `elsewhere` 1.0 cannot be installed: the index has only wheels of it for win_amd64, not for "
-            "x86_64 with glibc 2.36\n{words}" + WHEEL_HINT,
+            "error: `elsewhere` 1.0 cannot be installed: the index has only wheels of it for win_amd64, not "
+            "for x86_64 with glibc 2.36\n{words}" + WHEEL_HINT,
             id="other-platforms-only",
         ),
         pytest.param(
             ["newer-libc"],
-            "error: `newer-libc` 1.0 cannot be installed: the index has only wheels of it that need glibc 2.39 "
-            "or newer; the base has 2.36\n{words}" + WHEEL_HINT,
+            "error: `newer-libc` 1.0 cannot be installed: the index has only wheels of it that need glibc "
+            "2.39 or newer; the base has 2.36\n{words}" + WHEEL_HINT,
             id="newer-libc-only",
         ),
         pytest.param(
@@ -90,8 +90,8 @@ def test_a_conflict_is_told_in_the_words_of_the_resolver(with_index: Program, pu
     assert (answer.code, answer.stdout) == (5, "")
     assert answer.stderr == (
         "error: the Python requirements cannot be met for linux/amd64, Python 3.11.2, glibc 2.36\n"
-        "  | Because demo>=1.5 depends on other<2 and you require demo==1.5, we can conclude that you require "
-        "other<2.\n"
+        "  | Because demo>=1.5 depends on other<2 and you require demo==1.5, we can conclude that you "
+        "require other<2.\n"
         "  | And because you require other>=2, we can conclude that your requirements are unsatisfiable.\n"
         "\nhint: change one of the requirements named above\n"
     )
