@@ -1,0 +1,85 @@
+"""The documentation says what the program does: help, exit codes, variables, the example, links."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from envbuild.cli.app import app
+from envbuild.errors import ExitCode
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+CLI = ROOT / "docs/reference/cli.md"
+ENVIRONMENT = ROOT / "docs/reference/environment.md"
+PAGES = (README, CLI, ENVIRONMENT, ROOT / "docs/reference/lock.md", ROOT / "docs/explanation/how-it-works.md")
+RECORDS = tuple(sorted((ROOT / "docs/adr").glob("*.md")))
+
+HELP = re.compile(
+    r"^```text\n\$ envbuild(?P<words>[a-z ]*) --help\n(?P<text>.*?)\n```$", re.MULTILINE | re.DOTALL
+)
+CODE = re.compile(r"^\| (\d+) \| \S", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+VARIABLE = re.compile(r"ENVBUILD_[A-Z_]*[A-Z]")
+
+
+def helps(page):
+    return {tuple(found["words"].split()): found["text"] for found in HELP.finditer(page.read_text("utf-8"))}
+
+
+def command_lines(command, words=()):
+    """Yield the words of every command and group of the program."""
+    yield words
+    for name, child in getattr(command, "commands", {}).items():
+        yield from command_lines(child, (*words, name))
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        pytest.param(page, words, id=f"{page.name}-{'-'.join(words)}")
+        for page in (README, CLI)
+        for words in helps(page)
+    ],
+)
+def test_help_is_the_programs_own(page, words):
+    shown = CliRunner().invoke(app, [*words, "--help"], prog_name="envbuild", terminal_width=98)
+
+    assert shown.exit_code == 0
+    assert helps(page)[words] == shown.output.rstrip("\n")
+
+
+def test_readme_has_the_list_of_commands():
+    assert () in helps(README)
+
+
+def test_every_command_has_its_help_in_the_reference():
+    assert sorted(helps(CLI)) == sorted(command_lines(get_command(app)))
+
+
+@pytest.mark.parametrize("page", [README, CLI], ids=lambda page: page.name)
+def test_exit_codes_are_all_there(page):
+    assert [int(code) for code in CODE.findall(page.read_text("utf-8"))] == sorted(ExitCode)
+
+
+def test_every_variable_of_the_code_is_documented():
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "envbuild").rglob("*.py"))
+    documented = VARIABLE.findall(ENVIRONMENT.read_text("utf-8"))
+
+    assert VARIABLE.findall(code)
+    assert set(VARIABLE.findall(code)) <= set(documented)
+
+
+def test_the_spec_shown_is_the_examples():
+    example = (ROOT / "examples/sklearn/envbuild.toml").read_text("utf-8")
+
+    assert f"```toml\n{example}```" in README.read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES + RECORDS, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    targets = [link for link in LINK.findall(page.read_text("utf-8")) if "://" not in link]
+
+    assert [link for link in targets if not (page.parent / link).exists()] == []
