@@ -1,5 +1,6 @@
 """The program: commands, the one place where errors become exit codes, and nothing heavy at start-up."""
 
+import io
 import os
 import sys
 import traceback
@@ -87,5 +88,7 @@ app.add_typer(cache.app, name="cache")
 
 
 def main() -> None:
-    """Run the program."""
+    """Run the program.  What it writes to stdout is UTF-8 in every locale, like the files it writes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     app()

@@ -1,5 +1,6 @@
 """`envbuild cache`."""
 
+import math
 from typing import Annotated
 
 import typer
@@ -51,6 +52,10 @@ def prune(
 
     if older_than is None and max_size is None:
         raise UsageError("nothing says what to remove", hint="give --older-than DAYS or --max-size GIGABYTES")
+    for option, value in (("--older-than", older_than), ("--max-size", max_size)):
+        # written so that nan, which is neither more nor less than anything, is refused too
+        if value is not None and not 0 <= value < math.inf:
+            raise UsageError(f"{option} must be 0 or more, not {value:g}")
     limit = None if max_size is None else int(max_size * GIGABYTE)
     removed = prune_store(Store(cache_folder()), older_than_days=older_than, max_bytes=limit)
     Output().say(f"removed {removed.files} files, {readable_size(removed.size)}")

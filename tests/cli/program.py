@@ -69,7 +69,11 @@ class Program:
         return Answer(code=result.exit_code, stdout=result.stdout, stderr=result.stderr)
 
     def start(
-        self, *arguments: str, environment: Mapping[str, str] | None = None, stderr: int = subprocess.PIPE
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
         """Start a process of its own; an interrupt reaches it even if pytest itself ignores those."""
         return subprocess.Popen(
@@ -77,9 +81,9 @@ class Program:
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
-            text=True,
+            encoding="utf-8",
             preexec_fn=_heed_interrupts,  # noqa: PLW1509 - the one call in it takes no lock
         )
 

@@ -122,6 +122,46 @@ def test_the_cache_as_text_and_json(locked: Program):
     assert all(any(line.startswith(kind) for line in text.stderr.splitlines()) for kind in document["kinds"])
 
 
+@pytest.mark.parametrize("option", ["--older-than", "--max-size"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf"])
+def test_prune_takes_no_nonsense(program: Program, option: str, value: str):
+    answer = program("cache", "prune", f"{option}={value}")
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr == f"error: {option} must be 0 or more, not {value}\n"
+
+
+def test_prune_asks_what_to_remove(program: Program):
+    answer = program("cache", "prune")
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr == (
+        "error: nothing says what to remove\n\nhint: give --older-than DAYS or --max-size GIGABYTES\n"
+    )
+
+
+def test_data_is_utf_8_in_every_locale(locked: Program):
+    running = locked.start("render", environment={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+
+    stdout, stderr = running.communicate(timeout=20)
+
+    assert (running.returncode, stderr) == (0, "")
+    assert stdout == locked("render").stdout
+    assert not stdout.isascii()
+
+
+def test_a_reader_that_went_away_is_no_error_to_tell(locked: Program):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        running = locked.start("render", stdout=writer)
+        _, stderr = running.communicate(timeout=20)
+    finally:
+        os.close(writer)
+
+    assert (running.returncode, stderr) == (1, "")
+
+
 def test_quiet_leaves_nothing_to_say(locked: Program):
     answer = locked("lock", "-q")
 
