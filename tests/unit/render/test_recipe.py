@@ -1,14 +1,14 @@
 import re
-from pathlib import Path
 
 import pytest
 
+from envbuild.digest import sha256_bytes
 from envbuild.lock.identity import RECIPE_FORMAT
 from envbuild.render.recipe import FETCHES_PER_STAGE, plan_seed, render_recipe
 from envbuild.render.templates import quote_dockerfile, template_folder
+from envbuild.verify.bundle import build_probe
 from tests.rig.locks import deb, image_base, sample_lock, wheel
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 PROBE = b"the probe"
 
 
@@ -21,12 +21,16 @@ def recipe_of(lock):
     [(sample_lock(), "packages"), (sample_lock(image_base()), "image")],
     ids=["packages", "image"],
 )
-def test_dockerfile_is_the_golden_one(lock, name):
-    golden = GOLDEN / f"Dockerfile.{name}.format-{RECIPE_FORMAT}"
-    text = recipe_of(lock).files["Dockerfile"].decode()
-    assert text == golden.read_text(encoding="utf-8"), (
-        "the rendering changed: raise RECIPE_FORMAT unless no released version wrote this format"
-    )
+def test_dockerfile_is_the_golden_one(lock, name, golden):
+    golden(f"Dockerfile.{name}.format-{RECIPE_FORMAT}", recipe_of(lock).files["Dockerfile"].decode())
+
+
+def test_what_goes_into_images_is_the_golden_one(golden):
+    """A change here changes images under an unchanged tag: released formats need a new number."""
+    files = recipe_of(sample_lock()).files | {"envbuild/probe.pyz": build_probe()}
+    carried = sorted(name for name in files if name.startswith("recipe/") or name.endswith(".pyz"))
+    lines = [f"{sha256_bytes(files[name])}  {name}\n" for name in carried]
+    golden(f"recipe.format-{RECIPE_FORMAT}.sha256", "".join(lines))
 
 
 def test_nothing_but_the_fetches_has_a_network():
