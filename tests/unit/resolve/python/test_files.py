@@ -68,7 +68,9 @@ def chosen(*files: IndexFile, snapshot: date | None = None, keep: str | None = N
             id="other libc, other machine",
         ),
         pytest.param(
-            ["cp311-cp311-manylinux1_x86_64.manylinux_2_28_x86_64", "py3-none-any"], 0, id="two tags"
+            ["cp311-cp311-manylinux_2_17_x86_64", "cp311-cp311-manylinux1_x86_64.manylinux_2_28_x86_64"],
+            1,
+            id="the better of two tags counts",
         ),
     ],
 )
