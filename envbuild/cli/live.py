@@ -43,6 +43,11 @@ class LiveActivity(Activity):
             self._progress.remove_task(self._task)
         self._task = self._progress.add_task(text, total=None, amount="")
 
+    def on_item(self, text: str) -> None:
+        """Name it in the bar."""
+        if self._task is not None:
+            self._progress.update(self._task, description=text)
+
     def on_count(self, done: int, total: int) -> None:
         """Move the bar."""
         if self._task is not None:

@@ -88,6 +88,9 @@ class Activity:
     def on_stage(self, text: str) -> None:
         """Note that ``text`` is now being done."""
 
+    def on_item(self, text: str) -> None:
+        """Note what of this stage is being looked at right now."""
+
     def on_count(self, done: int, total: int) -> None:
         """Note that ``done`` of ``total`` things of this stage are finished."""
 

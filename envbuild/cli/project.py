@@ -63,7 +63,8 @@ def read_lock_text(path: Path) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise LockInvalidError(
-            "the lock is not UTF-8 text", hint="restore it from version control, or run `envbuild lock`"
+            "the lock is not UTF-8 text",
+            hint="restore it from version control, or delete it and run `envbuild lock`",
         ) from error
 
 

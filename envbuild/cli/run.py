@@ -1,6 +1,7 @@
 """`envbuild run`."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,7 @@ def run(
             target,
             command,
             copies=tuple(copy or ()),
-            env=dict(_variable(item) for item in env or ()),
+            env=dict(pair for item in env or () for pair in _variable(item)),
         )
     except EnvbuildError as error:
         # codes below 125 belong to the command
@@ -54,6 +55,10 @@ def run(
     raise typer.Exit(status)
 
 
-def _variable(item: str) -> tuple[str, str]:
+def _variable(item: str) -> Iterator[tuple[str, str]]:
+    """Yield the variable ``item`` stands for; none, as docker does, when this shell has no such variable."""
     name, separator, value = item.partition("=")
-    return name, value if separator else os.environ.get(name, "")
+    if separator:
+        yield name, value
+    elif name in os.environ:
+        yield name, os.environ[name]

@@ -36,7 +36,7 @@ def loads(text: str) -> Lock:
     except tomllib.TOMLDecodeError as error:
         raise LockInvalidError(
             f"the lock is not valid TOML: {error}",
-            hint=_merge_hint(text) or "restore it from version control, or run `envbuild lock`",
+            hint=_merge_hint(text) or "restore it from version control, or delete it and run `envbuild lock`",
         ) from error
     _require_version(document.get("version"))
     try:
@@ -56,11 +56,11 @@ def _require_version(version: object) -> None:
         direction = "newer" if version > FORMAT_VERSION else "older"
         raise LockVersionError(
             f"the lock has format version {version}; this envbuild reads version {FORMAT_VERSION}",
-            hint="upgrade envbuild" if direction == "newer" else "run `envbuild lock` to write it anew",
+            hint="upgrade envbuild" if direction == "newer" else "delete it and run `envbuild lock`",
         )
     raise LockInvalidError(
         "the lock has no format version",
-        hint="restore it from version control, or run `envbuild lock`",
+        hint="restore it from version control, or delete it and run `envbuild lock`",
         problems=(Problem("version", "must be an integer"),),
     )
 
@@ -68,14 +68,14 @@ def _require_version(version: object) -> None:
 def _invalid(problems: tuple[Problem, ...]) -> LockInvalidError:
     return LockInvalidError(
         "the lock is not valid",
-        hint="restore it from version control, or run `envbuild lock`",
+        hint="restore it from version control, or delete it and run `envbuild lock`",
         problems=problems,
     )
 
 
 def _merge_hint(text: str) -> str | None:
     if any(line.startswith("<<<<<<< ") for line in text.splitlines()):
-        return "it holds an unresolved merge: take either side, then run `envbuild lock`"
+        return "it holds an unresolved merge: take one side whole, then run `envbuild lock`"
     return None
 
 

@@ -9,6 +9,9 @@ class Progress(Protocol):
     def on_stage(self, text: str) -> None:
         """Note that ``text`` is now being done; a count before it no longer holds."""
 
+    def on_item(self, text: str) -> None:
+        """Note what of this stage is being looked at right now; there may be hundreds."""
+
     def on_count(self, done: int, total: int) -> None:
         """Note that ``done`` of ``total`` things of this stage are finished."""
 
@@ -20,6 +23,9 @@ class SilentProgress:
     """Watches nothing."""
 
     def on_stage(self, text: str) -> None:
+        """Do nothing."""
+
+    def on_item(self, text: str) -> None:
         """Do nothing."""
 
     def on_count(self, done: int, total: int) -> None:

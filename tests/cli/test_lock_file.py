@@ -122,7 +122,7 @@ def test_a_lock_with_merge_markers_is_refused_and_kept(locked: Program, command:
     assert (answer.code, answer.stdout) == (4, "")
     assert answer.stderr == (
         "error: the lock is not valid TOML: Invalid statement (at line 1, column 1)\n"
-        "\nhint: it holds an unresolved merge: take either side, then run `envbuild lock`\n"
+        "\nhint: it holds an unresolved merge: take one side whole, then run `envbuild lock`\n"
     )
     assert locked.lock.read_text() == text
 

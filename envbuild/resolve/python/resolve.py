@@ -122,7 +122,7 @@ def _pins(
     index: PythonIndex,
 ) -> tuple[Pin, ...]:
     def on_candidate(name: NormalizedName, version: str | None) -> None:
-        progress.on_stage(f"{resolver.name} is looking at {name} {version or ''}".rstrip())
+        progress.on_item(f"{resolver.name} is looking at {name} {version or ''}".rstrip())
         finder.expect(name, version)
 
     progress.on_stage(f"resolving Python packages with {resolver.name}")

@@ -46,7 +46,7 @@ def test_not_toml_names_the_line():
 def test_an_unresolved_merge_is_recognised():
     with pytest.raises(LockInvalidError) as caught:
         loads("version = 1\n<<<<<<< HEAD\n")
-    assert caught.value.hint == "it holds an unresolved merge: take either side, then run `envbuild lock`"
+    assert caught.value.hint == "it holds an unresolved merge: take one side whole, then run `envbuild lock`"
 
 
 def test_all_field_problems_are_told_at_once():

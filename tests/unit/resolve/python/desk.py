@@ -29,6 +29,9 @@ class FakeProgress:
     def on_stage(self, text: str) -> None:
         self.stages.append(text)
 
+    def on_item(self, text: str) -> None:
+        self.on_stage(text)
+
     def on_count(self, done: int, total: int) -> None:
         self.counts.append((done, total))
 
