@@ -48,7 +48,9 @@ def test_every_compression_reads_the_same(layer: bytes, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "layer", [b"", gzip.compress(b""), zstd(b""), bytes(1024), gzip.compress(bytes(10240))]
+    "layer",
+    [b"", gzip.compress(b""), zstd(b""), bytes(1024), gzip.compress(bytes(10240))],
+    ids=["nothing", "gzip of nothing", "zstd of nothing", "end marks", "end marks in gzip"],
 )
 def test_empty_layer_has_no_entries(layer: bytes) -> None:
     assert read(layer) == []
