@@ -1,7 +1,6 @@
 """The few system files a base is described by, read from their text.  Pure."""
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +16,7 @@ _INSTALLED = frozenset({"installed", "triggers-awaited", "triggers-pending"})
 _PASSWD_FIELDS: Final = 7
 _UPSTREAM = re.compile(r"(?:[0-9]+:)?([0-9]+(?:\.[0-9]+)*)")
 _FILTER = re.compile(r"\s*path-(exclude|include)(?:\s*=\s*|\s+)(.+?)\s*")
+_ESCAPED = re.compile(r"\\([\"'$`\\])")
 _SIGNED_BY = re.compile(r"signed-by\s*[=:]\s*([^\s\]]+)", re.IGNORECASE)
 
 
@@ -113,8 +113,6 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
         name, equals, value = line.strip().partition("=")
         if not equals or name.startswith("#"):
             continue
-        try:
-            words = shlex.split(value)
-        except ValueError:
-            words = [value]
-        yield name, " ".join(words)
+        if value[:1] in {'"', "'"} and len(value) > 1 and value[-1] == value[0]:
+            value = value[1:-1]
+        yield name, _ESCAPED.sub(r"\1", value)
