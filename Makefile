@@ -55,7 +55,8 @@ schema: dev ## Write the JSON schema of the spec from the models
 
 .PHONY: golden
 golden: dev ## Rewrite the golden files; review the diff
-	$(PYTEST) -m 'not engine and not network and not gpu' --update-golden
+	$(PYTEST) -m 'not engine and not network and not gpu' --snapshot-update --update-golden
+	$(BIN)/python scripts/help-blocks
 
 .PHONY: test
 test: setup lint ## Lint, then all tests but those that need a GPU

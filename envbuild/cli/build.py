@@ -26,14 +26,17 @@ def build(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Build the image of the lock and print its reference; nothing to do when the engine has it."""
+    """Build the image of the lock.
+
+    Prints its reference; there is nothing to do when the engine has it.
+    """
     from envbuild.cli.output import Output
     from envbuild.cli.project import choose_target, find_project, fresh_lock
     from envbuild.cli.wiring import build_target, push_image
     from envbuild.errors import UsageError
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
-    project = find_project(spec)
+    project = find_project(spec, frozen=frozen)
     lock = fresh_lock(project, frozen=frozen)
     target = choose_target(lock, variant=variant, platform=platform)
     if push and not lock.request.repository:
@@ -44,7 +47,7 @@ def build(
         outcome = build_target(lock, target, use_cache=not no_cache, offline=offline, activity=activity)
         pushed = push_image(outcome, activity=activity) if push else None
     if outcome.built:
-        output.say(f"built {outcome.reference} ({outcome.image.size / 1e6:.0f} MB)")
+        output.say(f"built {outcome.reference}")
     else:
         output.say(f"{outcome.reference} exists; nothing to do")
     if pushed:

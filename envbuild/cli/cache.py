@@ -42,7 +42,10 @@ def prune(
         typer.Option("--max-size", help="Remove the longest unused down to this many gigabytes."),
     ] = None,
 ) -> None:
-    """Remove artifacts nobody used for long; what is removed is fetched again when it is needed."""
+    """Remove artifacts nobody used for long.
+
+    What is removed is fetched again when it is needed.
+    """
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
     from envbuild.store.location import cache_folder

@@ -18,7 +18,7 @@ def lock(
     *,
     spec: SpecPath = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 4 when locking would change the lock.")
+        bool, typer.Option("--check", help="Write nothing; exit 4 when the lock does not answer the spec.")
     ] = False,
     upgrade: Annotated[
         bool, typer.Option("--upgrade", "-U", help="Take the newest of everything that satisfies the spec.")
@@ -32,7 +32,10 @@ def lock(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Resolve the spec to exact files and write `envbuild.lock`; nothing to do when it answers the spec."""
+    """Resolve the spec to exact files.
+
+    Writes `envbuild.lock` beside the spec; there is nothing to do when it answers the spec.
+    """
     from envbuild.cli.output import Output
     from envbuild.cli.project import find_project
     from envbuild.errors import LockMissingError, NetworkError, UsageError

@@ -106,11 +106,14 @@ class LineActivity(Activity):
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._said: set[str] = set()
         self._noted: set[str] = set()
 
     def on_stage(self, text: str) -> None:
-        """Say the stage."""
-        self._output.say(f"  {text}")
+        """Say the stage, each text once."""
+        if text not in self._said:
+            self._said.add(text)
+            self._output.say(f"  {text}")
 
     def on_note(self, text: str) -> None:
         """Say the note, each text once."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from envbuild.lock.model import Lock, Target
 
 LOCK_NAME = "envbuild.lock"
+SPEC_NAME = "envbuild.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,21 @@ class Project:
         return self.folder / LOCK_NAME
 
 
-def find_project(spec: Path | None) -> Project:
+def find_project(spec: Path | None, *, frozen: bool = False) -> Project:
     """Return the project of ``spec``: a file, a folder, or where the command runs.
+
+    With ``frozen`` a folder that holds a lock alone will do: nothing looks at its spec.
 
     :raises SpecError: there is no spec.
     """
     from envbuild.spec.load import find_spec
 
     path = spec or Path()
-    return Project(path if path.is_file() else find_spec(path))
+    if path.is_file():
+        return Project(path)
+    if frozen and (path / LOCK_NAME).is_file():
+        return Project(path / SPEC_NAME)
+    return Project(find_spec(path))
 
 
 def read_lock(path: Path) -> "Lock":

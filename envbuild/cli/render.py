@@ -24,13 +24,16 @@ def render(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write the Dockerfile of the lock, or the whole folder `docker buildx build` makes the image of."""
+    """Write the Dockerfile of the lock.
+
+    With --output, the whole folder that plain `docker buildx build` makes the image of.
+    """
     from envbuild.cli.output import Output
     from envbuild.cli.project import choose_target, find_project, fresh_lock
     from envbuild.cli.wiring import recipe_of, write_folder
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
-    lock = fresh_lock(find_project(spec), frozen=frozen)
+    lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
     target = choose_target(lock, variant=variant, platform=platform)
     recipe = recipe_of(lock, target)
     if output_folder is None:

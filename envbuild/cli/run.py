@@ -28,7 +28,10 @@ def run(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run a command in the locked image, built first when it is not there; exit with the command's code."""
+    """Run a command in the locked image.
+
+    The image is built first when it is not there; exits with the command's own code.
+    """
     from envbuild.cli.output import Output
     from envbuild.cli.project import choose_target, find_project, fresh_lock
     from envbuild.cli.wiring import build_target, run_in_image
@@ -36,7 +39,7 @@ def run(
 
     output = Output(quiet=quiet, verbose=verbose)
     try:
-        lock = fresh_lock(find_project(spec), frozen=frozen)
+        lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
         target = choose_target(lock, variant=variant, platform=platform)
         with output.activity() as activity:
             outcome = build_target(lock, target, use_cache=True, offline=offline, activity=activity)

@@ -47,7 +47,10 @@ def verify(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Ask a container what it holds and compare the answer with the lock; exit 8 when they differ."""
+    """Ask an image what it holds.
+
+    Compares the answer with the lock; exits with 8 when they differ.
+    """
     from envbuild.cli.output import Output
     from envbuild.errors import ExitCode, UsageError
 
@@ -62,7 +65,7 @@ def verify(
     from envbuild.cli.project import choose_target, find_project, fresh_lock
     from envbuild.cli.wiring import verify_target
 
-    lock = fresh_lock(find_project(spec), frozen=frozen)
+    lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
     target = choose_target(lock, variant=variant, platform=platform)
     with output.activity() as activity:
         reference, report = verify_target(

@@ -222,7 +222,8 @@ def verify_target(
     activity.on_stage(f"asking {reference}")
     facts = engine.find(reference)
     if facts is None:
-        raise EngineError(f"the engine has no image {reference}", hint="run `envbuild build`")
+        hint = "pull it, or check its name" if image else "run `envbuild build`"
+        raise EngineError(f"the engine has no image {reference}", hint=hint)
     artifacts = Artifacts(lock, target, offline, activity)
     report = verify_image(
         engine,

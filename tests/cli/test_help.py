@@ -40,6 +40,6 @@ def test_help_lists_the_commands(program: Program):
 
 
 def _described(command) -> Iterator[tuple[str, str]]:
-    yield command.name, command.help
+    yield command.name, " ".join(command.help.split())
     for parameter in command.params:
         yield ", ".join(sorted(parameter.opts, key=len)), " ".join(parameter.help.split())
