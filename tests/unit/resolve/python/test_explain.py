@@ -99,7 +99,7 @@ def test_a_very_long_sentence_loses_its_middle() -> None:
     assert kept.endswith("x is so.")
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "error: something else"])
+@pytest.mark.parametrize("text", ["", "\n\n", "something else"])
 def test_other_words_are_left_as_they_are(text: str) -> None:
     assert shortened(text) == text.strip()
 

@@ -6,12 +6,14 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_name
 
-from envbuild.errors import NetworkError, NoSolutionError
+from envbuild.errors import EnvbuildError, NetworkError, NoSolutionError
 from envbuild.lock.model import Libc, Wheel
 from envbuild.platforms import AMD64, ARM64, host
 from envbuild.remote.pip_config import ClientConfiguration
-from envbuild.resolve.python.resolve import pin_installer
+from envbuild.resolve.python.backend import OnCandidate, Pin, Question
+from envbuild.resolve.python.resolve import pin_installer, resolve_python
 from envbuild.resolve.python.target import TargetPython
 from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
 from tests.rig.index import PackageIndex, make_sdist, make_wheel
@@ -398,6 +400,63 @@ def test_refused_credentials_are_a_network_error(desk: Desk) -> None:
         with pytest.raises(NetworkError) as caught:
             desk.resolve("app")
     assert caught.value.message == f"{guarded.host} refused the credentials (HTTP 401)"
+
+
+class FakeResolver:
+    """Answers what it is told to."""
+
+    name = "fake"
+
+    def __init__(self, answer: tuple[Pin, ...] | EnvbuildError) -> None:
+        self.answer = answer
+
+    def tools(self) -> dict[str, str]:
+        return {}
+
+    def resolve(self, question: Question, *, on_candidate: OnCandidate = lambda *_: None) -> tuple[Pin, ...]:
+        if isinstance(self.answer, EnvbuildError):
+            raise self.answer
+        return self.answer
+
+
+def ask_fake(desk: Desk, answer: tuple[Pin, ...] | EnvbuildError) -> tuple[Wheel, ...]:
+    return resolve_python(
+        request_for("app"),
+        TARGET,
+        resolver=FakeResolver(answer),
+        index=desk.client(),
+        cache=desk.cache,
+        progress=desk.progress,
+    )
+
+
+def test_a_resolver_that_leaves_something_out_is_caught(desk: Desk) -> None:
+    make_wheel(desk.folder, "app", "1.0", requires=["lib"])
+    with pytest.raises(EnvbuildError) as caught:
+        ask_fake(desk, (Pin(name=canonicalize_name("app"), version="1.0"),))
+    assert caught.value.message == "the resolver left out `lib`, which `app` requires"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "message"),
+    [
+        pytest.param(
+            "error: Failed to fetch: `https://files.example.com/x.whl`",
+            NetworkError,
+            "the resolver could not read an index",
+            id="a file host that is down",
+        ),
+        pytest.param("panic!", EnvbuildError, "uv failed with exit status 101", id="anything else"),
+    ],
+)
+def test_other_failures_keep_the_resolvers_words(
+    desk: Desk, said: str, kind: type[EnvbuildError], message: str
+) -> None:
+    make_wheel(desk.folder, "app", "1.0")
+    with pytest.raises(EnvbuildError) as caught:
+        ask_fake(desk, EnvbuildError("uv failed with exit status 101", detail=said))
+    assert type(caught.value) is kind
+    assert (caught.value.message, caught.value.detail) == (message, said.removeprefix("error: "))
 
 
 # --- the installer ------------------------------------------------------------------------------

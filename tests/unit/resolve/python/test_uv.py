@@ -1,17 +1,20 @@
 import subprocess
+from pathlib import Path
 
 import pytest
 import uv
+from packaging.utils import canonicalize_name
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from envbuild.lock.model import Libc
 from envbuild.platforms import AMD64, ARM64, Platform
 from envbuild.process import ProgramMissingError
 from envbuild.remote.pip_config import ClientConfiguration
-from envbuild.resolve.python import uv as adapter
-from envbuild.resolve.python.backend import Question
+from envbuild.resolve.python.backend import Pin, Question
 from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.python.uv import MANYLINUX_MINORS, UvResolver, uv_platform
+from tests.rig.index import PackageIndex, make_wheel
+from tests.unit.resolve.python.desk import TARGET, Desk
 
 
 def uv_help() -> str:
@@ -49,15 +52,43 @@ def test_uvs_built_in_index_is_pips() -> None:
     assert f"(by default: <{PYPI_SIMPLE_ENDPOINT.rstrip('/')}>)" in uv_help()
 
 
+def test_credentials_are_in_no_argument_and_no_file(desk: Desk, tmp_path: Path) -> None:
+    make_wheel(desk.folder, "app", "1.0")
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    spy = tmp_path / "uv-spy"
+    # keeps what it was given, then is uv
+    spy.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$@" >{seen}/arguments\ncp ./* {seen}/\nexec {uv.find_uv_bin()} "$@"\n'
+    )
+    spy.chmod(0o755)
+    with PackageIndex(desk.folder, auth=("reader", "s3cret")) as guarded:
+        url = guarded.index_url.replace("://", "://reader:s3cret@")
+        configuration = ClientConfiguration(default_url=url)
+        corp = configuration.address("corp", url)
+        question = Question(
+            requirements=("app",),
+            constraints=("app<2",),
+            target=TARGET,
+            default=configuration.address("default"),
+            indexes=(corp,),
+            sources={canonicalize_name("app"): "corp"},
+            preferred=(Pin(name=canonicalize_name("app"), version="1.0"),),
+        )
+        resolver = UvResolver(configuration, environment=desk.environment, program=spy)
+        assert [pin.version for pin in resolver.resolve(question)] == ["1.0"]
+    kept = {path.name: path.read_text() for path in seen.iterdir()}
+    assert sorted(kept) == ["answer.txt", "arguments", "constraints.txt", "pyproject.toml"]
+    assert f'url = "{guarded.url}/simple"' in kept["pyproject.toml"]
+    assert not [name for name, text in kept.items() if "s3cret" in text]
+
+
 def test_a_uv_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> str:
         raise FileNotFoundError
 
     monkeypatch.setattr(uv, "find_uv_bin", missing)
-    question = Question(
-        requirements=("app",), target=TargetPython(AMD64, Libc(family="glibc", version="2.36"), "3.11.2")
-    )
+    question = Question(requirements=("app",), target=TARGET)
     with pytest.raises(ProgramMissingError) as caught:
         UvResolver(ClientConfiguration(), environment={}).resolve(question)
     assert caught.value.message == "`uv` is not installed"
-    assert adapter.UvResolver.name == "uv"
