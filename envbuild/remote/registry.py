@@ -154,12 +154,15 @@ class RegistryClient:
         return kept or self._documents.put(self._fetch_document(reference))
 
     def digest_of(self, reference: ImageReference) -> str | None:
-        """Return the digest ``reference`` names now; None when it names nothing or the registry is silent."""
+        """Return the digest ``reference`` names now, or None when it names nothing."""
         response = self._transport.send(
             "HEAD", reference, f"{reference.repository}/manifests/{reference.locator}", headers=_ACCEPT
         )
+        if response.status_code == _NOT_FOUND:
+            return None
         digest = response.headers.get("Docker-Content-Digest")
-        return digest if response.status_code == _OK and is_digest(digest) else None
+        # the header is optional, and some registries do not answer HEAD at all
+        return digest if response.ok and is_digest(digest) else self._fetch_document(reference).digest
 
     def tags(self, reference: ImageReference) -> tuple[str, ...]:
         """Return the tags of the repository in the registry's order; of very many only the first."""

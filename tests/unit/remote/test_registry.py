@@ -285,6 +285,18 @@ def test_registry_that_does_not_name_digests_is_read_all_the_same(
     assert connect(documents=tmp_path / "documents").resolve(at(fake, "a:1"), AMD64).digest == digest
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_digest_of_a_tag_is_known_whether_the_registry_names_it_or_not(
+    fake: FakeRegistry, client: RegistryClient, *, named: bool
+) -> None:
+    fake.digest_header = named
+    digest = fake.put_image("a", "1")
+
+    assert client.digest_of(at(fake, "a:1")) == digest
+    assert client.digest_of(at(fake, "a:2")) is None
+    assert client.digest_of(at(fake, "b:1")) is None
+
+
 # --- what is not there --------------------------------------------------------------------------
 
 
