@@ -3,6 +3,7 @@ import platform
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,6 +195,21 @@ def test_credentials_of_both_indexes_reach_uv(desk: Desk, other_index: PackageIn
         )
         request = request_for("app", indexes={"corp": corp.index_url}, sources={"lib": "corp"})
         assert pinned(desk.resolve(request=request)) == ["app==1.0", "lib==2.0"]
+
+
+@pytest.mark.parametrize("resolver", ["uv", "pip-tools"])
+def test_credentials_of_netrc_reach_everyone(
+    desk: Desk, resolver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login reader password s3cret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    desk.environment["NETRC"] = str(netrc)
+    make_wheel(desk.folder, "app", "1.0")
+    with PackageIndex(desk.folder, auth=("reader", "s3cret")) as guarded:
+        desk.configuration = ClientConfiguration(default_url=guarded.index_url)
+        assert pinned(desk.resolve("app", resolver=resolver, target=OWN)) == ["app==1.0"]
 
 
 # --- locking again ------------------------------------------------------------------------------
