@@ -1,24 +1,19 @@
 """Real packages from the machine's own index, through both resolvers."""
 
-import os
 import platform
-import shutil
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from envbuild.lock.model import Libc, Wheel
 from envbuild.platforms import ARM64, host
-from envbuild.process import run
 from envbuild.remote.index import PythonIndex
 from envbuild.resolve.progress import SilentProgress
 from envbuild.resolve.python.backend import PythonResolver
 from envbuild.resolve.python.pip_tools import PipToolsResolver
 from envbuild.resolve.python.resolve import pin_installer, resolve_python
 from envbuild.resolve.python.target import TargetPython
-from envbuild.resolve.python.uv import UvResolver, uv_platform
+from envbuild.resolve.python.uv import UvResolver
 from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
 
 pytestmark = pytest.mark.network
@@ -127,31 +122,3 @@ def test_wheels_name_no_host_and_can_be_found_again(
 def test_the_installer_is_on_the_index(own: TargetPython, index: PythonIndex, cache: Path) -> None:
     wheel = pin_installer(own, index=index, cache=cache)
     assert wheel.file == f"installer-{wheel.version}-py3-none-any.whl"
-
-
-@pytest.mark.slow
-def test_resolving_costs_little_more_than_uv_alone(own: TargetPython, cache: Path, tmp_path: Path) -> None:
-    request = request_for(*TABLE)
-    ours, bare = [], []
-    for _ in range(3):
-        bare.append(_seconds_of_uv(tmp_path, own))
-        # a client of its own each time: it would remember the pages
-        index = PythonIndex.of_this_machine()
-        started = time.perf_counter()
-        resolved(request, own, UvResolver(index.configuration), index, cache)
-        ours.append(time.perf_counter() - started)
-    # the first round also fills the caches; a tenth of a second is the noise of starting threads
-    assert min(ours[1:]) <= 1.5 * min(bare[1:]) + 0.1
-
-
-def _seconds_of_uv(folder: Path, target: TargetPython) -> float:
-    (folder / "in.txt").write_text("".join(f"{line}\n" for line in TABLE))
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert uv is not None
-    arguments = [uv, "pip", "compile", "in.txt", "--no-config", "--quiet", "--only-binary=:all:"]
-    arguments += [f"--python-version={target.version}", f"--python-platform={uv_platform(target)}"]
-    arguments.append(f"--python={sys.executable}")
-    started = time.perf_counter()
-    result = run(arguments, environment=dict(os.environ), folder=folder)
-    assert result.succeeded, result.stderr
-    return time.perf_counter() - started
