@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -185,7 +185,7 @@ class RegistryClient:
             path, params = (link[1] if link else None), None
         return tuple(found)
 
-    def read_blob(self, reference: ImageReference, blob: Descriptor) -> Iterator[bytes]:
+    def read_blob(self, reference: ImageReference, blob: Descriptor) -> Generator[bytes, None, None]:
         """Yield the content of ``blob`` from the repository of ``reference``, chunk by chunk.
 
         A broken connection is taken up where it broke.  Only after the last chunk is the content known to be
@@ -198,13 +198,14 @@ class RegistryClient:
         state, done, delays = hashlib.sha256(), 0, iter(READ_DELAYS_SECONDS)
         while True:
             try:
-                for chunk in self._chunks(reference, blob, start=done):
-                    state.update(chunk)
-                    done += len(chunk)
-                    if done > blob.size:
-                        break
-                    delays = iter(READ_DELAYS_SECONDS)
-                    yield chunk
+                with contextlib.closing(self._chunks(reference, blob, start=done)) as chunks:
+                    for chunk in chunks:
+                        state.update(chunk)
+                        done += len(chunk)
+                        if done > blob.size:
+                            break
+                        delays = iter(READ_DELAYS_SECONDS)
+                        yield chunk
                 break
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 if done == blob.size:
@@ -279,7 +280,9 @@ class RegistryClient:
         self._documents.put(Document(digest=blob.digest, media_type=blob.media_type, data=data))
         return data
 
-    def _chunks(self, reference: ImageReference, blob: Descriptor, *, start: int) -> Iterator[bytes]:
+    def _chunks(
+        self, reference: ImageReference, blob: Descriptor, *, start: int
+    ) -> Generator[bytes, None, None]:
         """Yield the blob from byte ``start`` on."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         path = f"{reference.repository}/blobs/{blob.digest}"

@@ -1,7 +1,8 @@
 """Scans of an image's layers: from the cache, or from the registry with a few layers at a time."""
 
+import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import Final, Protocol
 
@@ -26,7 +27,7 @@ _MEBIBYTE: Final = 1 << 20
 class BlobSource(Protocol):
     """Where layers come from; used by several threads at once."""
 
-    def read_blob(self, reference: ImageReference, blob: Descriptor) -> Iterator[bytes]:
+    def read_blob(self, reference: ImageReference, blob: Descriptor) -> Generator[bytes, None, None]:
         """Yield a blob's bytes; raise IntegrityError after the last one if they are not the blob's."""
 
 
@@ -107,13 +108,15 @@ class _Watch:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
-    def over(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            if self._stopped.is_set():
-                raise _StoppedError
-            with self._lock:
-                self.done += len(chunk)
-            yield chunk
+    def over(self, chunks: Generator[bytes, None, None]) -> Iterator[bytes]:
+        # closed at once, not when the error's traceback is forgotten: a connection hangs on it
+        with contextlib.closing(chunks):
+            for chunk in chunks:
+                if self._stopped.is_set():
+                    raise _StoppedError
+                with self._lock:
+                    self.done += len(chunk)
+                yield chunk
 
     def stop(self) -> None:
         self._stopped.set()

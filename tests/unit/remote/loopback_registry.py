@@ -53,6 +53,14 @@ class FakeRegistry:
     grants: bool = True
     """Whether a token opens anything."""
 
+    challenge: str = ""
+    """Sent instead of its own `WWW-Authenticate`."""
+    token_answer: tuple[int, bytes] | None = None
+    """Status and body of the token service, instead of a token."""
+    read_only: bool = False
+    bad_request: bool = False
+    """Every question for a manifest is answered 400."""
+
     storage: str = ""
     """Base address that blobs are redirected to."""
     limited: int = 0
@@ -63,6 +71,8 @@ class FakeRegistry:
     drop_at: list[int] = field(default_factory=list)
     """After how many bytes each of the next blobs breaks off."""
     ignore_ranges: bool = False
+    unended: bool = False
+    """Blobs come whole, but the connection breaks where their end would be announced."""
     swap: dict[str, bytes] = field(default_factory=dict)
     """Digest → what is sent in its place."""
     no_tags: bool = False
@@ -193,6 +203,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._challenge(parts.path)
         elif parts.path == "/v2/":
             self._send(200, b"{}")
+        elif fake.read_only and self.command in {"POST", "PUT"}:
+            self._send(405, _error("UNSUPPORTED", "read only"))
         elif match := re.fullmatch(r"/v2/(.+)/(manifests|blobs|tags|blobs/uploads)/(.*)", parts.path):
             self._route(*match.groups())
         else:
@@ -217,8 +229,8 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def _challenge(self, path: str) -> None:
-        header = 'Basic realm="tests"'
-        if self.fake.login == "Bearer":
+        header = self.fake.challenge or 'Basic realm="tests"'
+        if self.fake.login == "Bearer" and not self.fake.challenge:
             match = re.match(r"/v2/(.+)/(?:manifests|blobs|tags)/", path)
             scope = f',scope="repository:{match[1]}:pull"' if match else ""
             header = f'Bearer realm="http://{self.fake.host}/token",service="tests"{scope}'
@@ -226,6 +238,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _token(self) -> None:
         fake = self.fake
+        if fake.token_answer:
+            self._send(*fake.token_answer)
+            return
         form = parse_qs(self.body.decode())
         basic = f"Basic {base64.b64encode(fake.password.encode()).decode()}"
         given = self.headers.get("Authorization")
@@ -246,6 +261,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "PUT":
             fake.manifests[repository, name] = self.headers["Content-Type"], self.body
             self._send(201)
+            return
+        if fake.bad_request:
+            self._send(400)
             return
         if (repository, name) not in fake.manifests:
             known = any(key[0] == repository for key in fake.manifests)
@@ -282,7 +300,17 @@ class _Handler(BaseHTTPRequestHandler):
         start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
         if fake.ignore_ranges:
             start = 0
-        self._send(206 if start else 200, data[start:], drops=True)
+        if fake.unended:
+            self._send_unended(data)
+        else:
+            self._send(206 if start else 200, data[start:], drops=True)
+
+    def _send_unended(self, data: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.close_connection = True
 
     def _upload(self, repository: str) -> None:
         fake = self.fake

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import ExitCode
+from envbuild.remote import docker_config
 from envbuild.remote.docker_config import Credentials, CredentialsError, DockerConfig
 
 SECRET = "hunter2"
@@ -172,6 +173,26 @@ def test_broken_helper_is_named_and_its_output_is_not(
         SECRET
         not in f"{error} {error.hint} {error.detail} {error.__context__ and error.__suppress_context__}"
     )
+
+
+def test_helper_that_waits_for_ever_is_ended(
+    configured: Callable[..., DockerConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_config, "HELPER_TIMEOUT_SECONDS", 0.2)
+    program = tmp_path / "docker-credential-own"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+
+    with pytest.raises(CredentialsError) as caught:
+        configured({"credsStore": "own"}).credentials_for("registry.example.com")
+
+    assert caught.value.message == "`docker-credential-own` did not answer"
+
+
+def test_empty_secret_is_none(configured: Callable[..., DockerConfig], helper: Callable[..., Path]) -> None:
+    helper("own", says='{"ServerURL":"x","Username":"","Secret":""}')
+
+    assert configured({"credsStore": "own"}).credentials_for("registry.example.com") is None
 
 
 def test_helpers_complaint_is_the_detail(

@@ -17,6 +17,7 @@ from envbuild.remote.reference import ImageReference, parse_reference
 from envbuild.remote.registry import RegistryClient
 from envbuild.remote.registry_auth import LoginError, parse_challenges
 from envbuild.remote.registry_transport import RegistryTransport
+from tests.rig.web import Answer, LoopbackServer
 from tests.unit.remote.loopback_registry import (
     CONFIG,
     INDEX,
@@ -427,6 +428,14 @@ def test_broken_blob_is_taken_up_where_it_broke(
     assert pauses == [0.5, 0.5] if not ignore_ranges else pauses[0] == 0.5
 
 
+def test_blob_that_is_whole_needs_no_proper_end(fake: FakeRegistry, client: RegistryClient) -> None:
+    fake.put_blob("a", b"123456789")
+    fake.unended = True
+
+    assert b"".join(client.read_blob(at(fake, "a:1"), blob_of(b"123456789"))) == b"123456789"
+    assert len(fake.seen) == 1
+
+
 def test_connection_that_keeps_breaking_is_given_up(
     fake: FakeRegistry, client: RegistryClient, pauses: list[float]
 ) -> None:
@@ -646,6 +655,57 @@ def test_missing_helper_matters_only_if_a_login_is_needed(
 
 
 @pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ((500, b""), "answered HTTP 500"),
+        ((200, b"{}"), "gave no token"),
+        ((200, b"[]"), "gave no token"),
+        ((200, b"<html>"), "gave no token"),
+        ((200, b'{"token": 5}'), "gave no token"),
+        ((200, b'{"token": "x", "expires_in": "soon"}'), "gave no token"),
+    ],
+)
+def test_token_service_that_gives_none_is_named(
+    fake: FakeRegistry, connect: Callable[..., RegistryClient], answer: tuple[int, bytes], message: str
+) -> None:
+    fake.login, fake.token_answer = "Bearer", answer
+    transport = RegistryTransport(environment={}, session=open_session(retries=0))
+
+    with pytest.raises(NetworkError) as caught:
+        RegistryClient(transport=transport).resolve(at(fake, "a:1"), AMD64)
+
+    assert f"the token service of {fake.host} {message}" in caught.value.message
+
+
+def test_token_under_its_other_name_is_taken(fake: FakeRegistry, client: RegistryClient) -> None:
+    fake.login, fake.tokens = "Bearer", {"given": []}
+    fake.token_answer = 200, b'{"access_token": "given"}'
+    fake.put_image("a", "1")
+
+    client.resolve(at(fake, "a:1"), AMD64)
+
+
+def test_unknown_kind_of_login_is_an_error(fake: FakeRegistry, client: RegistryClient) -> None:
+    fake.login, fake.challenge = "Basic", "Negotiate"
+
+    with pytest.raises(NetworkError) as caught:
+        client.resolve(at(fake, "a:1"), AMD64)
+
+    assert caught.value.message == f"{fake.host} asks for a kind of login that is not known here"
+
+
+def test_credentials_do_not_go_to_an_unencrypted_token_service(
+    fake: FakeRegistry, connect: Callable[..., RegistryClient]
+) -> None:
+    fake.login, fake.challenge = "Bearer", 'Bearer realm="http://auth.example.com/token"'
+
+    with pytest.raises(NetworkError) as caught:
+        connect({fake.host: login("user:secret")}).resolve(at(fake, "a:1"), AMD64)
+
+    assert caught.value.message == f"{fake.host} sends its clients to a token service that is not encrypted"
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", []),
@@ -742,6 +802,9 @@ def test_ping_tells_registries_from_other_servers(fake: FakeRegistry, client: Re
     fake.login = "Basic"
     with pytest.raises(LoginError):
         client.ping(at(fake, "a"))
+    with LoopbackServer(lambda _: None) as other, pytest.raises(NetworkError) as caught:
+        client.ping(parse_reference(f"{other.host}/a"))
+    assert caught.value.message == f"{other.host} is not an image registry (HTTP 404)"
 
 
 def test_tags_of_all_pages(fake: FakeRegistry, client: RegistryClient) -> None:
@@ -749,6 +812,23 @@ def test_tags_of_all_pages(fake: FakeRegistry, client: RegistryClient) -> None:
         fake.put_image("x", tag)
 
     assert client.tags(at(fake, "x")) == ("a", "b", "c", "d", "e")
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}"])
+def test_tags_that_are_none_are_an_error(client: RegistryClient, body: bytes) -> None:
+    with LoopbackServer(lambda _: Answer(content=body)) as other, pytest.raises(DocumentError) as caught:
+        client.tags(parse_reference(f"{other.host}/a"))
+    assert caught.value.message == f"{other.host} did not answer with tags"
+
+
+def test_answer_that_fits_nothing_is_reported_with_its_status(client: RegistryClient) -> None:
+    with loopback_registry() as odd:
+        reference = at(odd, "a:1")
+        odd.manifests["a", "1"] = MANIFEST, b"{}"
+        odd.bad_request = True
+        with pytest.raises(NetworkError) as caught:
+            client.resolve(reference, AMD64)
+    assert caught.value.message == f"{odd.host} refused `1` (HTTP 400)"
 
 
 def test_configuration_too_large_is_refused(fake: FakeRegistry, client: RegistryClient) -> None:

@@ -128,3 +128,19 @@ def test_manifest_is_stored_under_tag_and_digest(fake: FakeRegistry, writer: Reg
 
     assert digest == digest_of(b"{}")
     assert fake.manifests == {("a", "1"): (MANIFEST, b"{}"), ("a", digest): (MANIFEST, b"{}")}
+
+
+def test_registry_that_takes_nothing_says_so(
+    fake: FakeRegistry, writer: RegistryWriter, pauses: list[float]
+) -> None:
+    fake.read_only = True
+    reference = parse_reference(f"{fake.host}/a:1")
+
+    with pytest.raises(NetworkError) as upload:
+        writer.put_blob(reference, digest_of(b"x"), b"x")
+    with pytest.raises(NetworkError) as manifest:
+        writer.put_manifest(reference, MANIFEST, b"{}")
+
+    assert upload.value.message == f"{fake.host} refused an upload (HTTP 405)"
+    assert manifest.value.message == f"{fake.host} refused the manifest (HTTP 405)"
+    assert manifest.value.detail == "UNSUPPORTED: read only"
