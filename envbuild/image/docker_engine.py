@@ -143,12 +143,6 @@ class DockerEngine:
         except EngineError as error:
             raise RunError(error.message, hint=error.hint, detail=error.detail) from error
 
-    def tag(self, source: str, reference: str) -> None:
-        """Give the local image ``source`` another name."""
-        repository, _, tag = reference.rpartition(":")
-        with _engine_errors():
-            self._client.api.tag(source, repository, tag)
-
     def push(self, reference: str, *, on_event: Callable[[str], None]) -> None:
         """Push a local image.
 
@@ -167,11 +161,6 @@ class DockerEngine:
                     )
                 if message.get("status", "").startswith(("Pushed", "Layer already exists")):
                     on_event(f"{message['status']} {message.get('id', '')}")
-
-    def version(self) -> str:
-        """Return the engine's own version, such as ``26.1.5``."""
-        with _engine_errors():
-            return str(self._client.version()["Version"])
 
     @cached_property
     def _client(self) -> docker.DockerClient:
