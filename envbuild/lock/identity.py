@@ -38,6 +38,8 @@ def project_target(lock: Lock, target: Target) -> dict[str, Any]:
     described["packages"] = {"distribution": base.packages.distribution} if base.packages else None
     debs = [_deb(deb, "base") for deb in lock.base_debs_of(base)]
     debs += [_deb(deb, "system") for deb in lock.system_debs_of(target)]
+    # absent rather than null: an environment for CPUs keeps the tag it had before there was such a field
+    gpu = {"gpu": target.gpu.model_dump(mode="json", by_alias=True)} if target.gpu else {}
     return {
         "format": RECIPE_FORMAT,
         "name": lock.request.name,
@@ -54,6 +56,7 @@ def project_target(lock: Lock, target: Target) -> dict[str, Any]:
         "user": target.user.model_dump(mode="json", by_alias=True),
         "workdir": target.workdir,
         "command": list(target.command),
+        **gpu,
     }
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
 
 from envbuild.digest import OciDigest, Sha256
+from envbuild.lock.gpu import GpuFacts
 from envbuild.platforms import PlatformName
 from envbuild.spec.request import Request
 from envbuild.values import Value
@@ -235,6 +236,9 @@ class Target(Value):
 
     env: dict[str, str]
     """The whole environment of the image: the base's, ours and the spec's."""
+
+    gpu: GpuFacts | None = None
+    """None: the environment computes on CPUs."""
 
     user: User
     workdir: str

@@ -20,6 +20,8 @@ def contradictions(validated: Validated, *, prefix: str = "") -> tuple[Problem, 
             found.update(dict.fromkeys(_undeclared_indexes(spec, variant, asked, prefix)))
         if validated.trusts("base") and validated.trusts("python"):
             found.update(dict.fromkeys(_missing_python(spec, variant, asked, prefix)))
+        if validated.trusts("gpu"):
+            found.update(dict.fromkeys(_idle_gpu_keys(spec, variant, asked, prefix)))
         if validated.trusts("system", "packages"):
             found.update(dict.fromkeys(_two_versions(spec, variant, asked, prefix)))
     if validated.trusts("pip"):
@@ -79,3 +81,17 @@ def _two_versions(spec: Spec, variant: str, asked: Spec, prefix: str) -> Iterato
         if pinned and seen.setdefault(name, version) != version:
             where = written_at(spec, variant, "system", "packages", index=index)
             yield Problem(prefix + field_path(where), f"`{name}` is already wanted as {seen[name]}")
+
+
+def _idle_gpu_keys(spec: Spec, variant: str, asked: Spec, prefix: str) -> Iterator[Problem]:
+    """Yield keys of [gpu] that another key leaves no say."""
+
+    def at(key: str, message: str, hint: str) -> Problem:
+        return Problem(prefix + field_path(written_at(spec, variant, "gpu", key)), message, hint)
+
+    if asked.gpu is None:
+        return
+    if asked.base is not None and asked.gpu.image != "auto":
+        yield at("image", "[base] is there, so this chooses nothing", "leave one of the two out")
+    if asked.gpu.vendor == "amd" and asked.gpu.cuda != "auto":
+        yield at("cuda", "AMD's GPUs run no CUDA", "leave it out; the wheels' ROCm decides")

@@ -101,6 +101,9 @@ IndexName = Annotated[str, AfterValidator(rules.index_name), _text(rules.INDEX_N
 IndexUrl = Annotated[
     str, AfterValidator(rules.index_url), _text(rules.INDEX_URL, "https://index.example.com/simple")
 ]
+Cuda = Annotated[str, AfterValidator(rules.cuda), _text(rules.CUDA, "12.6")]
+GpuTarget = Annotated[str, AfterValidator(rules.gpu_target), _text(rules.GPU_TARGET, "sm_90")]
+GpuDriver = Annotated[str, AfterValidator(rules.gpu_driver), _text(rules.GPU_DRIVER, ">=535")]
 DistributionName = Annotated[str, AfterValidator(rules.distribution_name)]
 Line = Annotated[str, AfterValidator(rules.plain)]
 Word = Annotated[str, AfterValidator(rules.filled)]
@@ -205,6 +208,25 @@ class DeterminismTable(Table):
     """Value of `PYTHONHASHSEED` in the image; it also makes cuBLAS repeatable (`CUBLAS_WORKSPACE_CONFIG`)."""
 
 
+class GpuTable(Table):
+    """GPUs the environment computes on."""
+
+    vendor: Literal["nvidia", "amd"] = "nvidia"
+    """Who makes them."""
+
+    cuda: Cuda = "auto"
+    """CUDA `major.minor` the environment must run on; `auto`: what the locked wheels were built for."""
+
+    targets: tuple[GpuTarget, ...] = ()
+    """The fleet: names of GPUs (`T4`, `A100`), or compute capabilities (`sm_90`); checked at lock time."""
+
+    driver: GpuDriver | None = None
+    """Oldest driver on that fleet, such as `>=535`."""
+
+    image: Literal["auto", "slim", "base", "runtime", "cudnn-runtime", "devel"] = "auto"
+    """What of CUDA the base brings; `auto`: no more than the wheels lack.  Only without [base]."""
+
+
 class BuildTable(Table):
     """How images are built; never part of the lock."""
 
@@ -233,6 +255,9 @@ class Overlay(Table):
 
     system: Annotated[SystemTable | Literal[False] | None, Switch(SystemTable)] = None
     """Laid over [system]."""
+
+    gpu: Annotated[GpuTable | Literal[False] | None, Switch(GpuTable)] = None
+    """Laid over [gpu]; `false` makes it an environment for CPUs."""
 
     image: Annotated[ImageSettings | Literal[False] | None, Switch(ImageSettings)] = None
     """Laid over [image]; `repository` is the same for all variants."""
@@ -267,6 +292,9 @@ class Spec(Table):
 
     system: SystemTable = SystemTable()
     """Packages of the distribution."""
+
+    gpu: GpuTable | None = None
+    """GPUs the environment computes on; absent: none."""
 
     image: ImageTable = ImageTable()
     """The image."""

@@ -17,6 +17,7 @@ from envbuild.spec.problems import RefusedError, field_path
 from envbuild.spec.pyproject import Project
 from envbuild.spec.request import (
     BaseRequest,
+    GpuRequest,
     ImageRequest,
     PipRequest,
     Request,
@@ -71,15 +72,12 @@ def _normalize(spec: Spec, folder: Path, prefix: str) -> tuple[Request, tuple[Pr
 
 
 def _variant(asked: Spec, sources: "_Sources") -> VariantRequest:
-    base = asked.base
     bound = {package: index for package, index in asked.pip.sources.items() if index != DEFAULT_INDEX}
     collected = sources.python(asked)
     return VariantRequest(
         python=asked.python,
         snapshot=asked.snapshot,
-        base=BaseRequest(image=base.image, packages=base.packages)
-        if base
-        else BaseRequest(image=default_image(asked.python)),
+        base=_base(asked),
         pip=PipRequest(
             resolver=asked.pip.resolver,
             requirements=tuple(sorted(collected.requirements)),
@@ -90,6 +88,7 @@ def _variant(asked: Spec, sources: "_Sources") -> VariantRequest:
             sources=dict(sorted(bound.items())),
         ),
         system=SystemRequest(packages=tuple(sorted(sources.system(asked)))),
+        gpu=_gpu(asked),
         image=ImageRequest(
             env=dict(sorted(asked.image.env.items())),
             user=asked.image.user,
@@ -97,6 +96,26 @@ def _variant(asked: Spec, sources: "_Sources") -> VariantRequest:
             command=asked.image.command,
         ),
         seed=asked.determinism.seed,
+    )
+
+
+def _base(asked: Spec) -> BaseRequest:
+    if asked.base:
+        return BaseRequest(image=asked.base.image, packages=asked.base.packages)
+    if asked.gpu and asked.gpu.image != "slim":
+        return BaseRequest()
+    return BaseRequest(image=default_image(asked.python))
+
+
+def _gpu(asked: Spec) -> GpuRequest | None:
+    if asked.gpu is None:
+        return None
+    return GpuRequest(
+        vendor=asked.gpu.vendor,
+        cuda=asked.gpu.cuda,
+        targets=tuple(sorted(set(asked.gpu.targets))),
+        driver=asked.gpu.driver,
+        image=asked.gpu.image,
     )
 
 

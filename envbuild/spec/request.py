@@ -15,7 +15,7 @@ from envbuild.values import Value
 
 
 class BaseRequest(Value):
-    """Where the operating system comes from: exactly one of the two."""
+    """Where the operating system comes from: one of the two, or neither when it is matched to the GPU."""
 
     image: str | None = None
     """Image reference as the user wrote it, tag included."""
@@ -49,6 +49,27 @@ class SystemRequest(Value):
     """Names, or ``name=version``; sorted."""
 
 
+GpuImage = Literal["auto", "slim", "base", "runtime", "cudnn-runtime", "devel"]
+"""How much of CUDA a base brings, least first; ``slim``: none."""
+
+
+class GpuRequest(Value):
+    """GPUs the environment computes on."""
+
+    vendor: Literal["nvidia", "amd"] = "nvidia"
+
+    cuda: str = "auto"
+    """``major.minor`` the environment must run on, or ``auto``: what its wheels were built for."""
+
+    targets: tuple[str, ...] = ()
+    """Names of GPUs or compute capabilities (``sm_90``), sorted, each once."""
+
+    driver: str | None = None
+    """``>=535``: the oldest driver on the fleet."""
+
+    image: GpuImage = "auto"
+
+
 class ImageRequest(Value):
     """How the image is configured."""
 
@@ -70,6 +91,10 @@ class VariantRequest(Value):
     base: BaseRequest
     pip: PipRequest = PipRequest()
     system: SystemRequest = SystemRequest()
+
+    gpu: GpuRequest | None = None
+    """None: an environment for CPUs."""
+
     image: ImageRequest = ImageRequest()
 
     seed: int | None = None

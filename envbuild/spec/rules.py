@@ -43,6 +43,11 @@ INDEX_URL = r"^https?://[^@?#\s]+$"
 DEFAULT_INDEX = "default"
 """The client's own index: what a package without a source comes from, and what the lock calls it."""
 
+CUDA = r"^(?:auto|(?:11|12|13)\.[0-9])$"
+GPU_TARGET = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$"
+GPU_DRIVER = r"^>=[0-9]{3}(?:\.[0-9]{1,3}){0,2}$"
+"""As ``nvidia-smi`` shows it: branch, and release when that matters."""
+
 _TAG_OR_DIGEST = re.compile(r"[:@][^/]*$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _OTHER_PLATFORM_NAMES = {
@@ -239,3 +244,38 @@ def index_url(value: str) -> str:
         raise RefusedError("contains a query or a fragment", hint="write the plain address of the index")
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def cuda(value: str) -> str:
+    """Return ``auto``, or a CUDA version as ``major.minor``."""
+    if re.fullmatch(CUDA, value):
+        return value
+    found = re.match(r"(?:cu)?((?:11|12|13)\.?[0-9])", value)
+    wanted = found[1] if found else "12.6"
+    wanted = wanted if "." in wanted else f"{wanted[:-1]}.{wanted[-1]}"
+    raise RefusedError(f"`{value}` is not a CUDA version", hint=f'write `auto`, or one as "{wanted}"')
+
+
+def gpu_target(value: str) -> str:
+    """Return the name of a GPU, or a compute capability as ``sm_90``."""
+    filled(value)
+    if re.fullmatch(r"[0-9]{1,2}\.[0-9][af]?", value):
+        raise RefusedError(f"`{value}` is a number", hint=f"write `sm_{value.replace('.', '')}`")
+    if re.fullmatch(r"compute_[0-9]+[af]?", value):
+        raise RefusedError(
+            f"`{value}` is a virtual architecture", hint=f"write `sm_{value.partition('_')[2]}`"
+        )
+    if not re.fullmatch(GPU_TARGET, value):
+        raise RefusedError(f"`{value}` names no GPU", hint="write a name as `T4`, or a capability as `sm_75`")
+    return value
+
+
+def gpu_driver(value: str) -> str:
+    """Return the oldest driver of a fleet, as ``>=535`` or ``>=535.104.05``."""
+    written = re.sub(r"\s+", "", value)
+    if re.fullmatch(GPU_DRIVER, written):
+        return written
+    found = re.search(r"[0-9]{3}(?:\.[0-9]{1,3}){0,2}", value)
+    raise RefusedError(
+        f"`{value}` is not a lower bound of driver versions", hint=f'write ">={found[0] if found else 535}"'
+    )

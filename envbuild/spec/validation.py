@@ -29,7 +29,7 @@ _EXPECTED = {
     "dict_type": "a table",
     "model_type": "a table",
 }
-_LATER_TABLES = ("conda", "gpu")
+_LATER_TABLES = ("conda",)
 _STAND_IN = {"name": "unnamed", "python": "3.11"}
 """Stands for a required key that is missing or wrong, so that the rest can still be checked."""
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from envbuild.digest import sha256_bytes
+from envbuild.lock.gpu import GpuArchitectures, GpuFacts, GpuLibrary, GpuVerdict
 from envbuild.lock.model import (
     Base,
     Deb,
@@ -18,6 +19,7 @@ from envbuild.lock.model import (
 )
 from envbuild.spec.request import (
     BaseRequest,
+    GpuRequest,
     ImageRequest,
     PipRequest,
     Request,
@@ -192,3 +194,55 @@ def sample_lock(base: Base | None = None) -> Lock:
         debs=tuple(sorted(debs, key=lambda item: item.file)),
         wheels=WHEELS,
     )
+
+
+GPU = GpuFacts(
+    vendor="nvidia",
+    runtime="13.0",
+    toolkit="13.0.3",
+    majors=(13,),
+    driver_minimum="580.65.06",
+    driver_toolkit="580.95.05",
+    image="slim",
+    evidence=("nvidia-cuda-runtime 13.0.96 is CUDA 13.0", "cuda-toolkit 13.0.3 names the update: 13.0.3"),
+    libraries=(
+        GpuLibrary(
+            name="cudart",
+            soname="libcudart.so.13",
+            version="13.0.96",
+            provider="wheel nvidia-cuda-runtime",
+            path="lib/python3.11/site-packages/nvidia/cu13/lib/libcudart.so.13",
+        ),
+    ),
+    architectures=(
+        GpuArchitectures(
+            wheel="torch-2.14.1-cp311-cp311-manylinux_2_28_x86_64.whl",
+            library="torch/lib/libtorch_cuda.so",
+            role="framework",
+            cubins={"sm_75": 470, "sm_80": 475},
+        ),
+    ),
+    fleet=(
+        GpuVerdict(
+            target="T4",
+            capability="sm_75",
+            driver="580",
+            driver_state="toolkit",
+            kernels="cubin",
+            ok=True,
+            reason="driver 580 has CUDA 13.0, and 470 of 475 kernels are there for sm_75",
+        ),
+    ),
+)
+"""What a lock says of CUDA: one value of each kind."""
+
+
+def gpu_lock(base: Base | None = None) -> Lock:
+    """Return :func:`sample_lock` with a GPU."""
+    lock = sample_lock(base)
+    (target,) = lock.targets
+    variant = lock.request.variants["default"].model_copy(
+        update={"gpu": GpuRequest(targets=("T4",), driver=">=580")}
+    )
+    request = lock.request.model_copy(update={"variants": {"default": variant}})
+    return lock.model_copy(update={"request": request, "targets": (target.model_copy(update={"gpu": GPU}),)})

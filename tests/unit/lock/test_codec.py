@@ -4,10 +4,12 @@ import pytest
 
 from envbuild.errors import LockInvalidError, LockVersionError
 from envbuild.lock.codec import dumps, loads
-from tests.rig.locks import image_base, sample_lock
+from tests.rig.locks import gpu_lock, image_base, sample_lock
 
 
-@pytest.mark.parametrize("lock", [sample_lock(), sample_lock(image_base())], ids=["packages", "image"])
+@pytest.mark.parametrize(
+    "lock", [sample_lock(), sample_lock(image_base()), gpu_lock()], ids=["packages", "image", "gpu"]
+)
 def test_text_and_value_are_the_same_thing(lock):
     text = dumps(lock)
     assert loads(text) == lock

@@ -7,6 +7,7 @@ from envbuild.errors import Problem
 from envbuild.lock.freshness import stale_fields
 from envbuild.spec.request import (
     BaseRequest,
+    GpuRequest,
     ImageRequest,
     PipRequest,
     Request,
@@ -159,6 +160,7 @@ def test_every_field_of_a_request_counts() -> None:
             sources={"a": "a"},
         ),
         system=SystemRequest(packages=("a",)),
+        gpu=GpuRequest(),
         image=ImageRequest(env={"A": "b"}, user="u", workdir="/u", command=("u",)),
         seed=1,
     )

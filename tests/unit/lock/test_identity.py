@@ -4,7 +4,7 @@ import pytest
 
 from envbuild.digest import canonical_json
 from envbuild.lock.identity import epoch_of, project_target, tag_of, target_digest
-from tests.rig.locks import CREATED, UPLOADED, hexadecimal, image_base, sample_lock
+from tests.rig.locks import CREATED, UPLOADED, gpu_lock, hexadecimal, image_base, sample_lock
 
 
 def changed(**wheel_fields):
@@ -63,3 +63,13 @@ def test_the_projection_is_json_and_names_no_address():
 
 def test_the_tag_is_the_first_twelve_digits():
     assert tag_of("sha256:" + "0123456789abcdef" * 4) == "0123456789ab"
+
+
+def test_cuda_is_part_of_the_identity_where_there_is_any():
+    lock = gpu_lock()
+    (target,) = lock.targets
+    document = json.loads(canonical_json(project_target(lock, target)))
+    assert document["gpu"]["runtime"] == "13.0"
+    assert document["gpu"]["fleet"][0]["driver-state"] == "toolkit"
+    assert digest_of(lock) != digest_of(sample_lock())
+    assert "gpu" not in project_target(sample_lock(), sample_lock().targets[0])

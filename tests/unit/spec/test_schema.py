@@ -99,7 +99,7 @@ def test_the_reference_documents_every_key() -> None:
         for name, field in table.model_fields.items()
         if table is not Overlay
     }
-    sections = {"base", "pip", "system", "image", "determinism", "build", "variants"}
+    sections = {"base", "pip", "system", "gpu", "image", "determinism", "build", "variants"}
     assert documented | sections == keys | sections
     for section in sections - {"variants"}:
         assert f"\n## `[{section}]`\n" in REFERENCE
@@ -184,7 +184,7 @@ def test_schema_and_loader_refuse_the_same(
         load_spec(path)
 
 
-@pytest.mark.parametrize("table", ["base", "pip", "system", "image", "determinism"])
+@pytest.mark.parametrize("table", ["base", "pip", "system", "gpu", "image", "determinism"])
 def test_schema_and_loader_let_a_variant_switch_a_table_off(
     validator: jsonschema.Draft7Validator, tmp_path: Path, table: str
 ) -> None:

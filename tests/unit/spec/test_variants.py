@@ -4,6 +4,7 @@ import pytest
 
 from envbuild.errors import Problem
 from envbuild.spec.model import Spec
+from envbuild.spec.request import BaseRequest, GpuRequest
 from envbuild.spec.variants import effective, variant_names, written_at
 
 if TYPE_CHECKING:
@@ -191,3 +192,24 @@ def test_a_value_is_written_where_it_was_set_last() -> None:
 )
 def test_what_does_not_fit_together(refuse: "Refuse", text: str, problems: list[Problem]) -> None:
     assert sorted(refuse(text), key=str) == sorted(problems, key=str)
+
+
+def test_a_variant_without_gpu_stands_on_the_plain_image(ask: "Ask") -> None:
+    request = ask(
+        """
+        [gpu]
+        targets = ["T4", "sm_90", "T4"]
+        driver = ">= 535"
+        [variants.cpu]
+        gpu = false
+        [variants.slim.gpu]
+        image = "slim"
+        targets = ["A100"]
+        """
+    )
+    gpu, cpu, slim = (request.variants[name] for name in ("default", "cpu", "slim"))
+    assert gpu.gpu == GpuRequest(targets=("T4", "sm_90"), driver=">=535")
+    assert gpu.base == BaseRequest()
+    assert cpu.gpu is None
+    assert cpu.base == slim.base == BaseRequest(image="python:3.11-slim-bookworm")
+    assert slim.gpu == GpuRequest(targets=("A100", "T4", "sm_90"), driver=">=535", image="slim")
