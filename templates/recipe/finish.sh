@@ -14,6 +14,14 @@ if ! grep -q "^$name:" /etc/passwd; then
     chown "$uid:$gid" "/home/$name"
     chmod 0755 "/home/$name"
 fi
+# What programs keep for next time goes to ~/.cache.  It is there so that a volume mounted over it, as dev
+# containers do, takes over its owner: the engine gives one over a missing folder to root.
+home=$(sed -n "s/^$name:[^:]*:[^:]*:[^:]*:[^:]*:\([^:]*\):.*/\1/p" /etc/passwd)
+if [ -d "$home" ] && ! [ -e "$home/.cache" ]; then
+    mkdir "$home/.cache"
+    chown "$uid:$gid" "$home/.cache"
+    chmod 0755 "$home/.cache"
+fi
 if ! [ -d "$workdir" ]; then
     mkdir -p "$workdir"
     chown "$uid:$gid" "$workdir"
