@@ -1,0 +1,1 @@
+"""Images assembled on this machine from verified artifacts, without a daemon."""

@@ -1,0 +1,61 @@
+"""How layers are compressed.  The bytes that come out are part of an image's identity.
+
+Compressed bytes depend on the library that makes them, so the library is pinned, and its version is in the
+codec's identity, which every cache key holds.  docs/adr/0020-codecs-of-layers.md says why these two.
+"""
+
+import zlib
+from dataclasses import dataclass
+from typing import Literal, Protocol, cast
+
+import zstandard
+
+from envbuild.image.layer import GZIP_LAYER, ZSTD_LAYER
+
+Compression = Literal["zstd", "gzip"]
+
+
+class Compressor(Protocol):
+    """A stream being compressed."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Take the next bytes; return what is ready."""
+
+    def flush(self) -> bytes:
+        """Return the rest.  Called once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """A compression format, its level and the library that does it."""
+
+    name: Compression
+    level: int
+    library: str
+    """Name and version: ``libzstd 1.5.7``."""
+
+    @property
+    def identity(self) -> str:
+        """What must be the same for the same bytes to come out."""
+        return f"{self.name} -{self.level} by {self.library}"
+
+    @property
+    def media_type(self) -> str:
+        """Media type of a layer compressed so."""
+        return ZSTD_LAYER if self.name == "zstd" else GZIP_LAYER
+
+    def compressor(self) -> Compressor:
+        """Return a new stream.  What comes out does not depend on how the input is cut."""
+        if self.name == "zstd":
+            # the size is not known beforehand, and every layer has a digest: neither belongs in the frame
+            frame = zstandard.ZstdCompressor(level=self.level, write_content_size=False, write_checksum=False)
+            return cast("Compressor", frame.compressobj())
+        # 16 asks for a gzip header; zlib writes no name and no time into it
+        return zlib.compressobj(self.level, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+
+
+def codec_of(name: Compression) -> Codec:
+    """Return the codec layers of this format are written with."""
+    if name == "zstd":
+        return Codec("zstd", 3, f"libzstd {'.'.join(map(str, zstandard.ZSTD_VERSION))}")
+    return Codec("gzip", 6, f"zlib {zlib.ZLIB_RUNTIME_VERSION}")
