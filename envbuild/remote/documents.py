@@ -49,6 +49,11 @@ class DocumentFolder:
                 write_bytes(self._path(self._folder, document.digest), document.data)
         return document
 
+    def remove(self, digest: str) -> None:
+        """Forget a document."""
+        if self._folder is not None:
+            self._path(self._folder, digest).unlink(missing_ok=True)
+
     @staticmethod
     def _path(folder: Path, digest: str) -> Path:
         return folder / digest.removeprefix("sha256:")

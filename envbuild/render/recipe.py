@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from envbuild.digest import canonical_json
-from envbuild.lock.identity import RECIPE_FORMAT, epoch_of, project_target, tag_of, target_digest
+from envbuild.lock.identity import epoch_of, project_target, tag_of, target_digest
 from envbuild.lock.model import PREFIX, Deb, ImageSource, Lock, Target, Wheel
-from envbuild.render import labels
+from envbuild.render.labels import labels_of
 from envbuild.render.layers import WheelLayer, plan_wheel_layers
 from envbuild.render.templates import render_template, template_folder
 
@@ -212,7 +212,7 @@ def _dockerfile(
             for name, value in target.env.items()
             if base.packages or base.env.get(name) != value
         ),
-        "labels": sorted(_labels_of(lock, target, digest).items()),
+        "labels": sorted(labels_of(lock, target, digest, engine="docker").items()),
         "command": list(target.command),
     }
     return render_template("Dockerfile.j2", values)
@@ -230,20 +230,3 @@ def _describe(layer: WheelLayer) -> str:
     names = [f"{wheel.name} {wheel.version}" for wheel in layer.wheels]
     shown = ", ".join(names[:6])
     return shown if len(names) <= 6 else f"{shown} and {len(names) - 6} more"  # noqa: PLR2004 - a line's worth
-
-
-def _labels_of(lock: Lock, target: Target, digest: str) -> dict[str, str]:
-    """Return the image's labels: OCI annotation keys (image-spec, annotations.md) and our own."""
-    base = lock.base(target)
-    values = {
-        "org.opencontainers.image.title": lock.request.name,
-        "org.opencontainers.image.version": tag_of(digest),
-        labels.TARGET: digest,
-        labels.ENGINE: "docker",
-        labels.FORMAT: str(RECIPE_FORMAT),
-        labels.VARIANT: target.variant,
-    }
-    if base.image:
-        values["org.opencontainers.image.base.name"] = base.image.reference
-        values["org.opencontainers.image.base.digest"] = base.image.digest
-    return values

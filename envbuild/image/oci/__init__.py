@@ -1,0 +1,1 @@
+"""Images as OCI defines them: documents, layouts, archives, and how they travel."""
