@@ -41,6 +41,8 @@ class ProcessResult:
     exit_status: int
     stdout: str
     stderr: str
+    stdout_bytes: bytes = b""
+    """Standard output as it came, for programs that do not write text."""
 
     @property
     def succeeded(self) -> bool:
@@ -91,11 +93,13 @@ def run(
         raise
     for reader in readers:
         reader.join()
+    said = b"".join(stdout)
     return ProcessResult(
         arguments=words,
         exit_status=child.returncode,
-        stdout=b"".join(stdout).decode(errors="replace"),
+        stdout=said.decode(errors="replace"),
         stderr=b"".join(stderr).decode(errors="replace"),
+        stdout_bytes=said,
     )
 
 

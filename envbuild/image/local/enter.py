@@ -1,0 +1,342 @@
+"""Run one command in a private root: namespaces, an overlay mount, and nothing of this machine's file system.
+
+usage: enter.py PLAN    (a JSON file; its form is :class:`Plan` in ``root.py``)
+
+A program of its own, started by ``root.py`` with ``-I -S``: it unshares and mounts, which a process with
+threads cannot.  Everything it makes is held by the namespaces it makes, so whatever ends it, even SIGKILL,
+ends the command and its mounts too.  Exits with the command's status (128 and the number of a signal that
+ended it); with 125 when the command could not be started, and says why in the file ``failure`` beside the
+plan.  What is mounted and masked follows the OCI runtime specification ("Default Filesystems") and what
+container engines do by default; capabilities are those that Docker's containers have.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import platform
+import select
+import signal
+import socket
+import stat
+import struct
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FAILED = 125
+
+# linux/sched.h
+CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
+CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x08000000, 0x20000000, 0x40000000
+# linux/mount.h
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+MNT_DETACH = 2
+# linux/prctl.h
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP = 1, 24
+# linux/if.h, linux/sockios.h
+IFF_UP, SIOCGIFFLAGS, SIOCSIFFLAGS = 1, 0x8913, 0x8914
+
+PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+"""Number of the system call, which has no function in the C library."""
+
+CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31})
+"""chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot,
+mknod, audit_write, setfcap (linux/capability.h)."""
+
+DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
+LINKS = {
+    "fd": "/proc/self/fd",
+    "ptmx": "pts/ptmx",
+    "stderr": "/proc/self/fd/2",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+}
+HIDDEN = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/latency_stats")
+"""Tell of this machine or its kernel's memory."""
+
+UNCHANGING = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+"""Would change this machine when written to."""
+
+LOCKED = {8: MS_NOEXEC, 1024: 1024, 2048: 2048, 4096: 1 << 21}
+"""What statvfs says and mount is told: noexec, noatime, nodiratime, relatime."""
+
+TERMINAL_GROUP = 5
+"""``tty`` on every distribution: owner of new terminals."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class EnteringError(Exception):
+    """A step failed; says which, and what the kernel said."""
+
+    kind = "root"
+
+
+class CommandError(EnteringError):
+    """The root is there, but the command, its folder or its user are not."""
+
+    kind = "command"
+
+
+def main() -> int:
+    """Do what the plan says; return the exit status."""
+    path = Path(sys.argv[1])
+    plan = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        _die_with(plan["parent"])
+        flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
+        _check(_libc.unshare(flags | (0 if plan["network"] else CLONE_NEWNET)), "making namespaces")
+        alive, end = os.pipe()
+        # the first process of a process namespace: when it ends, all others in it do
+        child = os.fork()
+        if child == 0:
+            os.close(end)
+            _first(plan, alive)
+        return _status(_wait(child))
+    except EnteringError as error:
+        _tell(os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY), error)
+        return FAILED
+
+
+def _first(plan: Any, alive: int) -> NoReturn:
+    """Set the root up, start the command in it, and reap whatever is left to it.
+
+    ``alive`` ends when the parent does, whose number cannot be seen in this namespace.
+    """
+    status = FAILED
+    # by its path it is out of reach once the root is another
+    report = os.open(plan["folder"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _die_with(None)
+        if select.select([alive], [], [], 0)[0]:
+            os._exit(FAILED)
+        _set_up(plan)
+        status = _run(plan, report)
+    except BaseException as error:  # noqa: BLE001 - a forked child must not return into its parent's code
+        _tell(report, error)
+    finally:
+        os._exit(status)
+
+
+def _run(plan: Any, report: int) -> int:
+    for ignored in (signal.SIGINT, signal.SIGQUIT):
+        # a terminal sends them to the command as well, which decides
+        signal.signal(ignored, signal.SIG_IGN)
+    command = os.fork()
+    if command == 0:
+        try:
+            _become(plan)
+        except BaseException as error:  # noqa: BLE001 - see above
+            _tell(report, error)
+        os._exit(FAILED)
+    signal.signal(signal.SIGTERM, lambda number, _: os.kill(command, number))
+    return _status(_wait(command))
+
+
+def _become(plan: Any) -> NoReturn:
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    uid, gid, groups, home = _account(plan["user"])
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="utf-8"))
+    for capability in range(last + 1):
+        if capability not in CAPABILITIES:
+            _check(_libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "dropping a capability")
+    environment = {"HOME": home, **plan["environment"]}
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    os.umask(0o022)
+    try:
+        os.chdir(plan["workdir"])
+    except OSError as error:
+        raise CommandError(f"there is no folder {plan['workdir']}: {error.strerror}") from error
+    program = plan["command"][0]
+    try:
+        os.execvpe(program, plan["command"], environment)  # noqa: S606 - there is no shell in it
+    except OSError as error:
+        raise CommandError(f"`{program}` cannot be started: {error.strerror}") from error
+
+
+# --- the root -----------------------------------------------------------------------------------
+
+
+def _set_up(plan: Any) -> None:
+    os.umask(0o022)
+    _mount(None, "/", None, MS_REC | MS_PRIVATE)
+    os.chdir(plan["folder"])
+    # relative and short: all options of a mount share one page
+    options = [f"lowerdir={':'.join(plan['lowers'])}", "userxattr", "index=off"]
+    if plan["upper"]:
+        # what it holds is read back or thrown away, so no write needs to reach the disk
+        options += ["upperdir=upper", "workdir=work", "volatile"]
+    _mount("overlay", "root", "overlay", MS_NODEV, ",".join(options))
+    # opened here, shown there: no path of the new root, which may hold any link, is followed in this one
+    devices = {name: _open(f"/dev/{name}") for name in DEVICES}
+    binds = {target: _open(source) for target, source in sorted(plan["binds"].items())}
+    system, outside = _open("/sys"), _open("/")
+    os.chdir("root")
+    pivot_root = PIVOT_ROOT.get(platform.machine())
+    if pivot_root is None:
+        raise EnteringError(f"no private root is made on {platform.machine()}")
+    _check(_libc.syscall(pivot_root, b".", b"."), "changing the root")
+    _mount_kernel_folders(None if plan["network"] is False else system)
+    _mount_devices(devices)
+    if not plan["upper"]:
+        _mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")  # noqa: S108 - its own
+    for target, source in binds.items():
+        _bind(source, Path(target))
+    os.fchdir(outside)
+    _check(_libc.umount2(b".", MNT_DETACH), "letting go of the old root")
+    os.chdir("/")
+    _mask()
+    socket.sethostname("envbuild")
+    if not plan["network"]:
+        _raise_loopback()
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError as error:
+        raise EnteringError(f"opening {path}: {error.strerror}") from error
+
+
+def _mount_kernel_folders(system: "int | None") -> None:
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+    _mount("proc", "/proc", "proc", flags)
+    if system is None:
+        _mount("sysfs", "/sys", "sysfs", flags | MS_RDONLY)
+    else:
+        # only the owner of a network namespace may mount its view of devices
+        _bind(system, Path("/sys"))
+
+
+def _mount_devices(devices: "dict[str, int]") -> None:
+    folder = Path("/dev")
+    _mount("tmpfs", folder, "tmpfs", MS_NOSUID, "mode=755,size=64m")
+    for name, device in devices.items():
+        (folder / name).touch()
+        _mount(f"/proc/self/fd/{device}", folder / name, None, MS_BIND)
+    for name, target in LINKS.items():
+        (folder / name).symlink_to(target)
+    (folder / "pts").mkdir()
+    options = f"newinstance,ptmxmode=0666,mode=0620,gid={TERMINAL_GROUP}"
+    _mount("devpts", folder / "pts", "devpts", MS_NOSUID | MS_NOEXEC, options)
+    (folder / "shm").mkdir()
+    _mount("tmpfs", folder / "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")
+
+
+def _bind(source: int, target: Path) -> None:
+    """Show what ``source`` is open on at ``target``, read-only."""
+    target = Path(os.path.realpath(target))
+    if stat.S_ISDIR(os.fstat(source).st_mode):
+        target.mkdir(parents=True, exist_ok=True)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    _mount(f"/proc/self/fd/{source}", target, None, MS_BIND | MS_REC)
+    # what its file system forbids stays forbidden: in a user namespace these flags cannot be dropped
+    now = os.statvfs(target).f_flag
+    kept = sum(flag for bit, flag in LOCKED.items() if now & bit)
+    _mount(None, target, None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | kept)
+
+
+def _mask() -> None:
+    for path in HIDDEN:
+        if Path(path).exists():
+            _mount("/dev/null", path, None, MS_BIND)
+    for path in UNCHANGING:
+        if Path(path).exists():
+            _mount(path, path, None, MS_BIND | MS_REC)
+            flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+            _mount(None, path, None, flags)
+
+
+def _raise_loopback() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        request = struct.pack("16sh14x", b"lo", 0)
+        answer = fcntl.ioctl(connection, SIOCGIFFLAGS, request)
+        flags = struct.unpack("16sh14x", answer)[1] | IFF_UP
+        fcntl.ioctl(connection, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags))
+
+
+# --- accounts -----------------------------------------------------------------------------------
+
+
+def _account(user: str) -> "tuple[int, int, list[int], str]":
+    """Return uid, gid, further groups and home of ``user``: name or uid, and group if given (image-spec)."""
+    name, _, group = user.partition(":")
+    uid, gid, home, login = (int(name), 0, "/", None) if name.isdecimal() else (None, 0, "/", name)
+    for fields in _lines("/etc/passwd", 7):
+        if fields[0] == login or (uid is not None and fields[2] == str(uid)):
+            uid, gid, home, login = int(fields[2]), int(fields[3]), fields[5] or "/", fields[0]
+            break
+    if uid is None:
+        raise CommandError(f"the image has no user `{name}`")
+    if group:
+        found = [int(fields[2]) for fields in _lines("/etc/group", 4) if fields[0] == group]
+        if not found and not group.isdecimal():
+            raise CommandError(f"the image has no group `{group}`")
+        return uid, (found or [int(group)])[0], [], home
+    members = [int(fields[2]) for fields in _lines("/etc/group", 4) if login in fields[3].split(",")]
+    return uid, gid, [gid, *members], home
+
+
+def _lines(path: str, fields: int) -> "Iterator[list[str]]":
+    with contextlib.suppress(FileNotFoundError):
+        for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
+            parts = line.split(":")
+            if len(parts) == fields:
+                yield parts
+
+
+# --- the kernel ---------------------------------------------------------------------------------
+
+
+def _mount(
+    source: "str | Path | None", target: "str | Path", kind: "str | None", flags: int, options: str = ""
+) -> None:
+    words = [os.fsencode(word) if word is not None else None for word in (source, target, kind)]
+    result = _libc.mount(*words, ctypes.c_ulong(flags), os.fsencode(options) if options else None)
+    _check(result, f"mounting {kind or source or 'again'} at {target}")
+
+
+def _check(result: int, step: str) -> None:
+    if result != 0:
+        raise EnteringError(f"{step}: {os.strerror(ctypes.get_errno())}")
+
+
+def _die_with(parent: "int | None") -> None:
+    """Have the kernel kill this process when its parent ends; do it now if ``parent`` has ended already."""
+    _check(_libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "binding to the parent")
+    if parent is not None and os.getppid() != parent:
+        os._exit(FAILED)
+
+
+def _wait(wanted: int) -> int:
+    """Reap children until ``wanted`` has ended; return how it ended."""
+    while True:
+        child, ended = os.wait()
+        if child == wanted:
+            return ended
+
+
+def _status(ended: int) -> int:
+    code = os.waitstatus_to_exitcode(ended)
+    return code if code >= 0 else 128 - code
+
+
+def _tell(folder: int, error: BaseException) -> None:
+    kind, message = (error.kind, str(error)) if isinstance(error, EnteringError) else ("root", repr(error))
+    descriptor = os.open("failure", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=folder)
+    os.write(descriptor, f"{kind}\n{message}".encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
