@@ -1,20 +1,21 @@
-"""Default base images by Python version, and the distributions a base can be bootstrapped from."""
+"""Default base images by Python version, and which Python each distribution has that can be bootstrapped.
 
-import tomllib
+Read raw: every command needs these few lines, and ``distributions.py`` has the rest of the same file, typed.
+"""
+
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
-with Path(__file__).with_name("data").joinpath("bases.toml").open("rb") as _stream:
-    _DATA = tomllib.load(_stream)
+from envbuild.catalog.tables import read_data
 
-CATALOG_VERSION: str = _DATA["version"]
-"""Version of the data file; recorded in each lock."""
+_DATA = read_data("bases")
 
 IMAGES: Mapping[str, str] = MappingProxyType(_DATA["images"])
 """Python ``major.minor`` → image reference, with ``{python}`` where the wanted version goes."""
 
-DISTRIBUTIONS: Mapping[str, str] = MappingProxyType(_DATA["distributions"])
+DISTRIBUTIONS: Mapping[str, str] = MappingProxyType(
+    {name: row["python"] for name, row in _DATA["distributions"].items()}
+)
 """``distribution:suite`` → the Python ``major.minor`` it ships."""
 
 

@@ -1,14 +1,14 @@
 """The distributions a base can be bootstrapped from, and which archive each suite belongs to.
 
-Facts only, read from ``data/distributions.toml``; addresses of mirrors are configuration, and read by
+Facts only, read from ``data/bases.toml``; addresses of mirrors are configuration, and read by
 ``remote/apt_sources.py``.
 """
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
+from typing import ClassVar
 
+from envbuild.catalog.tables import BUILT_IN, Row, Table
 from envbuild.values import Value
 
 
@@ -22,7 +22,7 @@ class Archive(Value):
     """Suites, with ``{codename}`` where a release's code name goes."""
 
 
-class Family(Value):
+class Family(Row):
     """A distribution in all its releases."""
 
     codenames: tuple[str, ...]
@@ -44,10 +44,13 @@ class OsFacts(Value):
     pretty_name: str
 
 
-class Distribution(Value):
+class Distribution(Row):
     """One release a base can be bootstrapped from."""
 
     family: str
+    python: str
+    """``major.minor`` of the only Python it ships."""
+
     suites: tuple[str, ...]
     """All suites that are read; the first is the release itself."""
 
@@ -58,15 +61,18 @@ class Distribution(Value):
     os: OsFacts
 
 
-class _Table(Value):
+class BaseTable(Table):
+    """``data/bases.toml``."""
+
+    file: ClassVar[str] = "bases"
+    images: dict[str, str]
     families: dict[str, Family]
     distributions: dict[str, Distribution]
 
 
-@cache
-def _table() -> _Table:
-    with Path(__file__).with_name("data").joinpath("distributions.toml").open("rb") as stream:
-        return _Table.model_validate(tomllib.load(stream))
+def _table() -> BaseTable:
+    # an update of the catalogue does not reach bases: the spec's own rules are made from them
+    return BUILT_IN.table(BaseTable)
 
 
 def distributions() -> Mapping[str, Distribution]:

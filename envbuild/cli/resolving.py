@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envbuild.catalog.bases import CATALOG_VERSION
+from envbuild.catalog.tables import BUILT_IN
 from envbuild.errors import NoSolutionError
 from envbuild.lock.model import Deb, Wheel
 from envbuild.platforms import PLATFORMS, PlatformName
@@ -131,7 +131,7 @@ class LiveResolvers:
 
     def tools(self) -> dict[str, str]:
         """Return the version of each program and table that had a say."""
-        return self._tools | {"catalog": CATALOG_VERSION}
+        return self._tools | {"catalog": BUILT_IN.version}
 
     @cached_property
     def apt(self) -> Apt:

@@ -41,8 +41,9 @@ def test_family_of_an_archive() -> None:
     assert family_of_archive("elsewhere") is None
 
 
-def test_both_tables_of_the_catalogue_know_the_same_distributions() -> None:
-    assert set(distributions()) == set(DISTRIBUTIONS)
+def test_each_distribution_tells_its_python() -> None:
+    assert {name: row.python for name, row in distributions().items()} == dict(DISTRIBUTIONS)
+    assert DISTRIBUTIONS["debian:bookworm"] == "3.11"
 
 
 def test_every_suite_of_a_distribution_belongs_to_its_family() -> None:

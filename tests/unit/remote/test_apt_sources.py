@@ -215,7 +215,7 @@ def test_first_keyring_file_of_a_family_that_is_there_counts(tmp_path: Path) -> 
     (tmp_path / "new.pgp").write_bytes(b"new")
     (tmp_path / "old.gpg").write_bytes(b"old")
     paths = tuple(str(tmp_path / name) for name in ("newest.pgp", "new.pgp", "old.gpg"))
-    family = Family(codenames=(), keyrings=paths, keyring_package="keys", archives={})
+    family = Family(source="none", codenames=(), keyrings=paths, keyring_package="keys", archives={})
 
     assert [keyring.content for keyring in family_keyrings(family)] == [b"new"]
     assert family_keyrings(None) == ()

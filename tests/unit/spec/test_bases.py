@@ -1,12 +1,5 @@
-import re
-
-from envbuild.catalog.bases import CATALOG_VERSION, DISTRIBUTIONS, IMAGES, default_image
-from envbuild.catalog.distributions import distributions
+from envbuild.catalog.bases import IMAGES, default_image
 from envbuild.spec import rules
-
-
-def test_the_catalogue_has_a_version() -> None:
-    assert re.fullmatch(r"20\d\d\.\d\d(\.\d+)?", CATALOG_VERSION)
 
 
 def test_every_supported_python_has_a_default_image() -> None:
@@ -17,7 +10,3 @@ def test_every_supported_python_has_a_default_image() -> None:
             assert image == f"python:{python}-slim-bookworm"
             assert rules.image(image) == image
     assert list(IMAGES) == ["3.10", "3.11", "3.12", "3.13", "3.14"]
-
-
-def test_every_distribution_of_the_catalogue_can_be_asked_for() -> None:
-    assert set(DISTRIBUTIONS) == set(distributions())

@@ -1,0 +1,145 @@
+"""GPUs by name.  Where a GPU is present it is asked itself; names serve to plan for those elsewhere."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Final, Literal
+
+from envbuild.catalog.capability import ComputeCapability
+from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table
+from envbuild.errors import SpecError
+from envbuild.values import Value
+
+GpuKind = Literal["data-center", "workstation", "geforce", "jetson"]
+
+MOST_NEAR_NAMES: Final = 3
+
+_CAPABILITY = re.compile(r"(?:sm_)?[1-9][0-9]{1,2}|[1-9][0-9]?\.[0-9]")
+_MEMORY = re.compile(r"\b[0-9]+ ?(?:gb|gib)\b")
+_VARIANT = re.compile(
+    r"\b(?:nvidia|tesla|geforce|quadro|pcie|pcie4|sxm[0-9]?|nvl|hbm[0-9]e?|oem|generation)\b"
+)
+
+
+class GpuRow(Row):
+    """One line of the table."""
+
+    capability: str
+    kind: GpuKind
+    aliases: tuple[str, ...] = ()
+
+
+class GpuTable(Table):
+    """``data/gpus.toml``."""
+
+    file: ClassVar[str] = "gpus"
+    gpus: dict[str, GpuRow]
+
+
+class Gpu(Value):
+    """One kind of GPU a fleet has."""
+
+    name: str
+    """As NVIDIA lists it; ``sm_90`` where only a capability was given."""
+
+    capability: str
+    """``9.0``."""
+
+    kind: GpuKind | None
+    """None where only a capability was given."""
+
+    @property
+    def compute_capability(self) -> ComputeCapability:
+        """The capability as a value."""
+        return ComputeCapability.parse(self.capability)
+
+    @property
+    def has_forward_compatibility(self) -> bool | None:
+        """Whether cuda-compat works on it: data-centre GPUs and Jetsons; None where the kind is not known."""
+        return None if self.kind is None else self.kind in {"data-center", "jetson"}
+
+
+def all_gpus(catalog: Catalog = BUILT_IN) -> tuple[Gpu, ...]:
+    """Return every GPU of the catalogue, by capability and name."""
+    rows = catalog.table(GpuTable).gpus
+    found = (Gpu(name=name, capability=row.capability, kind=row.kind) for name, row in rows.items())
+    return tuple(sorted(found, key=lambda gpu: (gpu.compute_capability, gpu.name)))
+
+
+def find_gpu(name: str, catalog: Catalog = BUILT_IN) -> Gpu:
+    """Return the GPU of this name: as NVIDIA lists it, as NVML reports it, in short, or as ``sm_90``.
+
+    :raises SpecError: there is none, or several of different capability; the hint names those that are near.
+    """
+    wanted = name.strip()
+    if _CAPABILITY.fullmatch(wanted.lower()):
+        return _by_capability(wanted.lower(), catalog)
+    names = dict(_names(catalog))
+    for found in (_exact(_plain(wanted), names), _loose(_short(wanted), names)):
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if found:
+            each = " or ".join(f"`{gpu.name}` ({gpu.capability})" for _, gpu in sorted(found.items()))
+            raise SpecError(f"`{name}` names GPUs of different compute capability", hint=f"write {each}")
+    raise SpecError(
+        f"unknown GPU `{name}`",
+        hint=_near(_short(wanted), catalog) or "write its compute capability, such as `sm_90`",
+    )
+
+
+def _by_capability(text: str, catalog: Catalog) -> Gpu:
+    capability = ComputeCapability.parse(text)
+    known = {gpu.capability for gpu in all_gpus(catalog)}
+    if capability.dotted not in known:
+        each = sorted(known, key=ComputeCapability.parse)
+        raise SpecError(
+            f"no GPU has compute capability {capability.dotted}", hint=f"known are {', '.join(each)}"
+        )
+    return Gpu(name=capability.sm, capability=capability.dotted, kind=None)
+
+
+def _names(catalog: Catalog) -> Iterator[tuple[str, Gpu]]:
+    """Yield every spelling a GPU of the table is found by."""
+    for name, row in catalog.table(GpuTable).gpus.items():
+        gpu = Gpu(name=name, capability=row.capability, kind=row.kind)
+        for spelling in (name, *row.aliases):
+            yield _plain(spelling), gpu
+
+
+def _exact(plain: str, names: dict[str, Gpu]) -> dict[str, Gpu]:
+    """Return the GPU whose name or alias this is, by capability."""
+    return {names[plain].capability: names[plain]} if plain in names else {}
+
+
+def _loose(short: str, names: dict[str, Gpu]) -> dict[str, Gpu]:
+    """Return the GPUs a short name may mean, one of each capability: `RTX 4000` is of Turing and of Ada."""
+    shorts = {_short(name): gpu for name, gpu in names.items()}
+    if short not in shorts:
+        return {}
+    matching = sorted((name for name in shorts if name.startswith(f"{short} ")), key=len, reverse=True)
+    longer = {shorts[name].capability: shorts[name] for name in matching}
+    return {**longer, shorts[short].capability: shorts[short]}
+
+
+def _plain(name: str) -> str:
+    """Return a name in small letters, with single spaces for all that separates its parts."""
+    return " ".join(re.sub(r"[^a-z0-9]+", " ", name.lower()).split())
+
+
+def _short(name: str) -> str:
+    """Return a plain name without brand, memory size and form factor, which do not change the capability."""
+    bare = _VARIANT.sub(" ", _MEMORY.sub(" ", _plain(name)))
+    return " ".join(bare.split()) or _plain(name)
+
+
+def _near(wanted: str, catalog: Catalog) -> str | None:
+    spellings: dict[str, str] = {}
+    for plain, gpu in _names(catalog):
+        spellings.setdefault(_short(plain), gpu.name)
+    close = difflib.get_close_matches(wanted, sorted(spellings), n=MOST_NEAR_NAMES, cutoff=0.6)
+    return f"did you mean {_choice(spellings[name] for name in close)}?" if close else None
+
+
+def _choice(names: Iterable[str]) -> str:
+    quoted = [f"`{name}`" for name in dict.fromkeys(names)]
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else quoted[0]
