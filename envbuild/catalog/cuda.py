@@ -138,8 +138,8 @@ def newest_cuda(catalog: Catalog = BUILT_IN) -> str:
 def architectures_of(cuda: str, catalog: Catalog = BUILT_IN) -> tuple[ComputeCapability, ...] | None:
     """Return what nvcc of this CUDA version makes code for, or None for an unknown major.
 
-    For a minor newer than the catalogue the answer is that of the newest one known of its major: within a major
-    capabilities are only ever added.
+    For a minor newer than the catalogue the answer is that of the newest one known of its major: within a
+    major capabilities are only ever added.
     """
     wanted = version_key(minor_of(cuda))
     rows = catalog.table(CudaTable).architectures
