@@ -8,7 +8,7 @@ import contextlib
 import io
 import os
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,11 +22,16 @@ from envbuild import process
 from envbuild.errors import BuildFailedError, EngineError, EnvbuildError, NetworkError, RunError
 from envbuild.image.buildkit import BuildLog
 from envbuild.image.engine import BuildContext, ContainerOutcome, ImageFacts
+from envbuild.image.load import Holdings
+from envbuild.render import labels
 
 MINIMUM_API = (1, 42)
 """Docker Engine 23.0, the first with BuildKit as its builder, named contexts and ``RUN --network``."""
 
 TIMEOUT_SECONDS = 120
+
+MOST_ASKED = 50
+"""Images asked for their layers, newest first, before one is loaded."""
 
 
 class DockerEngine:
@@ -161,6 +166,56 @@ class DockerEngine:
                     )
                 if message.get("status", "").startswith(("Pushed", "Layer already exists")):
                     on_event(f"{message['status']} {message.get('id', '')}")
+
+    def holdings(self) -> Holdings:
+        """Return what the engine has that an image of the local engine could share.
+
+        :raises EngineError: the engine does not answer.
+        """
+        with _engine_errors():
+            status = dict(entry for entry in self._client.info().get("DriverStatus") or () if len(entry) == 2)  # noqa: PLR2004
+            listed = self._client.api.images(filters={"label": f"{labels.ENGINE}=local"})
+            newest = sorted(listed, key=lambda entry: -int(entry.get("Created") or 0))[:MOST_ASKED]
+            found = [self.find(str(entry["Id"])) for entry in newest]
+        return Holdings(
+            chains=tuple(facts.diff_ids for facts in found if facts is not None),
+            by_digest=status.get("driver-type") == "io.containerd.snapshotter.v1",
+            is_here=str(self._client.api.base_url) == "http+docker://localhost",
+        )
+
+    def load(self, chunks: Iterable[bytes]) -> None:
+        """Take an archive of an image.
+
+        :raises EngineError: the engine does not answer, or refuses it.
+        """
+        with _engine_errors():
+            for message in self._client.api.load_image(chunks):  # type: ignore[no-untyped-call]
+                if "error" in message:
+                    raise EngineError("the engine refused the archive", detail=str(message["error"])[:500])
+
+    def pull_as(self, name: str, digest: str, reference: str) -> None:
+        """Pull ``name@digest`` and keep it as ``reference`` alone.
+
+        :raises EngineError: the engine does not answer, or cannot pull.
+        """
+        repository, _, tag = reference.rpartition(":")
+        pinned = f"{name}@{digest}"
+        with _engine_errors():
+            for message in self._client.api.pull(pinned, stream=True, decode=True):
+                if "error" in message:
+                    raise EngineError("the engine could not pull", detail=str(message["error"])[:500])
+            try:
+                self._client.api.tag(pinned, repository, tag)
+            finally:
+                self._client.api.remove_image(pinned)
+
+    def remove(self, reference: str) -> None:
+        """Remove a name, and with the last name the image, unless a container uses it.
+
+        :raises EngineError: the engine does not answer.
+        """
+        with _engine_errors(), contextlib.suppress(docker.errors.APIError):
+            self._client.api.remove_image(reference)
 
     @cached_property
     def _client(self) -> docker.DockerClient:

@@ -4,7 +4,8 @@ import ipaddress
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from envbuild.digest import CHUNK
 from envbuild.errors import NetworkError
 from envbuild.remote.docker_config import DockerConfig
 from envbuild.remote.http import (
@@ -38,6 +40,43 @@ UPLOAD_TIMEOUT_SECONDS: Final = (10.0, 600.0)
 _UNAUTHORIZED, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 401, 403, 429, 500
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _RETRIED = (408, 500, 502, 503, 504)
+
+
+class RegistryBusyError(NetworkError):
+    """The registry failed to answer this once, and may not the next time."""
+
+    def __init__(
+        self, message: str, *, hint: str, detail: str | None = None, wait_seconds: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, detail=detail)
+        self.wait_seconds = wait_seconds
+        """What it asks for (``Retry-After``), when that is worth it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSlice:
+    """A part of a file as the body of a request, read as it is sent."""
+
+    path: Path
+    start: int
+    size: int
+    """Bytes."""
+
+    on_bytes: Callable[[int], None] = lambda _size: None
+    """Told of each chunk as it goes out; a request that is repeated tells again."""
+
+    def __len__(self) -> int:
+        # what `requests` takes the Content-Length from
+        return self.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = self.size
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            while left and (chunk := file.read(min(CHUNK, left))):
+                left -= len(chunk)
+                yield chunk
+                self.on_bytes(len(chunk))
 
 
 class RegistryTransport:
@@ -73,7 +112,7 @@ class RegistryTransport:
         also_from: str | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
-        body: Path | bytes | None = None,
+        body: FileSlice | bytes | None = None,
         stream: bool = False,
     ) -> requests.Response:
         """Send one request and return its answer: a success, or a 4xx that the caller can make sense of.
@@ -117,7 +156,7 @@ class RegistryTransport:
         *,
         headers: Mapping[str, str],
         params: Mapping[str, str] | None,
-        body: Path | bytes | None,
+        body: FileSlice | bytes | None,
         stream: bool,
     ) -> requests.Response:
         """Send a request, following redirects: what another host stores is not asked for with our login."""
@@ -143,7 +182,7 @@ class RegistryTransport:
         *,
         headers: Mapping[str, str],
         params: Mapping[str, str] | None,
-        body: Path | bytes | None,
+        body: FileSlice | bytes | None,
         stream: bool,
     ) -> requests.Response:
         host = urlsplit(url).hostname or ""
@@ -155,7 +194,7 @@ class RegistryTransport:
                     url,
                     headers=headers,
                     params=params,
-                    data=data,  # type: ignore[arg-type] # an open file or bytes
+                    data=data,  # type: ignore[arg-type] # chunks or bytes
                     auth=as_it_is,
                     stream=stream,
                     allow_redirects=False,
@@ -164,11 +203,8 @@ class RegistryTransport:
                     timeout=TIMEOUT_SECONDS if body is None else UPLOAD_TIMEOUT_SECONDS,
                 )
 
-            # requests sends an empty file in chunks, which some registries refuse
-            if isinstance(body, Path) and body.stat().st_size:
-                with body.open("rb") as file:
-                    return exchange(file)
-            return exchange(b"" if isinstance(body, Path) else body)
+            # requests sends an empty stream in chunks, which some registries refuse
+            return exchange(b"" if isinstance(body, FileSlice) and not body.size else body)
 
     def _accept(self, response: requests.Response, reference: ImageReference) -> requests.Response:
         status = response.status_code
@@ -190,10 +226,11 @@ class RegistryTransport:
                 detail=server_message(response) or refusal.detail,
             )
         if status >= _SERVER_ERROR:
-            raise NetworkError(
+            raise RegistryBusyError(
                 f"{registry} answered HTTP {status}",
                 hint="try again later, or check the registry",
                 detail=server_message(response),
+                wait_seconds=_wait(response),
             )
         return response
 

@@ -68,6 +68,20 @@ class FakeRegistry:
     retry_after: str = "0"
     unavailable: int = 0
     """How many uploads are answered 503."""
+    asked_wait: str = ""
+    """`Retry-After` beside a 503."""
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    """What came of each upload, by its number."""
+    hang_up_at: list[int] = field(default_factory=list)
+    """After how many bytes of it each of the next chunks breaks off; the registry keeps those bytes."""
+    forgets: list[int] = field(default_factory=list)
+    """The numbers of the chunks, from 1, after which all uploads are forgotten."""
+    chunks: int = 0
+    """How many chunks came."""
+    no_chunks: bool = False
+    """Chunks are answered 405."""
+    least_chunk: str = ""
+    """`OCI-Chunk-Min-Length`."""
     drop_at: list[int] = field(default_factory=list)
     """After how many bytes each of the next blobs breaks off."""
     ignore_ranges: bool = False
@@ -180,9 +194,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._serve()
 
+    def do_PATCH(self) -> None:
+        self._serve()
+
     def _serve(self) -> None:
         parts = urlsplit(self.path)
-        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        hangs_up = self.command == "PATCH" and self.fake.hang_up_at
+        self.body = self.rfile.read(self.fake.hang_up_at.pop(0) if hangs_up else length)
+        if hangs_up:
+            self.fake.uploads[urlsplit(self.path).path.rpartition("/")[2]] += self.body
+            self.close_connection = True
+            return
         self.query = parse_qs(parts.query, keep_blank_values=True)
         fake = self.fake
         fake.seen.append(
@@ -314,21 +337,64 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _upload(self, repository: str) -> None:
         fake = self.fake
+        number = urlsplit(self.path).path.rpartition("/")[2]
         if self.command == "POST":
-            source, mounted = self.query.get("from", [""])[0], self.query.get("mount", [""])[0]
-            if (source, mounted) in fake.blobs:
-                fake.blobs[repository, mounted] = fake.blobs[source, mounted]
-                self._send(201)
-            else:
-                self._send(202, b"", {"Location": f"/v2/{repository}/blobs/uploads/1?state=a%2Fb"})
+            self._begin_upload(repository)
         elif fake.unavailable:
             fake.unavailable -= 1
-            self._send(503)
-        elif self.query.get("state") != ["a/b"] or self.query.get("digest") != [digest_of(self.body)]:
+            self._send(503, b"", {"Retry-After": fake.asked_wait} if fake.asked_wait else {})
+        elif self.query.get("state") != ["a/b"]:
             self._send(400, _error("DIGEST_INVALID", "not what was announced"))
+        elif number not in fake.uploads:
+            self._send(404, _error("BLOB_UPLOAD_UNKNOWN", "unknown"))
+        elif self.command == "GET":
+            self._send(204, b"", self._upload_headers(repository, number))
+        elif self.command == "PATCH":
+            self._chunk(repository, number)
         else:
-            fake.blobs[repository, digest_of(self.body)] = self.body
+            whole = fake.uploads[number] + self.body
+            if self.query.get("digest") == [digest_of(whole)]:
+                fake.blobs[repository, digest_of(whole)] = whole
+                self._send(201)
+            else:
+                self._send(400, _error("DIGEST_INVALID", "not what was announced"))
+
+    def _begin_upload(self, repository: str) -> None:
+        fake = self.fake
+        source, mounted = self.query.get("from", [""])[0], self.query.get("mount", [""])[0]
+        if (source, mounted) in fake.blobs:
+            fake.blobs[repository, mounted] = fake.blobs[source, mounted]
             self._send(201)
+            return
+        number = str(len(fake.uploads) + 1)
+        while number in fake.uploads:
+            number += "0"
+        fake.uploads[number] = b""
+        least = {"OCI-Chunk-Min-Length": fake.least_chunk} if fake.least_chunk else {}
+        self._send(202, b"", self._upload_headers(repository, number) | least)
+
+    def _chunk(self, repository: str, number: str) -> None:
+        fake = self.fake
+        if fake.no_chunks:
+            self._send(405, _error("UNSUPPORTED", "no chunks here"))
+            return
+        start = int(self.headers["Content-Range"].partition("-")[0])
+        if start != len(fake.uploads[number]):
+            self._send(416)
+            return
+        fake.uploads[number] += self.body
+        fake.chunks += 1
+        headers = self._upload_headers(repository, number)
+        if fake.chunks in fake.forgets:
+            fake.uploads.clear()
+        self._send(202, b"", headers)
+
+    def _upload_headers(self, repository: str, number: str) -> dict[str, str]:
+        last = max(len(self.fake.uploads[number]) - 1, 0)
+        return {
+            "Location": f"/v2/{repository}/blobs/uploads/{number}?state=a%2Fb",
+            "Range": f"0-{last}",
+        }
 
     def _send(
         self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None, *, drops: bool = False

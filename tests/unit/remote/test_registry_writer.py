@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.errors import NetworkError
+from envbuild.errors import IntegrityError, NetworkError
 from envbuild.remote.manifest import Descriptor
 from envbuild.remote.reference import parse_reference
 from envbuild.remote.registry import RegistryClient
@@ -108,6 +108,120 @@ def test_upload_that_stays_refused_is_an_error_with_the_registrys_words(
 
     assert caught.value.message == f"{fake.host} refused {digest_of(b'announced')[:19]} (HTTP 400)"
     assert caught.value.detail == "DIGEST_INVALID: not what was announced"
+
+
+LARGE = bytes(range(256)) * 40  # 10 chunks of 1 KiB, and each byte tells where it belongs
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    (tmp_path / "large").write_bytes(LARGE)
+    return tmp_path / "large"
+
+
+@pytest.fixture
+def chunked(transport: RegistryTransport, pauses: list[float]) -> RegistryWriter:
+    return RegistryWriter(transport, sleep=pauses.append, chunk_bytes=1024)
+
+
+def push(fake: FakeRegistry, writer: RegistryWriter, file: Path) -> list[int]:
+    """Push `file`, and return the steps its progress took."""
+    steps: list[int] = []
+    assert writer.put_blob(
+        parse_reference(f"{fake.host}/a:1"), digest_of(file.read_bytes()), file, on_bytes=steps.append
+    )
+    assert fake.blobs["a", digest_of(file.read_bytes())] == file.read_bytes()
+    return steps
+
+
+def test_large_file_goes_in_chunks(fake: FakeRegistry, chunked: RegistryWriter, large: Path) -> None:
+    steps = push(fake, chunked, large)
+
+    patches = [request for request in fake.seen if request.method == "PATCH"]
+    assert [request.headers["content-range"] for request in patches][:2] == ["0-1023", "1024-2047"]
+    assert {len(request.body) for request in patches} == {1024}
+    (put,) = [request for request in fake.seen if request.method == "PUT"]
+    assert len(put.body) == 1024
+    assert (sum(steps), min(steps)) == (len(LARGE), 1024)
+
+
+def test_registrys_least_chunk_is_kept(fake: FakeRegistry, chunked: RegistryWriter, large: Path) -> None:
+    fake.least_chunk = "4096"
+    push(fake, chunked, large)
+    assert [len(request.body) for request in fake.seen if request.method == "PATCH"] == [4096, 4096]
+
+
+def test_upload_goes_on_where_it_broke(
+    fake: FakeRegistry, chunked: RegistryWriter, large: Path, pauses: list[float]
+) -> None:
+    fake.hang_up_at = [100, 1, 0]
+
+    steps = push(fake, chunked, large)
+
+    patches = [request for request in fake.seen if request.method == "PATCH"]
+    assert [request.headers["content-range"] for request in patches][:2] == ["101-1124", "1125-2148"]
+    assert pauses == [1.0, 1.0, 1.0]
+    assert sum(steps) == len(LARGE)
+    assert len(fake.paths("POST")) == 1
+
+
+def test_forgotten_upload_is_begun_anew(fake: FakeRegistry, chunked: RegistryWriter, large: Path) -> None:
+    fake.forgets = [3, 7]
+
+    steps = push(fake, chunked, large)
+
+    assert len(fake.paths("POST")) == 3
+    assert sum(steps) == len(LARGE)
+    assert [step for step in steps if step < 0] == [-4096, -5120]
+
+
+def test_registry_that_always_forgets_is_given_up(
+    fake: FakeRegistry, chunked: RegistryWriter, large: Path
+) -> None:
+    fake.forgets = list(range(1, 100))
+
+    with pytest.raises(NetworkError, match="has forgotten an upload"):
+        push(fake, chunked, large)
+
+
+def test_registry_without_chunks_gets_the_whole(
+    fake: FakeRegistry, chunked: RegistryWriter, large: Path
+) -> None:
+    fake.no_chunks = True
+
+    steps = push(fake, chunked, large)
+
+    assert [len(request.body) for request in fake.seen if request.method == "PUT"] == [len(LARGE)]
+    assert sum(steps) == len(LARGE)
+
+
+def test_registry_that_asks_to_wait_is_waited_for(
+    fake: FakeRegistry, chunked: RegistryWriter, large: Path, pauses: list[float]
+) -> None:
+    fake.unavailable, fake.asked_wait = 1, "7"
+
+    push(fake, chunked, large)
+
+    assert pauses == [7.0]
+
+
+def test_damaged_file_is_named_and_not_sent_again(
+    fake: FakeRegistry, chunked: RegistryWriter, large: Path, pauses: list[float]
+) -> None:
+    with pytest.raises(IntegrityError, match="was damaged"):
+        chunked.put_blob(parse_reference(f"{fake.host}/a:1"), digest_of(b"announced"), large)
+    assert pauses == []
+
+
+def test_file_is_not_asked_for_when_the_blob_is_mounted(fake: FakeRegistry, writer: RegistryWriter) -> None:
+    fake.put_blob("base", b"layer")
+
+    def fetch() -> Path:
+        raise AssertionError("nobody needs it")
+
+    assert not writer.put_blob(
+        parse_reference(f"{fake.host}/a:1"), digest_of(b"layer"), fetch, mount_from="base"
+    )
 
 
 def test_refused_login_is_not_tried_again(fake: FakeRegistry, pauses: list[float], tmp_path: Path) -> None:
