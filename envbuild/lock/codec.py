@@ -105,13 +105,21 @@ def _inconsistencies(lock: Lock) -> Iterator[Problem]:
     bases = tuple(base.key for base in lock.bases)
     yield from _disorder("wheels", wheels)
     yield from _disorder("debs", debs)
+    packages = tuple(package.key for package in lock.conda)
     yield from _disorder("bases", bases)
+    yield from _disorder("conda", packages)
     for position, target in enumerate(lock.targets):
         where = f"targets[{position}]"
         yield from _dangling(f"{where}.base", (target.base,), bases, "bases")
         yield from _dangling(f"{where}.installer", (target.installer,), wheels, "wheels")
         yield from _dangling(f"{where}.wheels", target.wheels, wheels, "wheels")
         yield from _dangling(f"{where}.debs", target.debs, debs, "debs")
+        yield from _dangling(f"{where}.conda", target.conda, packages, "conda packages")
+        if (target.conda_installer is None) != (not target.conda):
+            yield Problem(f"{where}.conda-installer", "must be there exactly when there are conda packages")
+        elif target.conda_installer:
+            tool = (target.conda_installer.wheel,)
+            yield from _dangling(f"{where}.conda-installer.wheel", tool, wheels, "wheels")
     for position, base in enumerate(lock.bases):
         if (base.image is None) == (base.packages is None):
             yield Problem(f"bases[{position}]", "must have either an image or packages")

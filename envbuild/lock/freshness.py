@@ -15,7 +15,7 @@ from envbuild.spec.request import Request, VariantRequest
 _SPEC_NAMES = {"repository": "image.repository", "seed": "determinism.seed"}
 """Fields of a request that are called otherwise where the user wrote them."""
 
-_ORDERED = frozenset({"image.command"})
+_ORDERED = frozenset({"conda.channels", "image.command"})
 """Lists whose order is part of their meaning."""
 
 _ABSENT = "unset"

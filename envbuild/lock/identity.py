@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from envbuild.digest import canonical_json, sha256_bytes
-from envbuild.lock.model import PREFIX, Deb, Lock, Target, Wheel
+from envbuild.lock.conda import CondaPackage
+from envbuild.lock.model import Deb, Lock, Target, Wheel
 
 RECIPE_FORMAT = 1
 """Goes up whenever the same lock renders to another image; golden tests of the recipe hold it."""
@@ -18,6 +19,7 @@ TAG_DIGITS = 12
 """Hexadecimal digits of the target digest that make the tag: 48 bits."""
 
 _NOT_CONTENT_OF_WHEEL = frozenset({"hash_source", "index", "path", "uploaded"})
+_NOT_CONTENT_OF_CONDA = frozenset({"hash_source", "md5", "env_unread"})
 _NOT_CONTENT_OF_DEB = frozenset({"path", "archive"})
 
 
@@ -28,6 +30,7 @@ def epoch_of(lock: Lock, target: Target) -> int:
     """
     moments = [lock.base(target).created]
     moments += [wheel.uploaded for wheel in lock.wheels_of(target) if wheel.uploaded]
+    moments += [package.timestamp for package in lock.conda_of(target) if package.timestamp]
     return int(max(_utc(moment) for moment in moments).timestamp())
 
 
@@ -48,7 +51,7 @@ def project_target(lock: Lock, target: Target) -> dict[str, Any]:
         "epoch": epoch_of(lock, target),
         "base": described,
         "interpreter": target.interpreter.model_dump(mode="json", by_alias=True),
-        "prefix": PREFIX,
+        "prefix": target.prefix,
         "installer": _wheel(lock.installer_of(target)),
         "debs": debs,
         "wheels": [_wheel(wheel) for wheel in lock.wheels_of(target)],
@@ -57,6 +60,7 @@ def project_target(lock: Lock, target: Target) -> dict[str, Any]:
         "workdir": target.workdir,
         "command": list(target.command),
         **gpu,
+        **_conda(lock, target),
     }
 
 
@@ -76,6 +80,23 @@ def _deb(deb: Deb, part: str) -> dict[str, Any]:
 
 def _wheel(wheel: Wheel) -> dict[str, Any]:
     return wheel.model_dump(mode="json", by_alias=True, exclude=set(_NOT_CONTENT_OF_WHEEL))
+
+
+def _conda(lock: Lock, target: Target) -> dict[str, Any]:
+    if target.conda_installer is None:
+        return {}
+    tool = next(wheel for wheel in lock.wheels if wheel.file == target.conda_installer.wheel)
+    return {
+        "conda": {
+            "installer": _wheel(tool),
+            "interpreter": target.conda_installer.interpreter,
+            "packages": [_conda_package(package) for package in lock.conda_of(target)],
+        }
+    }
+
+
+def _conda_package(package: CondaPackage) -> dict[str, Any]:
+    return package.model_dump(mode="json", by_alias=True, exclude=set(_NOT_CONTENT_OF_CONDA))
 
 
 def _utc(moment: datetime) -> datetime:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
 
 from envbuild.digest import OciDigest, Sha256
+from envbuild.lock.conda import CONDA_PREFIX, CondaInstaller, CondaPackage
 from envbuild.lock.gpu import GpuFacts
 from envbuild.platforms import PlatformName
 from envbuild.spec.request import Request
@@ -39,7 +40,7 @@ RelativePath = Annotated[
 FORMAT_VERSION: Literal[1] = 1
 
 PREFIX = "/opt/venv"
-"""Where the Python environment lives in every image."""
+"""Where the Python environment lives in an image without conda packages."""
 
 
 class Wheel(Value):
@@ -234,6 +235,12 @@ class Target(Value):
     wheels: tuple[str, ...] = ()
     """File names, sorted."""
 
+    conda: tuple[str, ...] = ()
+    """Keys of the conda packages, sorted; empty: a virtual environment of the base's Python."""
+
+    conda_installer: CondaInstaller | None = None
+    """What lays them down; None without conda packages."""
+
     env: dict[str, str]
     """The whole environment of the image: the base's, ours and the spec's."""
 
@@ -243,6 +250,11 @@ class Target(Value):
     user: User
     workdir: str
     command: tuple[str, ...]
+
+    @property
+    def prefix(self) -> str:
+        """Where the Python environment lives in the image."""
+        return CONDA_PREFIX if self.conda else PREFIX
 
 
 class Lock(Value):
@@ -258,6 +270,7 @@ class Lock(Value):
     bases: tuple[Base, ...]
     debs: tuple[Deb, ...] = ()
     wheels: tuple[Wheel, ...] = ()
+    conda: tuple[CondaPackage, ...] = ()
 
     def base(self, target: Target) -> Base:
         """Return the base of ``target``."""
@@ -271,6 +284,16 @@ class Lock(Value):
     def installer_of(self, target: Target) -> Wheel:
         """Return the wheel that installs the others during a build of ``target``."""
         return next(wheel for wheel in self.wheels if wheel.file == target.installer)
+
+    def conda_of(self, target: Target) -> tuple[CondaPackage, ...]:
+        """Return the conda packages of ``target`` in its order."""
+        by_key = {package.key: package for package in self.conda}
+        return tuple(by_key[key] for key in target.conda)
+
+    def tools_of(self, target: Target) -> tuple[Wheel, ...]:
+        """Return the wheels a build of ``target`` uses and does not install."""
+        names = {target.installer} | ({target.conda_installer.wheel} if target.conda_installer else set())
+        return tuple(wheel for wheel in self.wheels if wheel.file in names)
 
     def system_debs_of(self, target: Target) -> tuple[Deb, ...]:
         """Return the system packages laid on the base of ``target``."""

@@ -60,8 +60,8 @@ def _unused_indexes(spec: Spec, prefix: str) -> Iterator[Problem]:
 
 
 def _missing_python(spec: Spec, variant: str, asked: Spec, prefix: str) -> Iterator[Problem]:
-    if asked.base is None or asked.base.packages is None:
-        return
+    if asked.base is None or asked.base.packages is None or asked.conda is not None:
+        return  # with [conda] Python is conda's, and the base may have any
     shipped = DISTRIBUTIONS[asked.base.packages]
     if minor_of(asked.python) != shipped:
         other = next(

@@ -25,7 +25,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from envbuild.platforms import PlatformName
-from envbuild.spec import rules
+from envbuild.spec import conda_rules, rules
 from envbuild.spec.problems import RefusedError
 from envbuild.spec.requirements import normalized_requirement
 from envbuild.values import Value
@@ -104,6 +104,12 @@ IndexUrl = Annotated[
 Cuda = Annotated[str, AfterValidator(rules.cuda), _text(rules.CUDA, "12.6")]
 GpuTarget = Annotated[str, AfterValidator(rules.gpu_target), _text(rules.GPU_TARGET, "sm_90")]
 GpuDriver = Annotated[str, AfterValidator(rules.gpu_driver), _text(rules.GPU_DRIVER, ">=535")]
+CondaChannel = Annotated[str, AfterValidator(conda_rules.channel), _text(conda_rules.CHANNEL, "conda-forge")]
+CondaSpec = Annotated[
+    str, AfterValidator(conda_rules.match_spec), _text(conda_rules.MATCH_SPEC, "pytorch-gpu >=2.6")
+]
+CondaName = Annotated[str, AfterValidator(conda_rules.package_name), _text(conda_rules.NAME, "graphviz")]
+CondaCuda = Annotated[str, AfterValidator(conda_rules.cuda), _text(conda_rules.CUDA, "12.6")]
 DistributionName = Annotated[str, AfterValidator(rules.distribution_name)]
 Line = Annotated[str, AfterValidator(rules.plain)]
 Word = Annotated[str, AfterValidator(rules.filled)]
@@ -176,6 +182,28 @@ class SystemTable(Table):
 
     files: tuple[Word, ...] = ()
     """Files that list packages, relative to the spec; `#` starts a comment."""
+
+
+class CondaTable(Table):
+    """conda packages; with them the environment lies in /opt/conda, its Python is conda's."""
+
+    channels: tuple[CondaChannel, ...] = ()
+    """Channels, the first one first: a package comes from the first channel that has it (strict priority)."""
+
+    packages: tuple[CondaSpec, ...] = ()
+    """Match specs: `pytorch-gpu`, `numpy >=2,<3`, `blas * openblas`, `nvidia::cuda-version =12.6`."""
+
+    files: tuple[Word, ...] = ()
+    """Files of conda, relative to the spec: an environment.yml, or a conda-lock.yml to take over."""
+
+    solver: Literal["rattler", "micromamba", "mamba", "conda"] = "rattler"
+    """What solves: envbuild's own solver, or a program of the machine that locks."""
+
+    cuda: CondaCuda | None = None
+    """CUDA the machines of this environment can run, the virtual package `__cuda`; absent: from [gpu]."""
+
+    link_scripts: tuple[CondaName, ...] = Field(default=(), alias="link-scripts")
+    """Packages whose post-link script may run in the build, without a network; others are refused."""
 
 
 class ImageSettings(Table):
@@ -259,6 +287,9 @@ class Overlay(Table):
     gpu: Annotated[GpuTable | Literal[False] | None, Switch(GpuTable)] = None
     """Laid over [gpu]; `false` makes it an environment for CPUs."""
 
+    conda: Annotated[CondaTable | Literal[False] | None, Switch(CondaTable)] = None
+    """Laid over [conda]."""
+
     image: Annotated[ImageSettings | Literal[False] | None, Switch(ImageSettings)] = None
     """Laid over [image]; `repository` is the same for all variants."""
 
@@ -295,6 +326,9 @@ class Spec(Table):
 
     gpu: GpuTable | None = None
     """GPUs the environment computes on; absent: none."""
+
+    conda: CondaTable | None = None
+    """conda packages."""
 
     image: ImageTable = ImageTable()
     """The image."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from envbuild.catalog.bases import default_image
 from envbuild.errors import Problem, SpecError
+from envbuild.spec.conda_request import CondaSources
 from envbuild.spec.files import read_text
 from envbuild.spec.load import PROJECT_FILE, parse_toml, read_spec, refuse
 from envbuild.spec.model import Spec
@@ -17,6 +18,7 @@ from envbuild.spec.problems import RefusedError, field_path
 from envbuild.spec.pyproject import Project
 from envbuild.spec.request import (
     BaseRequest,
+    CondaRequest,
     GpuRequest,
     ImageRequest,
     PipRequest,
@@ -74,6 +76,11 @@ def _normalize(spec: Spec, folder: Path, prefix: str) -> tuple[Request, tuple[Pr
 def _variant(asked: Spec, sources: "_Sources") -> VariantRequest:
     bound = {package: index for package, index in asked.pip.sources.items() if index != DEFAULT_INDEX}
     collected = sources.python(asked)
+    conda, variables = None, dict[str, str]()
+    if found := sources.conda(asked):
+        conda, of_files = found
+        collected.requirements.update(of_files.pip)
+        variables = of_files.variables
     return VariantRequest(
         python=asked.python,
         snapshot=asked.snapshot,
@@ -89,8 +96,9 @@ def _variant(asked: Spec, sources: "_Sources") -> VariantRequest:
         ),
         system=SystemRequest(packages=tuple(sorted(sources.system(asked)))),
         gpu=_gpu(asked),
+        conda=conda,
         image=ImageRequest(
-            env=dict(sorted(asked.image.env.items())),
+            env=dict(sorted((variables | asked.image.env).items())),
             user=asked.image.user,
             workdir=asked.image.workdir,
             command=asked.image.command,
@@ -153,6 +161,23 @@ class _Sources:
                     except RefusedError as error:
                         self.problems.append(error.at(f"{file}:{number}"))
         return packages
+
+    def conda(self, asked: Spec) -> "tuple[CondaRequest, CondaSources] | None":
+        """Return what [conda] and its files ask for, of conda and of others; None without one."""
+        if asked.conda is None:
+            return None
+        found = CondaSources(asked, problems=self.problems)
+        for file, where in self._items(asked.conda.files, "conda", "files"):
+            try:
+                text = self._read(self._folder / file, file)
+            except RefusedError as error:
+                self.problems.append(error.at(where))
+                continue
+            found.add_file(text, file)
+        request = found.finish(
+            packages=self._where("conda", "packages"), channels=self._where("conda", "channels")
+        )
+        return request, found
 
     def _project(self, asked: Spec) -> Iterator[str]:
         pip = asked.pip

@@ -70,6 +70,28 @@ class GpuRequest(Value):
     image: GpuImage = "auto"
 
 
+class CondaRequest(Value):
+    """conda packages wanted, the environment's Python among them."""
+
+    channels: tuple[str, ...]
+    """In order of priority: names, or addresses without credentials and without a slash at the end."""
+
+    packages: tuple[str, ...] = ()
+    """``[channel::]name [version [build]]``, one for each name, sorted."""
+
+    solver: Literal["rattler", "micromamba", "mamba", "conda"] = "rattler"
+
+    cuda: str | None = None
+    """Version of the virtual package ``__cuda``; None where there is no CUDA."""
+
+    link_scripts: tuple[str, ...] = ()
+    """Packages whose link scripts may run in a build, sorted."""
+
+    pins: tuple[str, ...] = ()
+    """``platform channel subdir/file#sha256:…`` (or ``#md5:…``) of a conda-lock.yml taken over, sorted:
+    then nothing is solved."""
+
+
 class ImageRequest(Value):
     """How the image is configured."""
 
@@ -94,6 +116,9 @@ class VariantRequest(Value):
 
     gpu: GpuRequest | None = None
     """None: an environment for CPUs."""
+
+    conda: CondaRequest | None = None
+    """None: the environment is a virtual environment of the base's own Python."""
 
     image: ImageRequest = ImageRequest()
 

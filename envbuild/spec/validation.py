@@ -29,7 +29,6 @@ _EXPECTED = {
     "dict_type": "a table",
     "model_type": "a table",
 }
-_LATER_TABLES = ("conda",)
 _STAND_IN = {"name": "unnamed", "python": "3.11"}
 """Stands for a required key that is missing or wrong, so that the rest can still be checked."""
 
@@ -145,8 +144,6 @@ def _missing_hint(place: FieldPath) -> str | None:
 def _unknown_hint(place: FieldPath) -> str | None:
     """Say which key was meant, or where the key belongs."""
     key, table = str(place[-1]), _table_at(place[:-1])
-    if key in _LATER_TABLES and len(place) == 1:
-        return f"this release of envbuild has no [{key}]"
     known = _keys(table)
     if close := near(key, known):
         return close

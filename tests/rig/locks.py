@@ -1,8 +1,10 @@
 """Locks made by hand, small but whole, for tests that need a value rather than a resolution."""
 
 from datetime import UTC, datetime
+from typing import Literal
 
 from envbuild.digest import sha256_bytes
+from envbuild.lock.conda import CondaInstaller, CondaPackage
 from envbuild.lock.gpu import GpuArchitectures, GpuFacts, GpuLibrary, GpuVerdict
 from envbuild.lock.model import (
     Base,
@@ -19,6 +21,7 @@ from envbuild.lock.model import (
 )
 from envbuild.spec.request import (
     BaseRequest,
+    CondaRequest,
     GpuRequest,
     ImageRequest,
     PipRequest,
@@ -246,3 +249,78 @@ def gpu_lock(base: Base | None = None) -> Lock:
     )
     request = lock.request.model_copy(update={"variants": {"default": variant}})
     return lock.model_copy(update={"request": request, "targets": (target.model_copy(update={"gpu": GPU}),)})
+
+
+RATTLER = wheel("py-rattler", "0.28.0", size=24_000_000)
+
+
+def conda_package(
+    name: str,
+    version: str = "1.0",
+    build: str = "h1_0",
+    *,
+    noarch: Literal["generic", "python"] | None = None,
+    **fields: object,
+) -> CondaPackage:
+    """Return a package of conda-forge."""
+    file = f"{name}-{version}-{build}.conda"
+    return CondaPackage(
+        name=name,
+        version=version,
+        build=build,
+        build_number=0,
+        channel="conda-forge",
+        subdir="noarch" if noarch else "linux-64",
+        file=file,
+        size=20_000,
+        sha256=hexadecimal(file),
+        md5=hexadecimal(file)[:32],
+        timestamp=UPLOADED,
+        noarch=noarch,
+        license="BSD-3-Clause",
+    ).model_copy(update=fields)
+
+
+CONDA_PACKAGES = (
+    conda_package("numpy", "2.3.4", "py311_0", depends=("python >=3.11,<3.12.0a0",), size=9_000_000),
+    conda_package("proj", "9.6.0", env={"PROJ_DATA": "/opt/conda/share/proj"}),
+    conda_package("python", "3.11.9", "h1_0_cpython", size=30_000_000),
+    conda_package("tqdm", "4.67.1", "pyhd8ed1ab_0", noarch="python", distributions=("tqdm==4.67.1",)),
+)
+
+
+def conda_lock(base: Base | None = None) -> Lock:
+    """Return :func:`sample_lock` with its environment made of conda packages, one wheel on top."""
+    lock = sample_lock(base)
+    (target,) = lock.targets
+    joblib = lock.wheels[1]
+    packages = tuple(sorted(CONDA_PACKAGES, key=lambda package: package.key))
+    conda = CondaRequest(channels=("conda-forge",), packages=("numpy >=2", "proj", "python 3.11.*", "tqdm"))
+    variant = lock.request.variants["default"].model_copy(
+        update={"conda": conda, "pip": PipRequest(requirements=("joblib",))}
+    )
+    env = target.env | {
+        "CONDA_PREFIX": "/opt/conda",
+        "PATH": f"/opt/conda/bin:{PATH}",
+        "PROJ_DATA": "/opt/conda/share/proj",
+    }
+    del env["VIRTUAL_ENV"]
+    target = target.model_copy(
+        update={
+            "interpreter": Interpreter(
+                version="3.11.9", path="/opt/conda/bin/python3.11", provider="conda python"
+            ),
+            "wheels": (joblib.file,),
+            "conda": tuple(package.key for package in packages),
+            "conda_installer": CondaInstaller(wheel=RATTLER.file, interpreter="/usr/bin/python3.11"),
+            "env": dict(sorted(env.items())),
+        }
+    )
+    return lock.model_copy(
+        update={
+            "request": lock.request.model_copy(update={"variants": {"default": variant}}),
+            "targets": (target,),
+            "wheels": (INSTALLER, joblib, RATTLER),
+            "conda": packages,
+        }
+    )

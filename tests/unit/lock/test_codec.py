@@ -4,11 +4,13 @@ import pytest
 
 from envbuild.errors import LockInvalidError, LockVersionError
 from envbuild.lock.codec import dumps, loads
-from tests.rig.locks import gpu_lock, image_base, sample_lock
+from tests.rig.locks import conda_lock, gpu_lock, image_base, sample_lock
 
 
 @pytest.mark.parametrize(
-    "lock", [sample_lock(), sample_lock(image_base()), gpu_lock()], ids=["packages", "image", "gpu"]
+    "lock",
+    [sample_lock(), sample_lock(image_base()), gpu_lock(), conda_lock()],
+    ids=["packages", "image", "gpu", "conda"],
 )
 def test_text_and_value_are_the_same_thing(lock):
     text = dumps(lock)
@@ -112,3 +114,26 @@ def test_the_text_is_plain_toml_any_tool_reads():
     document = tomllib.loads(dumps(sample_lock()))
     assert document["version"] == 1
     assert document["targets"][0]["wheels"][0] == "joblib-1.5.2-py3-none-any.whl"
+
+
+def test_conda_packages_and_what_lays_them_down_belong_together():
+    text = dumps(conda_lock())
+    package = conda_lock().conda[0].key
+    with pytest.raises(LockInvalidError) as caught:
+        loads(text.replace(f'    "{package}",\n', f'    "{package}x",\n', 1))
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"targets[0].conda: `{package}x` is not among the conda packages"
+    ]
+    with pytest.raises(LockInvalidError) as caught:
+        loads(
+            text.replace(
+                '[targets.conda-installer]\nwheel = "py_rattler', '[targets.conda-installer]\nwheel = "py'
+            )
+        )
+    assert [problem.where for problem in caught.value.problems] == ["targets[0].conda-installer.wheel"]
+    table = text[text.index("[targets.conda-installer]") : text.index("[targets.env]")]
+    with pytest.raises(LockInvalidError) as caught:
+        loads(text.replace(table, ""))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "targets[0].conda-installer: must be there exactly when there are conda packages"
+    ]

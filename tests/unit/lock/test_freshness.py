@@ -7,6 +7,7 @@ from envbuild.errors import Problem
 from envbuild.lock.freshness import stale_fields
 from envbuild.spec.request import (
     BaseRequest,
+    CondaRequest,
     GpuRequest,
     ImageRequest,
     PipRequest,
@@ -161,6 +162,7 @@ def test_every_field_of_a_request_counts() -> None:
         ),
         system=SystemRequest(packages=("a",)),
         gpu=GpuRequest(),
+        conda=CondaRequest(channels=("conda-forge",)),
         image=ImageRequest(env={"A": "b"}, user="u", workdir="/u", command=("u",)),
         seed=1,
     )

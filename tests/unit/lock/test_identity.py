@@ -1,10 +1,11 @@
 import json
+from datetime import timedelta
 
 import pytest
 
 from envbuild.digest import canonical_json
 from envbuild.lock.identity import epoch_of, project_target, tag_of, target_digest
-from tests.rig.locks import CREATED, UPLOADED, gpu_lock, hexadecimal, image_base, sample_lock
+from tests.rig.locks import CREATED, UPLOADED, conda_lock, gpu_lock, hexadecimal, image_base, sample_lock
 
 
 def changed(**wheel_fields):
@@ -73,3 +74,26 @@ def test_cuda_is_part_of_the_identity_where_there_is_any():
     assert document["gpu"]["fleet"][0]["driver-state"] == "toolkit"
     assert digest_of(lock) != digest_of(sample_lock())
     assert "gpu" not in project_target(sample_lock(), sample_lock().targets[0])
+
+
+def test_conda_packages_are_part_of_the_identity_where_they_come_from_is_not():
+    lock = conda_lock()
+    (target,) = lock.targets
+    projection = project_target(lock, target)
+    assert projection["prefix"] == "/opt/conda"
+    assert [package["name"] for package in projection["conda"]["packages"]] == [
+        "numpy",
+        "proj",
+        "python",
+        "tqdm",
+    ]
+    first, *others = lock.conda
+    computed = lock.model_copy(
+        update={"conda": (first.model_copy(update={"hash_source": "computed"}), *others)}
+    )
+    assert target_digest(computed, target) == target_digest(lock, target)
+    rebuilt = lock.model_copy(update={"conda": (first.model_copy(update={"sha256": "0" * 64}), *others)})
+    assert target_digest(rebuilt, target) != target_digest(lock, target)
+    later = UPLOADED + timedelta(days=1)
+    newer = lock.model_copy(update={"conda": (first.model_copy(update={"timestamp": later}), *others)})
+    assert epoch_of(newer, target) == int(later.timestamp())

@@ -352,8 +352,12 @@ def spec_of(text: str, tmp_path: Path) -> Spec:
         ("pyton = 3", "pyton", "unknown key", "did you mean `python`?"),
         ("default_variant = 3", "default_variant", "unknown key", "did you mean `default-variant`?"),
         ("seed = 3", "seed", "unknown key", "it belongs in [determinism]"),
-        ('packages = ["x"]', "packages", "unknown key", "it belongs in [base] or [pip] or [system]"),
-        ("[conda]", "conda", "unknown key", "this release of envbuild has no [conda]"),
+        (
+            'packages = ["x"]',
+            "packages",
+            "unknown key",
+            "it belongs in [base] or [pip] or [system] or [conda]",
+        ),
         ("[system]\nzzz = 1", "system.zzz", "unknown key", "known here: files, packages"),
         ("variants.cpu.platforms = []", "variants.cpu.platforms", "unknown key", f"`platforms` {SHARED}"),
         (

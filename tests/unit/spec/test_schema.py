@@ -99,7 +99,7 @@ def test_the_reference_documents_every_key() -> None:
         for name, field in table.model_fields.items()
         if table is not Overlay
     }
-    sections = {"base", "pip", "system", "gpu", "image", "determinism", "build", "variants"}
+    sections = {"base", "pip", "system", "conda", "gpu", "image", "determinism", "build", "variants"}
     assert documented | sections == keys | sections
     for section in sections - {"variants"}:
         assert f"\n## `[{section}]`\n" in REFERENCE
@@ -161,7 +161,7 @@ def test_the_reference_gives_the_defaults_of_the_models() -> None:
         "determinism.seed = -1",
         "determinism.seed = 4294967296",
         "build.engine = 'x'",
-        "conda = {}",
+        "conda = { channel = 'x' }",
         "pip = false",
         "variants.A = {}",
         "variants.a.pip = true",
