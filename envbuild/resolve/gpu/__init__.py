@@ -1,0 +1,1 @@
+"""CUDA and ROCm of an environment, derived from what was resolved for it."""

@@ -1,0 +1,141 @@
+import pytest
+
+from envbuild.errors import NoSolutionError
+from envbuild.resolve.gpu.base import choose_base, flavour_of, lacking, newest_libc_of
+from envbuild.spec.request import GpuRequest
+from tests.unit.resolve.gpu.making import TORCH_13, derived
+
+
+def test_wheels_that_bring_cuda_stand_on_the_slim_image() -> None:
+    choice = choose_base(derived(TORCH_13), GpuRequest(), python="3.11", libc="2.28")
+    assert (choice.flavour, choice.image) == ("slim", None)
+    assert choice.reasons == ("wheels bring every library of CUDA that is looked for",)
+    (rejected,) = choice.rejected
+    assert rejected.startswith("base, runtime, devel: CUDA would be there twice; nvidia/cuda:")
+    assert rejected.endswith(" GB in a registry")
+
+
+@pytest.mark.parametrize(
+    ("line", "asked", "python", "flavour", "tag"),
+    [
+        pytest.param(
+            "onnxruntime-gpu==1.22.0",
+            GpuRequest(driver=">=560"),
+            "3.12",
+            "cudnn-runtime",
+            "12.6.3-cudnn-runtime-ubuntu24.04",
+            id="newest the driver knows itself",
+        ),
+        pytest.param(
+            "onnxruntime-gpu==1.22.0",
+            GpuRequest(cuda="12.4"),
+            "3.10",
+            "cudnn-runtime",
+            "12.4.1-cudnn-runtime-ubuntu22.04",
+            id="the version asked for, newest update",
+        ),
+        pytest.param(
+            "cupy-cuda12x==13.0.0",
+            GpuRequest(cuda="12.6"),
+            "3.10",
+            "runtime",
+            "12.6.3-runtime-ubuntu22.04",
+            id="the distribution with the wanted Python",
+        ),
+        pytest.param(
+            TORCH_13,
+            GpuRequest(image="devel"),
+            "3.12",
+            "devel",
+            "13.0.3-devel-ubuntu24.04",
+            id="the compiler",
+        ),
+        pytest.param(
+            "cupy-cuda12x==13.0.0", GpuRequest(cuda="12.6", image="base"), "3.12", "base",
+            "12.6.3-base-ubuntu24.04", id="base by request",
+        ),
+    ],
+)  # fmt: skip
+def test_what_wheels_lack_decides_the_image(
+    line: str, asked: GpuRequest, python: str, flavour: str, tag: str
+) -> None:
+    choice = choose_base(derived(line), asked, python=python, libc="2.28")
+    assert choice.image is not None
+    assert (choice.flavour, choice.image.tag) == (flavour, tag)
+    assert choice.image.superseded_by is None
+
+
+def test_an_image_whose_libc_is_too_old_is_rejected() -> None:
+    asked = GpuRequest(cuda="12.6")
+    choice = choose_base(derived("cupy-cuda12x==13.0.0"), asked, python="3.10", libc="2.38")
+    assert choice.image is not None
+    assert choice.image.distribution == "ubuntu24.04"
+    assert (
+        "12.6.3-runtime-ubuntu22.04: its glibc 2.35 is older than the 2.38 that wheels need"
+        in choice.rejected
+    )
+    assert "ubuntu24.04 has no Python 3.10, so a standalone one is laid into /opt/python" in choice.reasons
+    with pytest.raises(NoSolutionError) as caught:
+        choose_base(derived("cupy-cuda12x==13.0.0"), asked, python="3.10", libc="2.99")
+    assert "has the glibc 2.99 that wheels need" in caught.value.message
+
+
+def test_cuda_without_an_image_says_which_there_are() -> None:
+    with pytest.raises(NoSolutionError) as caught:
+        choose_base(derived("cupy-cuda12x==13.0.0"), GpuRequest(cuda="13.9"), python="3.12")
+    assert caught.value.message == "the catalogue knows no image of nvidia/cuda with CUDA 13.9 (runtime)"
+    assert caught.value.hint is not None
+
+
+def test_end_of_life_is_warned_of() -> None:
+    choice = choose_base(derived("cupy-cuda11x==12.0.0"), GpuRequest(cuda="11.8"), python="3.10")
+    assert choice.image is not None
+    assert any("free support of ubuntu22.04 ends in 20" in warning for warning in choice.warnings)
+
+
+@pytest.mark.parametrize(
+    ("files", "libc"),
+    [
+        ((), "0"),
+        (("a-1-py3-none-any.whl",), "0"),
+        (("a-1-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",), "2.17"),
+        (("a-1-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",), "2.27"),
+        (
+            (
+                "a-1-py3-none-manylinux1_x86_64.manylinux_2_5_x86_64.whl",
+                "b-1-cp311-cp311-manylinux_2_39_aarch64.whl",
+            ),
+            "2.39",
+        ),
+    ],
+)
+def test_wheels_say_which_libc_they_need(files: tuple[str, ...], libc: str) -> None:
+    assert newest_libc_of(files) == libc
+
+
+def test_a_base_that_lacks_what_is_looked_for_is_a_problem() -> None:
+    found = derived("onnxruntime-gpu==1.22.0")
+    (problem,) = lacking("slim", found, cuda=None)
+    assert str(problem) == (
+        "base: onnxruntime-gpu 1.22.0 looks for CUDA 12 in the system, and the base has none"
+    )
+    (other,) = lacking("cudnn-runtime", found, cuda="13.0.2")
+    assert "the base has 13.0.2" in other.message
+    (cudnn,) = lacking("runtime", found, cuda="12.6.3")
+    assert cudnn.hint == "add `nvidia-cudnn-cu12` to [pip] packages"
+    assert lacking("cudnn-runtime", found, cuda="12.6.3") == ()
+    assert lacking("slim", derived(TORCH_13), cuda=None) == ()
+
+
+@pytest.mark.parametrize(
+    ("environment", "flavour"),
+    [
+        ({}, "slim"),
+        ({"CUDA_VERSION": "12.6.3", "NV_CUDA_CUDART_VERSION": "12.6.77-1"}, "base"),
+        ({"NV_CUDA_CUDART_VERSION": "12.6.77-1", "NV_CUDA_LIB_VERSION": "12.6.3-1"}, "runtime"),
+        ({"NV_CUDA_LIB_VERSION": "12.6.3-1", "NV_CUDNN_VERSION": "9.5.1.17-1"}, "cudnn-runtime"),
+        ({"NV_CUDNN_VERSION": "9.5.1.17-1", "LIBRARY_PATH": "/usr/local/cuda/lib64/stubs"}, "devel"),
+    ],
+)
+def test_the_flavour_of_an_image_shows_in_its_environment(environment: dict[str, str], flavour: str) -> None:
+    assert flavour_of(environment) == flavour

@@ -1,0 +1,75 @@
+import pytest
+
+from envbuild.resolve.gpu.facts import compose_facts, gpu_environment
+from envbuild.spec.request import GpuRequest
+from tests.unit.resolve.gpu.making import TORCH_13, derived
+
+NVIDIA_13 = {
+    "CUDA_VERSION": "13.0.0",
+    "NV_CUDA_CUDART_VERSION": "13.0.48-1",
+    "NV_CUDNN_VERSION": "9.12.0.46-1",
+    "NCCL_VERSION": "2.27.7-1",
+    "NVIDIA_VISIBLE_DEVICES": "all",
+    "LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/usr/local/nvidia/lib64:/usr/local/cuda/lib64",
+}
+
+
+def test_facts_name_the_drivers_of_what_was_derived() -> None:
+    facts = compose_facts(derived(TORCH_13), GpuRequest(), flavour="slim", base_environment={})
+    assert (facts.runtime, facts.toolkit, facts.majors, facts.image) == ("13.0", "13.0.3", (13,), "slim")
+    assert facts.driver_minimum is not None
+    assert facts.driver_minimum.startswith("580")
+    assert [library.name for library in facts.libraries] == ["cublas", "cudart", "cudnn", "nccl", "nvjitlink"]
+
+
+def test_what_no_wheel_brings_comes_from_the_base() -> None:
+    facts = compose_facts(
+        derived("cupy-cuda13x==14.0.0"), GpuRequest(), flavour="cudnn-runtime", base_environment=NVIDIA_13
+    )
+    assert (facts.runtime, facts.toolkit) == ("13.0", "13.0.0")
+    assert facts.evidence[-1] == "the base brings CUDA 13.0.0"
+    assert {(item.soname, item.version, item.provider, item.path) for item in facts.libraries} == {
+        ("libcudart.so.13", "13.0.48", "base", None),
+        ("libcudnn.so.9", "9.12.0.46", "base", None),
+        ("libnccl.so.2", "2.27.7", "base", None),
+    }
+
+
+def test_cuda_that_is_only_asked_for_is_said_to_be() -> None:
+    facts = compose_facts(derived("numpy==2"), GpuRequest(cuda="12.6"), flavour="slim", base_environment={})
+    assert (facts.runtime, facts.majors, facts.evidence) == ("12.6", (12,), ("[gpu] says CUDA 12.6",))
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        (NVIDIA_13["LD_LIBRARY_PATH"], "/usr/local/nvidia/lib:/usr/local/nvidia/lib64"),
+        ("/usr/local/cuda/lib64", ""),
+        ("/usr/local/cuda-12.8/targets/x86_64-linux/lib:/opt/lib", "/opt/lib"),
+        ("/opt/cuda:/usr/local/cudalike", None),
+    ],
+)
+def test_the_system_cuda_does_not_come_before_that_of_wheels(path: str, kept: str | None) -> None:
+    facts = compose_facts(derived(TORCH_13), GpuRequest(), flavour="slim", base_environment={})
+    assert gpu_environment(GpuRequest(), facts, {"LD_LIBRARY_PATH": path}).get("LD_LIBRARY_PATH") == kept
+
+
+def test_the_system_cuda_stays_on_the_path_where_it_is_the_only_one() -> None:
+    facts = compose_facts(
+        derived("cupy-cuda13x==14.0.0"), GpuRequest(), flavour="runtime", base_environment=NVIDIA_13
+    )
+    assert gpu_environment(GpuRequest(), facts, NVIDIA_13) == {
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"
+    }
+
+
+def test_a_slim_base_gets_the_environment_of_the_nvidia_runtime() -> None:
+    facts = compose_facts(derived(TORCH_13), GpuRequest(), flavour="slim", base_environment={})
+    assert gpu_environment(GpuRequest(), facts, {}) == {
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+        "NVIDIA_VISIBLE_DEVICES": "all",
+    }
+    amd = GpuRequest(vendor="amd")
+    rocm = compose_facts(derived("torch==2.6.0+rocm6.2"), amd, flavour="slim", base_environment={})
+    assert (rocm.runtime, rocm.driver_minimum) == ("6.2", None)
+    assert gpu_environment(amd, rocm, {}) == {}
