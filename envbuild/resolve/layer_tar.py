@@ -87,7 +87,7 @@ class LayerArchive:
 
         Content is gone once the next entry is asked for.  To be used inside :meth:`whole`.
         """
-        stream = _Forward(_unpacked(self._source))
+        stream = _Forward(unpacked(self._source))
         if stream.is_at_end():
             return
         archive = tarfile.TarFile(
@@ -195,7 +195,8 @@ class _Forward:
         return True
 
 
-def _unpacked(source: Iterator[bytes]) -> Iterator[bytes]:
+def unpacked(source: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the archive in a layer's bytes: gzip, zstd or neither, told from the first of them."""
     first = b""
     while len(first) < len(_ZSTD):
         chunk = next(source, None)

@@ -1,13 +1,15 @@
-# Sourced last by every step: nothing in a layer is newer than the lock.
+# Sourced first by every step, which calls clamp last: nothing it wrote carries the time of the build.
 #
-# Runs inside the container, where the clock is the machine's: files written by this step carry today's time,
-# files unpacked from packages their own.  Only the former are touched, so bytecode that records its source's
-# time stays true.
+# Runs inside the container, where the clock is the machine's.  What this step writes, and what the engine wrote
+# to start it, is newer than a minute ago; files unpacked from packages have their own, older times and keep
+# them, whatever the epoch: bytecode that records its source's time stays true.
+started=$(($(date +%s) - 60))
+
 clamp() {
     # what the engine mounts is no part of the layer, and cannot be touched
     find / -xdev \( -path /proc -o -path /sys -o -path /dev \
         -o -path /etc/hosts -o -path /etc/hostname -o -path /etc/resolv.conf \) -prune \
-        -o -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+        -o -newermt "@$started" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
 # What differs between two runs of dpkg is emptied, not deleted: a deletion would be an entry of its own in the

@@ -1,0 +1,217 @@
+"""The steps of a recipe as layers: its scripts run in a private root, and what they changed is the layer.
+
+The same scripts as in a Dockerfile of the docker engine, under the same paths, with the same environment and
+no network.  A step's layer is kept under everything it follows from, so it is run once on a machine.
+"""
+
+import contextlib
+import posixpath
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from envbuild.digest import sha256_bytes, sha256_file
+from envbuild.errors import BuildFailedError
+from envbuild.image.layer import Layer
+from envbuild.image.local.cache import LayerCache, LayerKey
+from envbuild.image.local.codec import Codec
+from envbuild.image.local.diff import diff_layer
+from envbuild.image.local.root import PrivateRoot
+from envbuild.image.local.trees import LayerTrees, PackedLayer
+from envbuild.image.local.unpack import unpack_layer
+from envbuild.image.local.writer import MTIME, LayerWriter
+from envbuild.image.seed import write_seed
+from envbuild.lock.model import Deb, User
+
+FORMAT: Final = 1
+"""Goes up when the same step leaves other bytes though its scripts are the same."""
+
+ROOTS: Final = "roots"
+"""Folder of private roots, below the cache folder."""
+
+_INPUTS: Final = "/dev/envbuild"
+_DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_EVIDENCE_LINES: Final = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """Makes the layers that a distribution's own programs make."""
+
+    cache: LayerCache
+    trees: LayerTrees
+    scratch: Path
+    """Folder of private roots."""
+
+    codec: Codec
+    scripts: Mapping[str, bytes]
+    """Content of the recipe's scripts by name."""
+
+    artifact: Callable[[str], Path]
+    """Gives the verified file of a sha256."""
+
+    environment: Mapping[str, str]
+    """What the base's configuration sets."""
+
+    on_event: Callable[[str], None]
+
+    def bootstrap(self, debs: Sequence[Deb], seed: Sequence[Deb], *, epoch: int) -> Layer:
+        """Return the base that ``debs`` make, as one layer; ``seed`` are those that start it.
+
+        :raises BuildFailedError: dpkg or a maintainer script failed; its last lines are the detail.
+        """
+        inputs = {
+            "debs": sorted(deb.sha256 for deb in debs),
+            "seed": [deb.sha256 for deb in seed],
+            "scripts": self._digests("bootstrap.sh"),
+            "epoch": epoch,
+        }
+        key = self._key("bootstrap", inputs, f"{len(debs)} packages of the distribution")
+
+        def produce(writer: LayerWriter) -> None:
+            with PrivateRoot((), scratch=self.scratch) as root:
+                self.on_event("unpacking the essential packages")
+                archive = root.upper.with_name("seed.tar")
+                write_seed((self.artifact(deb.sha256) for deb in seed), archive, epoch=epoch)
+                with archive.open("rb") as stream:
+                    blocks = iter(lambda: stream.read(1 << 20), b"")
+                    unpack_layer(blocks, root.upper, diff_id=f"sha256:{sha256_file(archive)}")
+                archive.unlink()
+                self.on_event(f"installing the {len(debs)} packages of the base")
+                with self._debs(debs) as folder:
+                    self._step(root, writer, "bootstrap.sh", (), {"debs": folder}, epoch=epoch)
+
+        return self.cache.make(key, produce)
+
+    def install(self, below: Sequence[PackedLayer], debs: Sequence[Deb], *, epoch: int) -> Layer:
+        """Return the layer of the system packages ``debs``, installed by the apt that is ``below``."""
+        inputs = {
+            "below": [layer.diff_id for layer in below],
+            "debs": sorted(deb.sha256 for deb in debs),
+            "scripts": self._digests("system.sh"),
+            "environment": dict(self.environment),
+            "epoch": epoch,
+        }
+        names = ", ".join(deb.name for deb in debs[:6]) + (" …" if len(debs) > 6 else "")  # noqa: PLR2004
+        key = self._key("system", inputs, f"system packages: {names}")
+
+        def produce(writer: LayerWriter) -> None:
+            self.on_event(f"installing {len(debs)} system packages")
+            with self._root(below) as root, self._debs(debs) as folder:
+                self._step(root, writer, "system.sh", (), {"debs": folder}, epoch=epoch)
+
+        return self.cache.make(key, produce)
+
+    def environment_of(self, below: Sequence[PackedLayer], *, interpreter: str, prefix: str) -> Layer:
+        """Return the layer of the empty Python environment; the same on every base with that interpreter."""
+        inputs = {
+            "below": [layer.diff_id for layer in below],
+            "scripts": self._digests("venv.sh"),
+            "environment": dict(self.environment),
+            "interpreter": interpreter,
+            "prefix": prefix,
+        }
+        key = self._key("environment", inputs, f"Python environment in {prefix}")
+
+        def produce(writer: LayerWriter) -> None:
+            with self._root(below) as root:
+                self._step(root, writer, "venv.sh", (interpreter, prefix), {}, epoch=MTIME)
+
+        return self.cache.make(key, produce)
+
+    def finish(
+        self,
+        below: Sequence[PackedLayer],
+        *,
+        user: User,
+        workdir: str,
+        files: Mapping[str, bytes],
+        epoch: int,
+    ) -> Layer:
+        """Return the layer of the user, the working directory, and ``files`` that go to ``/etc/envbuild``."""
+        inputs = {
+            "below": [layer.diff_id for layer in below],
+            "scripts": self._digests("finish.sh"),
+            "environment": dict(self.environment),
+            "user": [user.name, user.uid, user.gid],
+            "workdir": workdir,
+            "files": {name: sha256_bytes(content) for name, content in files.items()},
+            "epoch": epoch,
+        }
+        key = self._key("finish", inputs, "user, working directory, lock and probe")
+        arguments = (user.name, str(user.uid), str(user.gid), workdir)
+
+        def produce(writer: LayerWriter) -> None:
+            with self._root(below) as root, _folder_of(files, self.scratch) as folder:
+                self._step(root, writer, "finish.sh", arguments, {"self": folder}, epoch=epoch)
+
+        return self.cache.make(key, produce)
+
+    def _step(
+        self,
+        root: PrivateRoot,
+        writer: LayerWriter,
+        script: str,
+        arguments: Sequence[str],
+        inputs: Mapping[str, Path],
+        *,
+        epoch: int,
+    ) -> None:
+        """Run one script in ``root`` and write what it changed.
+
+        :raises BuildFailedError: it failed; its last lines are the detail.
+        """
+        with _folder_of(self.scripts, self.scratch) as scripts:
+            # the time as the file system has it: this process may be told another (libfaketime)
+            started = scripts.stat().st_mtime
+            outcome = root.run(
+                ("/bin/sh", f"{_INPUTS}/recipe/{script}", *arguments),
+                binds={f"{_INPUTS}/{name}": place for name, place in {"recipe": scripts, **inputs}.items()},
+                env={"PATH": _DEFAULT_PATH, **self.environment, "SOURCE_DATE_EPOCH": str(epoch)},
+            )
+        if outcome.exit_status != 0:
+            said = (outcome.stdout + outcome.stderr).decode(errors="replace").splitlines()
+            raise BuildFailedError(
+                f"the build failed at: {script} (status {outcome.exit_status})",
+                detail="\n".join(said[-_EVIDENCE_LINES:]),
+            )
+        diff_layer(root.upper, root.lowers, writer, started=started, epoch=epoch)
+
+    @contextlib.contextmanager
+    def _root(self, below: Sequence[PackedLayer]) -> Iterator[PrivateRoot]:
+        with self.trees.held(below) as folders, PrivateRoot(folders, scratch=self.scratch) as root:
+            yield root
+
+    @contextlib.contextmanager
+    def _debs(self, debs: Sequence[Deb]) -> Iterator[Path]:
+        """Yield a folder of the packages under the names their archive gives them."""
+        with tempfile.TemporaryDirectory(prefix="debs-", dir=self.scratch) as name:
+            for deb in debs:
+                place = Path(name, posixpath.basename(deb.path))
+                source = self.artifact(deb.sha256)
+                try:
+                    place.hardlink_to(source)
+                except OSError:
+                    # another disk
+                    shutil.copyfile(source, place)
+            yield Path(name)
+
+    def _digests(self, script: str) -> dict[str, str]:
+        """Return what tells a step's scripts from their other editions."""
+        return {name: sha256_bytes(self.scripts[name]) for name in ("clamp.sh", script)}
+
+    def _key(self, kind: str, inputs: Mapping[str, Any], comment: str) -> LayerKey:
+        return LayerKey(kind=kind, inputs={"step": FORMAT, **inputs}, codec=self.codec, comment=comment)
+
+
+@contextlib.contextmanager
+def _folder_of(files: Mapping[str, bytes], scratch: Path) -> Iterator[Path]:
+    """Yield a folder that holds ``files`` by their names."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="input-", dir=scratch) as name:
+        for file, content in files.items():
+            Path(name, file).write_bytes(content)
+        yield Path(name)

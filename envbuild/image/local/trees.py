@@ -1,0 +1,213 @@
+"""Layers unpacked, each once: what private roots are made of.
+
+Layout below the cache folder::
+
+    trees/ab01…/tree          files of the layer with this diff ID
+    trees/ab01…/extent        how many files and bytes, since which start of the machine; locked while in use
+    trees/partial-…           being unpacked, with a lock beside it
+
+A folder appears whole, by a rename.  Nothing is forced onto the disk: after a restart of the machine, a tree
+is measured once, and unpacked again when a power cut took some of it.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from envbuild.digest import OciDigest
+from envbuild.image.local.root import remove_tree
+from envbuild.image.local.unpack import Extent, extent_of, unpack_layer
+from envbuild.store.disk import disk_errors
+from envbuild.store.locks import create_locked, try_lock, wait_for_lock
+
+FOLDER: Final = "trees"
+"""Below the cache folder."""
+
+LARGEST: Final = 40 << 30
+"""Bytes kept; beyond that trees not used for longest go."""
+
+_PARTIAL: Final = "partial-"
+_LOCK: Final = ".lock"
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class PackedLayer:
+    """A layer and how its bytes are had."""
+
+    diff_id: OciDigest
+    read: Callable[[], Iterable[bytes]]
+    """Yields the compressed bytes, and raises when they turn out not to be the layer's."""
+
+
+class LayerTrees:
+    """The unpacked layers of one cache folder; shared by all processes of a user."""
+
+    def __init__(self, cache: Path) -> None:
+        self.folder = cache / FOLDER
+
+    @contextlib.contextmanager
+    def held(self, layers: Sequence[PackedLayer]) -> Iterator[tuple[Path, ...]]:
+        """Yield the folders of ``layers`` in their order, unpacked where missing; none is removed meanwhile.
+
+        :raises IntegrityError: a layer's bytes are not its own.
+        :raises LayerError: a layer cannot be unpacked.
+        :raises DiskFullError: there is no room.
+        """
+        wanted = list({layer.diff_id: layer for layer in layers}.values())
+        with contextlib.ExitStack() as locks, ThreadPoolExecutor(os.cpu_count()) as threads:
+            held = dict(threads.map(lambda layer: (layer.diff_id, self._hold(layer)), wanted))
+            for tree, lock in held.values():
+                locks.callback(os.close, lock)
+                # what was not used for longest goes first
+                with contextlib.suppress(OSError):
+                    os.utime(tree.with_name("extent"))
+            yield tuple(held[layer.diff_id][0] for layer in layers)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each tree by name, those not used for longest first."""
+        found = []
+        for path in self.folder.glob("*/extent"):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                found.append((path.stat().st_mtime, path.parent.name, json.loads(path.read_bytes())["size"]))
+        return {name: int(size) for _, name, size in sorted(found)}
+
+    def prune(self, *, unused_since: float = float("inf"), largest: int = 0) -> tuple[int, int]:
+        """Remove trees not used after ``unused_since``, the oldest first, until ``largest`` bytes are left.
+
+        Those in use stay.  Returns how many and how many bytes went.
+        """
+        sizes = self.sizes()
+        left, count = sum(sizes.values()), 0
+        before = left
+        for name, size in sizes.items():
+            if left <= largest:
+                break
+            if self._last_use(name) <= unused_since and self._remove(name):
+                left, count = left - size, count + 1
+        return count, before - left
+
+    def _hold(self, layer: PackedLayer) -> tuple[Path, int]:
+        """Return the folder of a layer and a descriptor that keeps it there while it is open."""
+        place = self.folder / layer.diff_id.removeprefix("sha256:")
+        while True:
+            descriptor = _lock_shared(place / "extent")
+            if descriptor is not None:
+                if self._is_whole(place):
+                    return place / "tree", descriptor
+                os.close(descriptor)
+                self._remove(place.name)
+            self._make(layer, place)
+
+    def _is_whole(self, place: Path) -> bool:
+        """Return whether a tree is what was unpacked; after a restart of the machine it is measured."""
+        try:
+            said = json.loads((place / "extent").read_bytes())
+            known, boot = Extent(said["entries"], said["size"]), said["boot"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        if boot == _boot():
+            return True
+        if extent_of(place / "tree") != known:
+            return False
+        # in place: the file is what the lock is on
+        (place / "extent").write_text(_record(known), encoding="utf-8")
+        return True
+
+    def _make(self, layer: PackedLayer, place: Path) -> None:
+        with disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            # one process unpacks a layer, the others wait for it
+            turn = wait_for_lock(self.folder / f"{place.name}{_LOCK}")
+            try:
+                if place.exists():
+                    return
+                lock, descriptor = create_locked(self.folder, prefix=_PARTIAL, suffix=_LOCK)
+                partial = lock.with_suffix("")
+                try:
+                    (partial / "tree").mkdir(parents=True)
+                    unpack_layer(layer.read(), partial / "tree", diff_id=layer.diff_id)
+                    extent = extent_of(partial / "tree")
+                    (partial / "extent").write_text(_record(extent), encoding="utf-8")
+                    partial.rename(place)
+                finally:
+                    remove_tree(partial)
+                    lock.unlink()
+                    os.close(descriptor)
+            finally:
+                (self.folder / f"{place.name}{_LOCK}").unlink(missing_ok=True)
+                os.close(turn)
+        self.prune(largest=LARGEST)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left: their locks are free."""
+        for lock in self.folder.glob(f"{_PARTIAL}*{_LOCK}"):
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                descriptor = try_lock(lock)
+                if descriptor is not None:
+                    remove_tree(lock.with_suffix(""))
+                    lock.unlink(missing_ok=True)
+                    os.close(descriptor)
+
+    def _remove(self, name: str) -> bool:
+        """Remove a tree unless it is in use."""
+        place = self.folder / name
+        try:
+            used = try_lock(place / "extent")
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            used = None
+        if used is None and (place / "extent").exists():
+            return False
+        try:
+            lock, descriptor = create_locked(self.folder, prefix=_PARTIAL, suffix=_LOCK)
+            # out of sight at once, then gone
+            with contextlib.suppress(FileNotFoundError):
+                place.rename(lock.with_suffix(""))
+            remove_tree(lock.with_suffix(""))
+            lock.unlink()
+            os.close(descriptor)
+        finally:
+            if used is not None:
+                os.close(used)
+        return True
+
+    def _last_use(self, name: str) -> float:
+        try:
+            return (self.folder / name / "extent").stat().st_mtime
+        except OSError:
+            return 0.0
+
+
+def _lock_shared(path: Path) -> int | None:
+    """Return a descriptor that many may hold at once, or None when there is no such file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    try:
+        if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            return descriptor
+    except FileNotFoundError:
+        # removed while it was waited for
+        pass
+    os.close(descriptor)
+    return None
+
+
+def _record(extent: Extent) -> str:
+    return json.dumps({**asdict(extent), "boot": _boot()})
+
+
+@cache
+def _boot() -> str:
+    """Return what tells one start of the machine from the next."""
+    return _BOOT.read_text(encoding="utf-8").strip()
