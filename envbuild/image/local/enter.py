@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
+    import tarfile
     from collections.abc import Iterator
 
 FAILED = 125
@@ -100,7 +101,7 @@ def main() -> int:
             _first(plan, alive)
         return _status(_wait(child))
     except EnteringError as error:
-        _tell(os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY), error)
+        _tell(_report(path.parent), error)
         return FAILED
 
 
@@ -110,8 +111,8 @@ def _first(plan: Any, alive: int) -> NoReturn:
     ``alive`` ends when the parent does, whose number cannot be seen in this namespace.
     """
     status = FAILED
-    # by its path it is out of reach once the root is another
-    report = os.open(plan["folder"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # later it is out of reach: the root is another one, and so is the user
+    report = _report(Path(plan["folder"]))
     try:
         _die_with(None)
         if select.select([alive], [], [], 0)[0]:
@@ -142,6 +143,8 @@ def _run(plan: Any, report: int) -> int:
 def _become(plan: Any) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
+    if not plan["stdin"]:
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     uid, gid, groups, home = _account(plan["user"])
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="utf-8"))
     for capability in range(last + 1):
@@ -179,6 +182,7 @@ def _set_up(plan: Any) -> None:
     # opened here, shown there: no path of the new root, which may hold any link, is followed in this one
     devices = {name: _open(f"/dev/{name}") for name in DEVICES}
     binds = {target: _open(source) for target, source in sorted(plan["binds"].items())}
+    feed = _open_archive(plan["feed"])
     system, outside = _open("/sys"), _open("/")
     os.chdir("root")
     pivot_root = PIVOT_ROOT.get(platform.machine())
@@ -195,6 +199,8 @@ def _set_up(plan: Any) -> None:
     _check(_libc.umount2(b".", MNT_DETACH), "letting go of the old root")
     os.chdir("/")
     _mask()
+    if feed is not None:
+        _unpack(feed, plan["workdir"])
     socket.sethostname("envbuild")
     if not plan["network"]:
         _raise_loopback()
@@ -256,6 +262,22 @@ def _mask() -> None:
             _mount(path, path, None, MS_BIND | MS_REC)
             flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
             _mount(None, path, None, flags)
+
+
+def _open_archive(path: "str | None") -> "tarfile.TarFile | None":
+    if path is None:
+        return None
+    # here and not above: most commands are fed nothing; not later: this Python's library is out of reach then
+    import tarfile  # noqa: PLC0415
+
+    return tarfile.open(path, mode="r:")
+
+
+def _unpack(feed: "tarfile.TarFile", folder: str) -> None:
+    """Lay files into the root, with the owners the archive gives them; links lead nowhere but into it."""
+    with feed:
+        for entry in feed:
+            feed.extract(entry, folder, numeric_owner=True)
 
 
 def _raise_loopback() -> None:
@@ -332,10 +354,13 @@ def _status(ended: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _tell(folder: int, error: BaseException) -> None:
+def _report(folder: Path) -> int:
+    return os.open(folder / "failure", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _tell(report: int, error: BaseException) -> None:
     kind, message = (error.kind, str(error)) if isinstance(error, EnteringError) else ("root", repr(error))
-    descriptor = os.open("failure", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=folder)
-    os.write(descriptor, f"{kind}\n{message}".encode())
+    os.write(report, f"{kind}\n{message}".encode())
 
 
 if __name__ == "__main__":

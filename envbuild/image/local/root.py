@@ -128,9 +128,16 @@ class PrivateRoot:
         user: str = "0",
         workdir: str = "/",
         network: bool = False,
+        feed: Path | None = None,
+        stdin: bool = True,
     ) -> int:
-        """Run ``command`` on this terminal's own streams and return its exit status; see :meth:`run`."""
-        with self._plan(command, binds, env, user=user, workdir=workdir, network=network) as plan:
+        """Run ``command`` on this terminal's own streams and return its exit status; see :meth:`run`.
+
+        ``feed`` is a tar that is unpacked in ``workdir`` first.  Without ``stdin`` there is nothing to read.
+        """
+        with self._plan(
+            command, binds, env, user=user, workdir=workdir, network=network, feed=feed, stdin=stdin
+        ) as plan:
             status = process.run_attached(_enter(plan), environment=_outside())
             _raise_failure(plan, status)
             return status
@@ -145,6 +152,8 @@ class PrivateRoot:
         user: str,
         workdir: str,
         network: bool,
+        feed: Path | None = None,
+        stdin: bool = True,
     ) -> Iterator[Path]:
         """Yield a file with the plan of one command; its folder is the command's alone."""
         with tempfile.TemporaryDirectory(prefix="run-", dir=self._folder) as name:
@@ -172,6 +181,8 @@ class PrivateRoot:
                 "user": user,
                 "workdir": workdir,
                 "network": network,
+                "feed": None if feed is None else str(feed.absolute()),
+                "stdin": stdin,
             }
             (folder / "plan").write_text(json.dumps(plan), encoding="utf-8")
             yield folder / "plan"
@@ -192,6 +203,9 @@ def _raise_failure(plan: Path, status: int) -> None:
     if status != _FAILED or not failure.exists():
         return
     kind, _, message = failure.read_text(encoding="utf-8", errors="replace").partition("\n")
+    if not kind:
+        # the command's own status
+        return
     if kind == "command":
         raise EntryError(message)
     raise EngineError(

@@ -68,7 +68,8 @@ def test_a_command_that_is_not_there_is_named(root):
     with pytest.raises(EntryError, match="`no-such-program` cannot be started: No such file"):
         root.run(("no-such-program",), env=ENV)
     with pytest.raises(EntryError, match="there is no folder /nowhere"):
-        sh(root, "true", workdir="/nowhere")
+        sh(root, "true", workdir="/nowhere", user="app")
+    assert sh(root, "exit 125").exit_status == 125
 
 
 def test_changes_are_in_the_upper_folder_and_not_below(root, small):

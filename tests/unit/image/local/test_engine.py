@@ -1,0 +1,111 @@
+"""Images of the local engine, found and run."""
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from envbuild.errors import EngineError
+from envbuild.image.local.cache import LayerCache, LayerKey
+from envbuild.image.local.codec import codec_of
+from envbuild.image.local.diff import diff_layer
+from envbuild.image.local.engine import LocalEngine
+from envbuild.image.local.images import ImageStore
+from envbuild.image.local.root import EntryError
+from envbuild.image.oci.image import compose_image
+from tests.rig.locks import sample_lock
+from tests.rig.small_root import make_small_root
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
+
+
+class CachedLayers:
+    def __init__(self, cache):
+        self.path = lambda blob: LayerCache(cache).path(blob.digest)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("engine")
+    small = make_small_root(folder / "root")
+    (small / "workspace").mkdir()
+    os.chown(small / "workspace", 1000, 1000)
+    key = LayerKey(kind="test", inputs={}, codec=codec_of("zstd"), comment="small")
+    layer = LayerCache(folder).make(
+        key, lambda writer: diff_layer(small, (), writer, started=2e9, epoch=1_000_000_000)
+    )
+    lock = sample_lock()
+    ImageStore(folder).put("train:1", compose_image(lock, lock.targets[0], [layer]))
+    return folder
+
+
+@pytest.fixture
+def engine(cache):
+    return LocalEngine(cache, blobs=lambda _: CachedLayers(cache))
+
+
+def test_an_image_is_found_by_name_and_by_digest(engine):
+    facts = engine.find("train:1")
+    assert engine.find(facts.identifier) == facts
+    assert (facts.user, facts.workdir, facts.command) == ("1000:1000", "/workspace", ("python",))
+    assert engine.find("train:2") is None
+    with pytest.raises(EngineError, match="the local engine has no image train:2"):
+        engine.run("train:2", ("true",), files={}, user=None)
+
+
+def test_a_command_runs_as_the_image_says(engine):
+    script = 'id -u; id -g; echo "$PWD $HOME $GREETING"; cat /srv/probe; touch here && ls -l /srv/probe'
+    outcome = engine.run("train:1", ("sh", "-c", script), files={"/srv/probe": b"fed\n"}, user=None)
+    assert outcome.stderr == b""
+    lines = outcome.stdout.decode().splitlines()
+    assert lines[:4] == ["1000", "1000", '/workspace /home/app say "hi" for $5\\', "fed"]
+    assert lines[4].startswith("-rw-r--r--")
+    as_root = engine.run("train:1", ("sh", "-c", "id -u; ls /workspace"), files={}, user="0")
+    assert as_root.stdout == b"0\n"
+
+
+ATTACHED = """
+import sys; from pathlib import Path
+from envbuild.image.local.cache import LayerCache
+from envbuild.image.local.engine import LocalEngine
+cache = Path(sys.argv[1])
+blobs = lambda _: type("Blobs", (), {"path": staticmethod(lambda blob: LayerCache(cache).path(blob.digest))})
+status = LocalEngine(cache, blobs=blobs).run_attached(
+    "train:1", ("sh", "-c", sys.argv[2]), archive=Path(sys.argv[3]).read_bytes(), workdir="/workspace",
+    env={"EXTRA": "x"}, interactive=sys.argv[4] == "yes",
+)
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize(("interactive", "read"), [("yes", "typed\n"), ("no", "")])
+def test_an_attached_command_has_the_files_streams_and_status(cache, tmp_path, interactive, read):
+    with tarfile.open(tmp_path / "feed.tar", "w") as archive:
+        entry = tarfile.TarInfo("train.py")
+        entry.size, entry.uid, entry.gid = 3, 1000, 1000
+        archive.addfile(entry, io.BytesIO(b"abc"))
+    script = "stat -c '%n %u %s' train.py; echo $EXTRA; cat; echo err >&2; exit 7"
+    done = subprocess.run(
+        [sys.executable, "-c", ATTACHED, cache, script, tmp_path / "feed.tar", interactive],
+        input="typed\n",
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[4],
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (7, f"train.py 1000 3\nx\n{read}", "err\n")
+
+
+def test_a_missing_program_is_an_error_of_ours(engine):
+    with pytest.raises(EntryError, match="`no-such` cannot be started"):
+        engine.run("train:1", ("no-such",), files={}, user=None)
+
+
+def test_nothing_is_left_of_a_run(engine, cache):
+    engine.run("train:1", ("sh", "-c", "touch /workspace/x"), files={}, user=None)
+    assert list((cache / "roots").iterdir()) == []
+    assert len(list((cache / "trees").iterdir())) == 1
