@@ -31,6 +31,10 @@ def verify(
     here: Annotated[
         bool, typer.Option("--here", help="Verify the container this runs in with the lock it carries.")
     ] = False,
+    require_gpu: Annotated[
+        bool,
+        typer.Option("--require-gpu", help="Fail when there is no GPU, in place of skipping its checks."),
+    ] = False,
     profile: Annotated[
         Literal["image", "devcontainer"],
         typer.Option("--profile", help="How strict: a devcontainer may hold more than the lock."),
@@ -60,16 +64,28 @@ def verify(
             raise UsageError(
                 "--here takes no image, --deep or --junit", hint="they need the artifacts outside"
             )
-        raise typer.Exit(_verify_here(profile=profile, as_json=as_json))
+        raise typer.Exit(_verify_here(profile=profile, require_gpu=require_gpu, as_json=as_json))
 
     from envbuild.cli.project import choose_target, find_project, fresh_lock
     from envbuild.cli.wiring import verify_target
 
     lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
     target = choose_target(lock, variant=variant, platform=platform)
+    if require_gpu and target.gpu is None:
+        raise UsageError(
+            f"--require-gpu, but variant `{target.variant}` locks no GPU",
+            hint="ask for another --variant, or give the spec a [gpu] table",
+        )
     with output.activity() as activity:
         reference, report = verify_target(
-            lock, target, image=image, deep=deep, profile=profile, offline=offline, activity=activity
+            lock,
+            target,
+            image=image,
+            deep=deep,
+            require_gpu=require_gpu,
+            profile=profile,
+            offline=offline,
+            activity=activity,
         )
     _tell(output, reference, report)
     if junit:
@@ -101,7 +117,7 @@ def _tell(output: "Output", reference: str, report: "Report") -> None:
     output.say(f"{reference} {verdict}: {counts}")
 
 
-def _verify_here(*, profile: str, as_json: bool) -> int:
+def _verify_here(*, profile: str, require_gpu: bool, as_json: bool) -> int:
     """Run the probe this container carries with its own interpreter and return its exit status."""
     from envbuild import process
     from envbuild.errors import UsageError
@@ -114,6 +130,8 @@ def _verify_here(*, profile: str, as_json: bool) -> int:
             hint="run it inside an image that envbuild built",
         ) from error
     sys.stdout.flush()
-    arguments = ["check", f"--profile={profile}", *(["--json"] if as_json else [])]
+    arguments = ["check", f"--profile={profile}"]
+    arguments += ["--require-gpu"] if require_gpu else []
+    arguments += ["--json"] if as_json else []
     command = [interpreter, "-I", "-S", "-B", str(SELF / "probe.pyz"), *arguments]
     return process.run_attached(command, environment=os.environ)

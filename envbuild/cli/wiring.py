@@ -203,6 +203,7 @@ def verify_target(
     *,
     image: str | None,
     deep: bool,
+    require_gpu: bool = False,
     profile: "Profile",
     offline: bool,
     activity: "Activity",
@@ -232,6 +233,7 @@ def verify_target(
         digest=target_digest(lock, target),
         profile=profile,
         expected=_expected(artifacts) if deep else None,
+        require_gpu=require_gpu,
     )
     return reference, report
 

@@ -1,5 +1,6 @@
 """The probe as one file: a zip archive that Python runs, the same bytes from the same sources."""
 
+import importlib.util
 import io
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -7,6 +8,9 @@ from pathlib import Path
 
 _MAIN = "import sys\n\nfrom envbuild.verify.probe.main import main\n\nsys.exit(main())\n"
 _PACKAGES = ("probe", "checks")
+_SHARED = ("catalog/capability.py",)
+"""Modules of rooms below that the two packages import, and that import nothing themselves."""
+
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 """The first moment a zip can name."""
 
@@ -20,7 +24,7 @@ _FROM_INPUT = (
 
 
 def build_probe() -> bytes:
-    """Return the probe: modules of this room that need the standard library only.
+    """Return the probe: modules of this room that need the standard library only, and nvidia-ml-py's one.
 
     Stored, not compressed, so that no release of zlib changes a byte; sorted, without times or owners.
     """
@@ -39,20 +43,51 @@ def probe_arguments(interpreter: str, arguments: Iterable[str]) -> tuple[str, ..
     return (interpreter, "-I", "-S", "-B", "-c", _FROM_INPUT, *arguments)
 
 
-def facts_arguments(*, prefix: str, variables: Iterable[str], deep: bool = False) -> tuple[str, ...]:
-    """Return the probe's arguments that ask for all facts, with the values of these variables only."""
-    names = tuple(f"--env={name}" for name in sorted(variables))
-    return ("facts", f"--prefix={prefix}", *names, *(("--deep",) if deep else ()))
+def facts_arguments(
+    *,
+    prefix: str,
+    variables: Iterable[str],
+    deep: bool = False,
+    gpu: bool = False,
+    gpu_libraries: Iterable[str] = (),
+    imports: Iterable[str] = (),
+) -> tuple[str, ...]:
+    """Return the probe's arguments that ask for all facts, with the values of these variables only.
+
+    ``gpu`` asks for drivers and GPUs, ``gpu_libraries`` where these sonames come from, ``imports`` what comes
+    of importing these frameworks.
+    """
+    return (
+        "facts",
+        f"--prefix={prefix}",
+        *(f"--env={name}" for name in sorted(variables)),
+        *(("--deep",) if deep else ()),
+        *(("--gpu",) if gpu else ()),
+        *(f"--gpu-library={soname}" for soname in gpu_libraries),
+        *(f"--import={framework}" for framework in imports),
+    )
 
 
 def _members() -> Iterator[tuple[str, bytes]]:
-    room = Path(__file__).parent
+    root = Path(__file__).parents[1]
     yield "__main__.py", _MAIN.encode()
     # the packages above are only names here
     yield "envbuild/__init__.py", b""
+    yield "envbuild/catalog/__init__.py", b""
     yield "envbuild/verify/__init__.py", b""
+    yield "pynvml.py", _nvml_module()
+    modules = [root / name for name in _SHARED]
     for package in _PACKAGES:
-        for module in (room / package).glob("*.py"):
-            # one form of line ends, however the sources were checked out
-            text = module.read_text(encoding="utf-8")
-            yield f"envbuild/verify/{package}/{module.name}", text.encode()
+        modules += (root / "verify" / package).glob("*.py")
+    for module in modules:
+        # one form of line ends, however the sources were checked out
+        text = module.read_text(encoding="utf-8")
+        yield f"envbuild/{module.relative_to(root).as_posix()}", text.encode()
+
+
+def _nvml_module() -> bytes:
+    """Return nvidia-ml-py's module: NVML's bindings, one file, without being run here."""
+    found = importlib.util.find_spec("pynvml")
+    if found is None or found.origin is None:
+        raise RuntimeError("nvidia-ml-py is not installed, though envbuild depends on it")
+    return Path(found.origin).read_bytes()

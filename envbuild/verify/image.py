@@ -29,15 +29,18 @@ def verify_image(
     digest: str,
     profile: Profile = "image",
     expected: Callable[[LockedTarget], ExpectedFiles] | None = None,
+    require_gpu: bool = False,
 ) -> Report:
     """Compare ``image`` with the target it should hold.
 
-    ``expected`` gives the files of the locked artifacts; with it every file and all bytecode is compared too.
+    ``expected`` gives the files of the locked artifacts; with it every file and all bytecode is compared too,
+    and the locked frameworks are imported.  ``require_gpu`` makes a missing GPU a difference.
 
     :raises VerificationError: the probe could not be run or did not answer, so nothing is known.
     """
     target = read_target(projection)
-    facts = _ask(engine, image, target)
+    imports = target.frameworks if target.gpu and expected is not None else ()
+    facts = _ask(engine, image, target, gpu=target.gpu is not None, imports=imports)
     if expected is not None:
         # as root, to read everything; what the image's own user sees stays what was asked first
         facts = with_deep(facts, _ask(engine, image, target, user="0", deep=True))
@@ -48,6 +51,7 @@ def verify_image(
         profile=profile,
         configuration=configuration_of(image),
         expected=expected(target) if expected else None,
+        require_gpu=require_gpu,
     )
 
 
@@ -66,9 +70,23 @@ def configuration_of(image: ImageFacts) -> Configuration:
 
 
 def _ask(
-    engine: Engine, image: ImageFacts, target: LockedTarget, *, user: str | None = None, deep: bool = False
+    engine: Engine,
+    image: ImageFacts,
+    target: LockedTarget,
+    *,
+    user: str | None = None,
+    deep: bool = False,
+    gpu: bool = False,
+    imports: tuple[str, ...] = (),
 ) -> Facts:
-    arguments = facts_arguments(prefix=target.prefix, variables=target.env, deep=deep)
+    arguments = facts_arguments(
+        prefix=target.prefix,
+        variables=target.env,
+        deep=deep,
+        gpu=gpu,
+        gpu_libraries=target.gpu_sonames if gpu else (),
+        imports=imports,
+    )
     outcome = engine.run(
         image.identifier,
         (target.interpreter.path, "-I", "-S", "-B", PROBE_PATH, *arguments),

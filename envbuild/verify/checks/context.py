@@ -43,6 +43,8 @@ class Context:
     profile: Profile
     configuration: Configuration | None
     expected: ExpectedFiles | None
+    require_gpu: bool = False
+    """Whether a GPU that is not there is a difference."""
 
     @cached_property
     def locked_debs(self) -> dict[str, str]:
@@ -73,23 +75,34 @@ class Context:
             found.setdefault(distribution.name, []).append(distribution)
         return found
 
-    def passed(self, check: Check, *, found: str | None = None) -> Result:
-        """Return that ``check`` holds."""
+    def passed(
+        self,
+        check: Check,
+        *,
+        found: str | None = None,
+        reason: str | None = None,
+        thing: str | None = None,
+        title: str | None = None,
+    ) -> Result:
+        """Return that ``check`` holds; ``thing`` and ``title`` name one of several things it looked at."""
         return Result(
-            id=check.id,
+            id=thing or check.id,
             group=check.group,
-            title=check.title,
+            title=title or check.title,
             outcome="passed",
             expected=check.expected,
             found=check.expected if found is None else found,
+            reason=reason,
         )
 
-    def skipped(self, check: Check, reason: str) -> Result:
+    def skipped(
+        self, check: Check, reason: str, *, thing: str | None = None, title: str | None = None
+    ) -> Result:
         """Return that ``check`` could not be answered."""
         return Result(
-            id=check.id,
+            id=thing or check.id,
             group=check.group,
-            title=check.title,
+            title=title or check.title,
             outcome="skipped",
             expected=check.expected,
             reason=reason,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from envbuild.verify.checks import configuration, deep, packages
+from envbuild.verify.checks import configuration, deep, gpu, packages
 from envbuild.verify.checks.context import Context
 from envbuild.verify.checks.facts import Configuration, Facts
 from envbuild.verify.checks.plan import Check, Kind
@@ -23,14 +23,21 @@ def evaluate(
     profile: Profile = "image",
     configuration: Configuration | None = None,
     expected: ExpectedFiles | None = None,
+    require_gpu: bool = False,
 ) -> Report:
     """Return the answer to each check.
 
     ``configuration`` is what the engine says of the image, ``expected`` the files of the locked artifacts;
-    checks that need what is not given are skipped and say so.
+    checks that need what is not given are skipped and say so.  So are those that need a GPU where there is
+    none, unless ``require_gpu``: then they fail.
     """
     context = Context(
-        target=target, facts=facts, profile=profile, configuration=configuration, expected=expected
+        target=target,
+        facts=facts,
+        profile=profile,
+        configuration=configuration,
+        expected=expected,
+        require_gpu=require_gpu,
     )
     results = [result for check in checks for result in _EVALUATORS[check.kind](check, context)]
     return Report(
@@ -118,4 +125,10 @@ _EVALUATORS: dict[Kind, Evaluator] = {
     "deb-files": deep.evaluate_deb_files,
     "system-extras": deep.evaluate_system_extras,
     "bytecode": deep.evaluate_bytecode,
+    "gpu-library": gpu.evaluate_library,
+    "gpu-driver": gpu.evaluate_driver,
+    "gpu-devices": gpu.evaluate_devices,
+    "gpu-vendor": gpu.evaluate_vendor,
+    "gpu-import": gpu.evaluate_import,
+    "gpu-kernels": gpu.evaluate_kernels,
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from envbuild.verify.checks.codec import DocumentError, decode
+from envbuild.verify.checks.gpu_facts import GpuFacts
 
 FACTS_FORMAT = 1
 """Goes up when an older reader would misunderstand the document."""
@@ -207,6 +208,8 @@ class Facts:
     """Elsewhere on the environment's ``sys.path``."""
 
     deep: DeepFacts | None = None
+    gpu: GpuFacts | None = None
+    """None: nobody asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from envbuild.verify.checks.target import LockedTarget
+from envbuild.verify.checks.target import LockedGpu, LockedTarget
+
+VENDORS = {"nvidia": "NVIDIA", "amd": "AMD"}
 
 Kind = Literal[
     "os",
@@ -27,6 +29,12 @@ Kind = Literal[
     "deb-files",
     "system-extras",
     "bytecode",
+    "gpu-library",
+    "gpu-driver",
+    "gpu-devices",
+    "gpu-vendor",
+    "gpu-import",
+    "gpu-kernels",
 ]
 
 
@@ -61,6 +69,26 @@ def plan_checks(
     ]
     if deep:
         checks += _files(target)
+    if target.gpu is not None:
+        checks += _gpu(target.gpu)
+        if deep:
+            checks += _frameworks(target)
+    return tuple(checks)
+
+
+def plan_host_checks(target: LockedTarget) -> tuple[Check, ...]:
+    """Return the checks a machine can answer without a container: processor, driver, GPUs.
+
+    Its operating system is not among them: an image brings its own.
+    """
+    checks = [check for check in _system(target) if check.kind == "architecture"]
+    if target.gpu is not None:
+        vendor = target.gpu.vendor
+        title = "vendor of the GPUs"
+        checks.append(
+            Check(id="gpu/vendor", group="gpu", title=title, kind="gpu-vendor", expected=VENDORS[vendor])
+        )
+        checks += [check for check in _gpu(target.gpu) if check.kind != "gpu-library"]
     return tuple(checks)
 
 
@@ -222,6 +250,45 @@ def _files(target: LockedTarget) -> Iterator[Check]:
             id="files/system", group="files", title="no other files in system folders", kind="system-extras"
         )
     yield Check(id="bytecode", group="files", title="bytecode", kind="bytecode")
+
+
+def _gpu(gpu: LockedGpu) -> Iterator[Check]:
+    for library in sorted(gpu.libraries, key=lambda library: (library.name, library.soname)):
+        yield Check(
+            id=f"gpu/library/{library.soname}",
+            group="gpu",
+            title=library.soname,
+            kind="gpu-library",
+            subject=library.soname,
+            expected=library.version,
+        )
+    yield Check(
+        id="gpu/driver",
+        group="gpu",
+        title=f"{VENDORS[gpu.vendor]} driver",
+        kind="gpu-driver",
+        expected=f">={gpu.driver_minimum}" if gpu.driver_minimum else None,
+    )
+    yield Check(id="gpu/device", group="gpu", title="GPUs", kind="gpu-devices")
+
+
+def _frameworks(target: LockedTarget) -> Iterator[Check]:
+    for framework in target.frameworks:
+        yield Check(
+            id=f"gpu/import/{framework}",
+            group="gpu",
+            title=f"libraries that {framework} loads",
+            kind="gpu-import",
+            subject=framework,
+            expected="locked files",
+        )
+        yield Check(
+            id=f"gpu/kernel/{framework}",
+            group="gpu",
+            title=f"{framework} on each GPU",
+            kind="gpu-kernels",
+            subject=framework,
+        )
 
 
 def _native(target: LockedTarget) -> str:

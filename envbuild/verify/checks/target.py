@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from envbuild.verify.checks.codec import decode
+from envbuild.verify.checks.gpu_facts import Vendor
+
+FRAMEWORKS = ("jax", "tensorflow", "torch")
+"""Wheels that can be imported under their own name to compute something on a GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,48 @@ class LockedUser:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedLibrary:
+    """One library of CUDA or ROCm that the environment should load."""
+
+    name: str
+    soname: str
+    version: str
+    provider: str
+    """``wheel nvidia-cudnn-cu13``, ``base``."""
+
+    path: str | None = None
+    """Below the prefix, when a wheel brings it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedArchitectures:
+    """Architectures one library has device code for."""
+
+    wheel: str
+    library: str
+    role: Literal["framework", "support"]
+    cubins: dict[str, int] = field(default_factory=dict)
+    """``sm_75`` → entries of machine code."""
+
+    ptx: dict[str, int] = field(default_factory=dict)
+    """``compute_120`` → entries of PTX."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedGpu:
+    """CUDA or ROCm."""
+
+    vendor: Vendor
+    runtime: str | None = None
+    """``major.minor``."""
+
+    driver_minimum: str | None = None
+    driver_toolkit: str | None = None
+    libraries: tuple[LockedLibrary, ...] = ()
+    architectures: tuple[LockedArchitectures, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedTarget:
     """All that is compared."""
 
@@ -106,6 +152,19 @@ class LockedTarget:
 
     wheels: tuple[LockedWheel, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    gpu: LockedGpu | None = None
+    """None: an environment for CPUs."""
+
+    @property
+    def gpu_sonames(self) -> tuple[str, ...]:
+        """Libraries of CUDA or ROCm to look for."""
+        return tuple(library.soname for library in self.gpu.libraries) if self.gpu else ()
+
+    @property
+    def frameworks(self) -> tuple[str, ...]:
+        """Locked frameworks that compute on GPUs and can be asked to."""
+        names = {wheel.name for wheel in self.wheels}
+        return tuple(name for name in FRAMEWORKS if name in names)
 
     @property
     def python_tag(self) -> str:

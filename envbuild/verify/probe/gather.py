@@ -1,25 +1,45 @@
 """Put the facts together."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from envbuild.verify.checks.facts import FACTS_FORMAT, DeepFacts, Facts
+from envbuild.verify.checks.facts import FACTS_FORMAT, DeepFacts, EnvironmentFacts, Facts
+from envbuild.verify.checks.gpu_facts import GpuFacts
 from envbuild.verify.probe.bytecode import bytecode_facts
 from envbuild.verify.probe.dpkg import diversions, mode_overrides
 from envbuild.verify.probe.environment import environment_facts, interpreter_facts
+from envbuild.verify.probe.framework import import_facts
+from envbuild.verify.probe.gpu import gpu_facts
 from envbuild.verify.probe.packages import deb_facts, outside_distributions, prefix_distributions
 from envbuild.verify.probe.skeleton import environment_scripts
 from envbuild.verify.probe.system import libc_facts, machine_facts, os_facts, process_facts, variable_facts
 from envbuild.verify.probe.tree import walk_files
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuQuestions:
+    """What is asked about GPUs besides drivers and devices."""
+
+    sonames: tuple[str, ...] = ()
+    """Libraries to look for: ``libcudart.so.13``."""
+
+    frameworks: tuple[str, ...] = ()
+    """Frameworks to import, and to let compute."""
+
+
 def gather_facts(
-    *, prefix: str, variables: Iterable[str], root: Path = Path("/"), deep: bool = False
+    *,
+    prefix: str,
+    variables: Iterable[str],
+    root: Path = Path("/"),
+    deep: bool = False,
+    gpu: GpuQuestions | None = None,
 ) -> Facts:
     """Return all facts about this container.
 
     ``variables`` are those whose values may be told.  ``root`` is where / of the image lies; ``deep`` looks
-    into every file.
+    into every file.  Nothing about GPUs is looked at without ``gpu``.
     """
     environment = environment_facts(prefix, root)
     return Facts(
@@ -35,6 +55,17 @@ def gather_facts(
         distributions=prefix_distributions(prefix, root),
         outside_distributions=outside_distributions(environment.sys_path, prefix, root),
         deep=_deep_facts(prefix, root) if deep else None,
+        gpu=_gpu_facts(gpu, environment, root) if gpu else None,
+    )
+
+
+def _gpu_facts(questions: GpuQuestions, environment: EnvironmentFacts, root: Path) -> GpuFacts:
+    python = f"{environment.prefix}/bin/python"
+    return gpu_facts(
+        questions.sonames,
+        folders=[entry for entry in environment.sys_path or () if entry.endswith("-packages")],
+        imports=tuple(import_facts(python, questions.frameworks)) if root == Path("/") else (),
+        root=root,
     )
 
 

@@ -10,8 +10,8 @@ from envbuild.verify.checks.codec import DocumentError, encode
 from envbuild.verify.checks.evaluate import evaluate
 from envbuild.verify.checks.plan import plan_checks
 from envbuild.verify.checks.rendering import render_json, render_text
-from envbuild.verify.checks.target import read_target
-from envbuild.verify.probe.gather import gather_facts
+from envbuild.verify.checks.target import FRAMEWORKS, read_target
+from envbuild.verify.probe.gather import GpuQuestions, gather_facts
 
 LOCK = "/etc/envbuild/lock.json"
 DIFFERENCES = 8
@@ -42,18 +42,36 @@ def _parser() -> argparse.ArgumentParser:
         "--env", action="append", default=[], metavar="NAME", help="report this variable's value"
     )
     facts.add_argument("--deep", action="store_true", help="hash every file and check all bytecode")
+    facts.add_argument("--gpu", action="store_true", help="report drivers and GPUs")
+    facts.add_argument(
+        "--gpu-library", action="append", default=[], metavar="SONAME", help="report where it comes from"
+    )
+    facts.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        choices=FRAMEWORKS,
+        dest="frameworks",
+        help="import it, and let each GPU compute",
+    )
     facts.set_defaults(run=_print_facts)
 
     check = commands.add_parser("check", parents=[common], help="compare with the lock in the image")
     check.add_argument("--lock", type=Path, help=f"another file than {LOCK}")
     check.add_argument("--profile", choices=("image", "devcontainer"), default="image")
+    check.add_argument("--require-gpu", action="store_true", help="without a GPU that works, fail")
     check.set_defaults(run=_check)
     return parser
 
 
 def _print_facts(options: argparse.Namespace) -> int:
+    questions = GpuQuestions(sonames=tuple(options.gpu_library), frameworks=tuple(options.frameworks))
     facts = gather_facts(
-        prefix=options.prefix, variables=tuple(options.env), root=options.root, deep=options.deep
+        prefix=options.prefix,
+        variables=tuple(options.env),
+        root=options.root,
+        deep=options.deep,
+        gpu=questions if options.gpu or questions != GpuQuestions() else None,
     )
     # ASCII, so that no locale can refuse a file name
     json.dump(encode(facts), sys.stdout, separators=(",", ":"), sort_keys=True)
@@ -62,11 +80,17 @@ def _print_facts(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-
     lock: Path = options.lock or options.root / LOCK.lstrip("/")
     target = read_target(json.loads(lock.read_text(encoding="utf-8")))
-    facts = gather_facts(prefix=target.prefix, variables=tuple(target.env), root=options.root, deep=False)
-    report = evaluate(target, plan_checks(target), facts, profile=options.profile)
+    facts = gather_facts(
+        prefix=target.prefix,
+        variables=tuple(target.env),
+        root=options.root,
+        gpu=GpuQuestions(sonames=target.gpu_sonames) if target.gpu else None,
+    )
+    report = evaluate(
+        target, plan_checks(target), facts, profile=options.profile, require_gpu=options.require_gpu
+    )
     text = render_json(report) if options.json else render_text(report)
     sys.stdout.buffer.write(text.encode())
     return 0 if report.succeeded else DIFFERENCES

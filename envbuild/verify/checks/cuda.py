@@ -1,0 +1,94 @@
+"""CUDA's rules as far as a comparison needs them: versions, architectures, and what errors mean."""
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from envbuild.catalog.capability import ComputeCapability
+from envbuild.verify.checks.target import LockedArchitectures
+
+ERRORS = {
+    3: ("cudaErrorInitializationError", "initialization error"),
+    34: ("cudaErrorStubLibrary", "libcuda.so.1 is the toolkit's stub, not a driver's"),
+    35: ("cudaErrorInsufficientDriver", "no driver, or one older than the CUDA runtime needs"),
+    36: ("cudaErrorCallRequiresNewerDriver", "the driver lacks what was called"),
+    46: ("cudaErrorDevicesUnavailable", "all GPUs are busy or taken"),
+    100: ("cudaErrorNoDevice", "the driver shows no GPU"),
+    101: ("cudaErrorInvalidDevice", "there is no such GPU"),
+    209: ("cudaErrorNoKernelImageForDevice", "there is no code for this GPU"),
+    218: ("cudaErrorInvalidPtx", "PTX could not be compiled"),
+    222: ("cudaErrorUnsupportedPtxVersion", "the driver is too old for this PTX"),
+    802: ("cudaErrorSystemNotReady", "the system is not ready: the fabric manager may not be running"),
+    803: ("cudaErrorSystemDriverMismatch", "libcuda does not fit the driver in the kernel"),
+    804: ("cudaErrorCompatNotSupportedOnDevice", "forward compatibility does not work on this GPU"),
+    999: ("cudaErrorUnknown", "unknown error"),
+}
+"""Name in ``driver_types.h`` and meaning, by number; the driver's own functions use the same numbers."""
+
+OLDEST = {11: ComputeCapability(3, 5), 12: ComputeCapability(5, 0), 13: ComputeCapability(7, 5)}
+"""Oldest compute capability each CUDA major compiles for (release notes of CUDA 11.8, 12.0, 13.0)."""
+
+SUBSTANTIAL = 0.1
+"""Share of the best-served architecture's kernels from which on an architecture counts as served.
+
+torch 2.14.1 has about 475 for each it is built for, and one or two for some others (measured)."""
+
+
+def explain_status(status: int) -> str:
+    """Return what a CUDA error number means."""
+    name, meaning = ERRORS.get(status, ("", ""))
+    return f"{meaning} (error {status}, {name})" if name else f"error {status}"
+
+
+def release(version: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version: ``535.104.05`` → (535, 104, 5)."""
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
+
+
+def is_at_least(version: str, minimum: str) -> bool:
+    """Return whether a driver's ``version`` is ``minimum`` or newer."""
+    return release(version) >= release(minimum)
+
+
+def agrees(locked: str, reported: str) -> bool:
+    """Return whether a library that reports ``reported`` can be of release ``locked``.
+
+    Functions report less than packages say: ``9.24.0`` of 9.24.0.43, ``13.0`` of 13.0.96.
+    """
+    said = release(reported)
+    return bool(said) and release(locked)[: len(said)] == said
+
+
+def capability(architecture: str) -> ComputeCapability | None:
+    """Return the compute capability behind ``sm_75`` or ``compute_75``; None for what is not NVIDIA's."""
+    try:
+        return ComputeCapability.parse(architecture)
+    except ValueError:
+        return None
+
+
+def runs(architecture: str, code: Iterable[LockedArchitectures]) -> Literal["cubin", "ptx"] | None:
+    """Return what of a framework's device code a GPU of ``architecture`` executes, machine code first."""
+    gpu = capability(architecture)
+    if gpu is None:
+        return None
+    libraries = tuple(code)
+    cubins = _totals(library.cubins for library in libraries)
+    ptx = _totals(library.ptx for library in libraries)
+    enough = SUBSTANTIAL * max([*cubins.values(), *ptx.values()], default=0)
+    if any(gpu.runs_cubin_of(made_for) for made_for, number in cubins.items() if number >= enough):
+        return "cubin"
+    if any(gpu.runs_ptx_of(made_for) for made_for, number in ptx.items() if number >= enough):
+        return "ptx"
+    return None
+
+
+def _totals(counted: Iterable[dict[str, int]]) -> dict[ComputeCapability, int]:
+    totals: dict[ComputeCapability, int] = {}
+    for counts in counted:
+        for name, number in counts.items():
+            made_for = capability(name)
+            if made_for is not None:
+                totals[made_for] = totals.get(made_for, 0) + number
+    return totals

@@ -1,0 +1,316 @@
+"""Drivers, GPUs and CUDA's libraries against the lock."""
+
+from collections.abc import Iterator
+
+from envbuild.verify.checks import cuda
+from envbuild.verify.checks.context import Context
+from envbuild.verify.checks.gpu_facts import DriverFacts, GpuDevice, GpuFacts, LibraryFacts
+from envbuild.verify.checks.plan import VENDORS, Check
+from envbuild.verify.checks.report import Result
+from envbuild.verify.checks.target import LockedGpu, LockedLibrary
+
+_NOT_ASKED = "nobody looked for GPUs"
+_GIB = 1 << 30
+_FATAL = {34, 802, 803, 804}
+"""What ``cuInit`` says when no program can work; 100, no GPU, is for the check of GPUs to say."""
+
+
+def evaluate_library(check: Check, context: Context) -> Iterator[Result]:
+    """Compare which file an import would load, and the version that file reports, with the locked library."""
+    locked = next(library for library in _gpu(context).libraries if library.soname == check.subject)
+    found = {library.soname: library for library in _facts(context).libraries}.get(locked.soname)
+    if found is None:
+        yield context.skipped(check, "nobody looked where it would be loaded from")
+        return
+    if found.path is None:
+        yield context.differ(check, "missing", found=None, reason=found.problem)
+        return
+    expected = _path_of(locked, context)
+    if expected is not None and found.path != expected:
+        told = f"{found.version or 'another file'} from {found.path}"
+        yield context.differ(check, "changed", found=told, reason=_why(found))
+    elif found.problem is not None:
+        yield context.differ(check, "changed", found=found.path, reason=found.problem)
+    elif found.version is not None and not cuda.agrees(locked.version, found.version):
+        yield context.differ(check, "changed", found=f"{found.version} from {found.path}")
+    elif found.shadowed_by is not None:
+        yield context.differ(
+            check,
+            "harmless",
+            found=found.shadowed_by,
+            reason="LD_LIBRARY_PATH gives that file to whoever asks by name; the framework finds its own",
+        )
+    else:
+        yield context.passed(check, found=found.version or found.path, reason=found.path)
+
+
+def evaluate_driver(check: Check, context: Context) -> Iterator[Result]:
+    """Compare the driver with the oldest that runs what is locked."""
+    facts = context.facts.gpu
+    if facts is None:
+        yield context.skipped(check, _NOT_ASKED)
+        return
+    gpu = _gpu(context)
+    driver = facts.drivers[gpu.vendor]
+    if driver.state in {"absent", "not-loaded"}:
+        yield _without(check, context, facts)
+    elif driver.state != "ready":
+        yield context.differ(check, "changed", found="does not work", reason=driver.reason)
+    elif driver.version is None or gpu.driver_minimum is None:
+        reason = None if driver.version is None else "the lock does not say which driver it needs"
+        yield context.passed(check, found=driver.version or "loaded", reason=reason)
+    else:
+        yield _compare_driver(check, context, driver, driver.version, gpu.driver_minimum)
+
+
+def evaluate_devices(check: Check, context: Context) -> Iterator[Result]:
+    """Compare each GPU's architecture with those the locked frameworks have code for."""
+    facts = context.facts.gpu
+    if facts is None:
+        yield context.skipped(check, _NOT_ASKED)
+        return
+    devices = devices_of(facts, _gpu(context).vendor)
+    if not devices:
+        yield _without(check, context, facts)
+    for device in devices:
+        yield _compare_device(check, context, device, facts.drivers[device.vendor])
+
+
+def evaluate_vendor(check: Check, context: Context) -> Iterator[Result]:
+    """Name the other vendor when all the machine's GPUs are of it."""
+    facts = context.facts.gpu
+    vendor = _gpu(context).vendor
+    if facts is None:
+        yield context.skipped(check, _NOT_ASKED)
+        return
+    others = sorted({device.vendor for device in facts.devices} | facts.cards.keys())
+    if devices_of(facts, vendor) or vendor in others:
+        yield context.passed(check)
+    elif others:
+        found = ", ".join(VENDORS[other] for other in others)
+        yield context.differ(check, "changed", found=found, reason="the lock is for GPUs of another vendor")
+    else:
+        yield _without(check, context, facts)
+
+
+def evaluate_import(check: Check, context: Context) -> Iterator[Result]:
+    """Compare the libraries that importing a framework brought into a process with the locked files."""
+    found = {item.framework: item for item in _facts(context).imports}.get(check.subject)
+    if found is None:
+        yield context.skipped(check, "it was not imported")
+        return
+    if found.problem is not None:
+        yield context.differ(check, "changed", found="cannot be imported", reason=found.problem)
+        return
+    strangers = [path for path in found.mapped if not _is_locked(path, context)]
+    for path in strangers:
+        name = path.rpartition("/")[2]
+        locked = next((item for item in _gpu(context).libraries if item.soname == name), None)
+        yield context.single(
+            check,
+            f"{check.id}/{name}",
+            "changed",
+            title=f"{name} in {check.subject}",
+            expected=(_path_of(locked, context) if locked else None) or "a locked file",
+            found=path,
+            reason="loaded by the import in place of what is locked",
+        )
+    if not strangers:
+        yield context.passed(check, found=f"{len(found.mapped)} libraries", reason=", ".join(found.mapped))
+
+
+def evaluate_kernels(check: Check, context: Context) -> Iterator[Result]:
+    """Check that the framework computed the right result on each GPU."""
+    facts = context.facts.gpu
+    if facts is None:
+        yield context.skipped(check, _NOT_ASKED)
+        return
+    found = {item.framework: item for item in facts.imports}.get(check.subject)
+    devices = devices_of(facts, _gpu(context).vendor)
+    if not devices:
+        yield _without(check, context, facts)
+        return
+    if found is None or found.problem is not None:
+        yield context.skipped(check, f"{check.subject} was not imported")
+        return
+    if not found.kernels:
+        reason = found.no_kernels or f"{check.subject} sees no GPU"
+        yield context.differ(check, "changed", found="nothing computed", reason=reason)
+    for kernel in found.kernels:
+        title = f"{check.subject} on GPU {kernel.index}"
+        if kernel.succeeded:
+            yield context.passed(check, thing=f"{check.id}/{kernel.index}", title=title, found=kernel.detail)
+        else:
+            yield context.single(
+                check,
+                f"{check.id}/{kernel.index}",
+                "changed",
+                title=title,
+                expected="the right result",
+                found=kernel.detail,
+            )
+    if found.kernels and len(found.kernels) < len(devices):
+        told = f"{len(found.kernels)} of {len(devices)} GPUs"
+        yield context.differ(
+            check,
+            "harmless",
+            found=told,
+            reason=f"{check.subject} sees no more; CUDA_VISIBLE_DEVICES may be set",
+        )
+
+
+def devices_of(facts: GpuFacts, vendor: str) -> tuple[GpuDevice, ...]:
+    """Return the GPUs of one vendor."""
+    return tuple(device for device in facts.devices if device.vendor == vendor)
+
+
+def describe_device(device: GpuDevice) -> str:
+    """Return ``Tesla T4, sm_75, 15 GiB``."""
+    parts = [device.name or "a GPU without a name", device.architecture or "of unknown architecture"]
+    if device.memory:
+        parts.append(f"{device.memory / _GIB:.0f} GiB")
+    if device.mig:
+        parts.append("cut into instances (MIG)")
+    return ", ".join(parts)
+
+
+def _compare_driver(
+    check: Check, context: Context, driver: DriverFacts, version: str, minimum: str
+) -> Result:
+    gpu = _gpu(context)
+    other = driver.library_version if driver.library_version not in {None, version} else None
+    told = f"{version} with libcuda of {other}" if other else version
+    if driver.library_status in _FATAL:
+        reason = cuda.explain_status(driver.library_status)
+        return context.differ(check, "changed", found=told, reason=reason)
+    if other and not cuda.is_at_least(other, version):
+        reason = "forward compatibility is for drivers older than it, never for newer ones"
+        return context.differ(check, "changed", found=told, reason=reason)
+    if not cuda.is_at_least(other or version, minimum):
+        highest = f", it runs CUDA {driver.cuda} at most" if driver.cuda else ""
+        reason = f"too old for CUDA {gpu.runtime}{highest}"
+        return context.differ(check, "changed", found=told, reason=reason)
+    note = None
+    if other:
+        note = f"forward compatibility: {driver.library} stands in for the driver's own"
+    elif gpu.driver_toolkit and not cuda.is_at_least(version, gpu.driver_toolkit):
+        note = (
+            f"minor-version compatibility: CUDA {gpu.runtime} came with driver {gpu.driver_toolkit}, "
+            "which compiling PTX still needs"
+        )
+    return context.passed(check, found=told, reason=note)
+
+
+def _compare_device(check: Check, context: Context, device: GpuDevice, driver: DriverFacts) -> Result:
+    gpu = _gpu(context)
+    thing, title = f"{check.id}/{device.index}", f"GPU {device.index}"
+    found = describe_device(device)
+
+    def fails(reason: str, expected: str | None = None) -> Result:
+        return context.single(
+            check, thing, "changed", title=title, expected=expected, found=found, reason=reason
+        )
+
+    if device.problem is not None:
+        found = device.problem
+        return fails("the driver lists it, but it does not answer")
+    if device.architecture is None:
+        return context.skipped(
+            check, "the driver does not say of what architecture it is", thing=thing, title=title
+        )
+    wheels = sorted({item.wheel for item in gpu.architectures if item.role == "framework"})
+    if not wheels:
+        return _compare_without_code(check, context, device)
+    for wheel in wheels:
+        code = [item for item in gpu.architectures if item.wheel == wheel and item.role == "framework"]
+        name = "-".join(wheel.split("-")[:2])
+        carried = ", ".join(sorted({arch for item in code for arch in (*item.cubins, *item.ptx)}))
+        kind = cuda.runs(device.architecture, code)
+        if kind is None:
+            return fails(f"{name} has no code for it, only for {carried}", f"code for {device.architecture}")
+        newest = driver.library_version or driver.version
+        if (
+            kind == "ptx"
+            and newest
+            and gpu.driver_toolkit
+            and not cuda.is_at_least(newest, gpu.driver_toolkit)
+        ):
+            needs = f"{name} has only PTX for it, which needs driver {gpu.driver_toolkit}"
+            return fails(f"{needs}: {cuda.explain_status(222)}", f"code for {device.architecture}")
+    return context.passed(check, thing=thing, title=title, found=found)
+
+
+def _compare_without_code(check: Check, context: Context, device: GpuDevice) -> Result:
+    """Compare with what CUDA itself compiles for: the lock does not say what the frameworks hold."""
+    gpu = _gpu(context)
+    thing, title, found = f"{check.id}/{device.index}", f"GPU {device.index}", describe_device(device)
+    capability = cuda.capability(device.architecture or "")
+    oldest = cuda.OLDEST.get((cuda.release(gpu.runtime or "") or (0,))[0])
+    if capability and oldest and capability < oldest:
+        return context.single(
+            check,
+            thing,
+            "changed",
+            title=title,
+            expected=f"{oldest.sm} or newer",
+            found=found,
+            reason=f"CUDA {gpu.runtime} has no code for it",
+        )
+    reason = (
+        f"{found}: the lock does not say whether its frameworks have code for that; "
+        "name it in [gpu] targets, or verify with --deep"
+    )
+    return context.skipped(check, reason, thing=thing, title=title)
+
+
+def _without(check: Check, context: Context, facts: GpuFacts) -> Result:
+    """Return what becomes of a check that needs a GPU where there is none."""
+    reason = why_no_gpu(facts, _gpu(context).vendor)
+    if context.require_gpu:
+        return context.differ(check, "missing", found=None, reason=reason)
+    return context.skipped(check, f"no GPU: {reason}")
+
+
+def why_no_gpu(facts: GpuFacts, vendor: str) -> str:
+    """Return why there is no GPU of ``vendor``, in plain words."""
+    driver = facts.drivers[vendor]
+    reason = driver.reason or "the driver shows none"
+    number = facts.cards.get(vendor, 0)
+    if number:
+        reason += f"; the machine has {number} of {VENDORS[vendor]}, this process was given none"
+    others = {device.vendor for device in facts.devices} | facts.cards.keys()
+    for other in sorted(others - {vendor}):
+        reason += f"; there is one of {VENDORS[other]}, the lock is for {VENDORS[vendor]}"
+    return reason
+
+
+def _gpu(context: Context) -> LockedGpu:
+    gpu = context.target.gpu
+    if gpu is None:
+        raise ValueError("a check of GPUs was planned for a target that locks none")
+    return gpu
+
+
+def _facts(context: Context) -> GpuFacts:
+    return context.facts.gpu or GpuFacts(drivers={})
+
+
+def _path_of(locked: LockedLibrary, context: Context) -> str | None:
+    return f"{context.target.prefix}/{locked.path}" if locked.path else None
+
+
+def _is_locked(path: str, context: Context) -> bool:
+    """Return whether a mapped file is one the lock put there: all of the prefix is compared by ``--deep``."""
+    name = path.rpartition("/")[2]
+    for locked in _gpu(context).libraries:
+        if locked.soname == name:
+            expected = _path_of(locked, context)
+            return path == expected if expected else not path.startswith(f"{context.target.prefix}/")
+    return path.startswith(f"{context.target.prefix}/")
+
+
+def _why(found: LibraryFacts) -> str:
+    if found.found_by == "environment":
+        return "LD_LIBRARY_PATH puts it before the locked file"
+    who = found.wanted_by or "whoever asks by name"
+    return f"found by {found.found_by} for {who}"
