@@ -25,6 +25,12 @@ PlatformOption = Annotated[
 Frozen = Annotated[
     bool, typer.Option("--frozen", help="Use the lock as it stands, without comparing it with the spec.")
 ]
+Gpus = Annotated[
+    str,
+    typer.Option(
+        "--gpus", help="GPUs for the container: auto (all where the engine can), all, none, 2, device=0,1."
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Use only what the cache holds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and results.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from envbuild.cli.options import Frozen, Offline, PlatformOption, Quiet, SpecPath, Variant, Verbose
+from envbuild.cli.options import Frozen, Gpus, Offline, PlatformOption, Quiet, SpecPath, Variant, Verbose
 
 
 def run(
@@ -20,6 +20,7 @@ def run(
     env: Annotated[
         list[str] | None, typer.Option("--env", "-e", help="NAME=VALUE, or NAME to pass this shell's value.")
     ] = None,
+    gpus: Gpus = "auto",
     spec: SpecPath = None,
     variant: Variant = None,
     platform: PlatformOption = None,
@@ -49,6 +50,7 @@ def run(
             command,
             copies=tuple(copy or ()),
             env=dict(pair for item in env or () for pair in _variable(item)),
+            gpus=gpus,
         )
     except EnvbuildError as error:
         # codes below 125 belong to the command

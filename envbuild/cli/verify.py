@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from envbuild.cli.options import AsJson, Frozen, Offline, PlatformOption, Quiet, SpecPath, Variant, Verbose
+from envbuild.cli.options import (
+    AsJson,
+    Frozen,
+    Gpus,
+    Offline,
+    PlatformOption,
+    Quiet,
+    SpecPath,
+    Variant,
+    Verbose,
+)
 
 if TYPE_CHECKING:
     from envbuild.cli.output import Output
@@ -31,6 +41,7 @@ def verify(
     here: Annotated[
         bool, typer.Option("--here", help="Verify the container this runs in with the lock it carries.")
     ] = False,
+    gpus: Gpus = "auto",
     require_gpu: Annotated[
         bool,
         typer.Option("--require-gpu", help="Fail when there is no GPU, in place of skipping its checks."),
@@ -82,6 +93,7 @@ def verify(
             target,
             image=image,
             deep=deep,
+            gpus=gpus,
             require_gpu=require_gpu,
             profile=profile,
             offline=offline,

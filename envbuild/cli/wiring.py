@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from envbuild.cli.output import Activity
     from envbuild.image.engine import ImageFacts
     from envbuild.image.ensure import BuildOutcome
+    from envbuild.image.gpus import GpuAccess
     from envbuild.lock.model import Lock, Target
     from envbuild.render.recipe import Recipe
     from envbuild.store.artifact import Artifact
@@ -203,6 +204,7 @@ def verify_target(
     *,
     image: str | None,
     deep: bool,
+    gpus: str = "auto",
     require_gpu: bool = False,
     profile: "Profile",
     offline: bool,
@@ -218,7 +220,7 @@ def verify_target(
     from envbuild.lock.identity import project_target, target_digest
     from envbuild.verify.image import verify_image
 
-    engine = DockerEngine()
+    engine = DockerEngine(gpus=_gpu_access(target, gpus))
     reference = image or image_reference_for(lock, target)
     activity.on_stage(f"asking {reference}")
     facts = engine.find(reference)
@@ -234,8 +236,17 @@ def verify_target(
         profile=profile,
         expected=_expected(artifacts) if deep else None,
         require_gpu=require_gpu,
+        withheld=engine.withheld,
     )
     return reference, report
+
+
+def _gpu_access(target: "Target", gpus: str) -> "GpuAccess | None":
+    """Return what ``--gpus`` asks for; an environment for CPUs gets GPUs only when they are named."""
+    from envbuild.image.gpus import AUTO, parse_gpus
+
+    access = parse_gpus(gpus, vendor=target.gpu.vendor if target.gpu else "nvidia")
+    return None if target.gpu is None and gpus == AUTO else access
 
 
 def _expected(artifacts: Artifacts) -> "Callable[[LockedTarget], ExpectedFiles]":
@@ -259,6 +270,7 @@ def run_in_image(
     *,
     copies: tuple[Path, ...],
     env: dict[str, str],
+    gpus: str = "auto",
 ) -> int:
     """Run ``command`` in an image on this terminal's streams and return its exit status."""
     from envbuild.image.docker_engine import DockerEngine
@@ -266,7 +278,7 @@ def run_in_image(
 
     archive = tar_of(copies, uid=target.user.uid, gid=target.user.gid) if copies else None
     sys.stdout.flush()
-    return DockerEngine().run_attached(
+    return DockerEngine(gpus=_gpu_access(target, gpus)).run_attached(
         outcome.reference,
         command,
         archive=archive,

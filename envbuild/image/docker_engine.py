@@ -22,6 +22,7 @@ from envbuild import process
 from envbuild.errors import BuildFailedError, EngineError, EnvbuildError, NetworkError, RunError
 from envbuild.image.buildkit import BuildLog
 from envbuild.image.engine import BuildContext, ContainerOutcome, ImageFacts
+from envbuild.image.gpus import GpuAccess, gpu_options, group_here
 from envbuild.image.load import Holdings
 from envbuild.render import labels
 
@@ -37,8 +38,10 @@ MOST_ASKED = 50
 class DockerEngine:
     """A Docker Engine, wherever DOCKER_HOST or the current docker context points."""
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, environment: Mapping[str, str] = os.environ, *, gpus: GpuAccess | None = None) -> None:
+        """Use the engine that ``environment`` points at; ``gpus`` are for the containers it runs."""
         self._environment = dict(environment)
+        self._gpus = gpus
 
     def find(self, reference: str) -> ImageFacts | None:
         """Return what the engine says of a local image, or None when it has none of that name.
@@ -141,7 +144,8 @@ class DockerEngine:
                 container.reload()
                 state = container.attrs["State"]
                 if state.get("Error"):
-                    raise RunError("the command could not be started", detail=str(state["Error"]))
+                    told = str(state["Error"])
+                    raise RunError("the command could not be started", detail=told, hint=_hint_for(told))
                 return status
         except process.ProgramMissingError as error:
             raise RunError(_no_client().message, hint=_no_client().hint) from error
@@ -180,7 +184,7 @@ class DockerEngine:
         return Holdings(
             chains=tuple(facts.diff_ids for facts in found if facts is not None),
             by_digest=status.get("driver-type") == "io.containerd.snapshotter.v1",
-            is_here=str(self._client.api.base_url) == "http+docker://localhost",
+            is_here=self._is_here,
         )
 
     def load(self, chunks: Iterable[bytes]) -> None:
@@ -216,6 +220,26 @@ class DockerEngine:
         """
         with _engine_errors(), contextlib.suppress(docker.errors.APIError):
             self._client.api.remove_image(reference)
+
+    @property
+    def withheld(self) -> str | None:
+        """Why containers get no GPU although some were wanted; None when they get them, or none were.
+
+        :raises EngineError: the engine does not answer.
+        """
+        return self._gpu_options[1]
+
+    @cached_property
+    def _gpu_options(self) -> tuple[dict[str, Any], str | None]:
+        if self._gpus is None:
+            return {}, None
+        with _engine_errors():
+            info = self._client.info()
+        return gpu_options(self._gpus, info, is_here=self._is_here, group_of=group_here)
+
+    @property
+    def _is_here(self) -> bool:
+        return str(self._client.api.base_url) == "http+docker://localhost"
 
     @cached_property
     def _client(self) -> docker.DockerClient:
@@ -255,6 +279,7 @@ class DockerEngine:
                 command=list(command[1:]),
                 user=user,
                 labels={"dev.envbuild.purpose": "run"},
+                **self._gpu_options[0],
                 **options,
             )
             try:
@@ -275,13 +300,23 @@ def _engine_errors() -> Iterator[None]:
             f"the engine has no such image: {error.explanation}", hint="run `envbuild build`"
         ) from error
     except docker.errors.APIError as error:
-        raise EngineError("the engine refused", detail=str(error.explanation or error)) from error
+        told = str(error.explanation or error)
+        raise EngineError("the engine refused", detail=told, hint=_hint_for(told)) from error
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise EngineError(
             "no Docker Engine answers",
             hint="start it, or name it in DOCKER_HOST",
             detail=str(error).splitlines()[0][:300],
         ) from error
+
+
+def _hint_for(refusal: str) -> str | None:
+    if "could not select device driver" in refusal or "CDI device injection failed" in refusal:
+        return (
+            "the engine's machine needs NVIDIA's driver and container toolkit (`nvidia-ctk runtime configure "
+            "--runtime=docker`, then restart the engine); --gpus none does without"
+        )
+    return None
 
 
 def _no_client() -> EngineError:

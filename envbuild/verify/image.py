@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from envbuild.errors import VerificationError
@@ -30,17 +31,21 @@ def verify_image(
     profile: Profile = "image",
     expected: Callable[[LockedTarget], ExpectedFiles] | None = None,
     require_gpu: bool = False,
+    withheld: str | None = None,
 ) -> Report:
     """Compare ``image`` with the target it should hold.
 
     ``expected`` gives the files of the locked artifacts; with it every file and all bytecode is compared too,
-    and the locked frameworks are imported.  ``require_gpu`` makes a missing GPU a difference.
+    and the locked frameworks are imported.  ``require_gpu`` makes a missing GPU a difference;
+    ``withheld`` is why the engine gives none.
 
     :raises VerificationError: the probe could not be run or did not answer, so nothing is known.
     """
     target = read_target(projection)
     imports = target.frameworks if target.gpu and expected is not None else ()
     facts = _ask(engine, image, target, gpu=target.gpu is not None, imports=imports)
+    if facts.gpu is not None:
+        facts = replace(facts, gpu=replace(facts.gpu, withheld=withheld))
     if expected is not None:
         # as root, to read everything; what the image's own user sees stays what was asked first
         facts = with_deep(facts, _ask(engine, image, target, user="0", deep=True))

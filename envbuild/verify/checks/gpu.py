@@ -278,6 +278,8 @@ def why_no_gpu(facts: GpuFacts, vendor: str) -> str:
     number = facts.cards.get(vendor, 0)
     if number:
         reason += f"; the machine has {number} of {VENDORS[vendor]}, this process was given none"
+    if facts.withheld:
+        reason += f"; {facts.withheld}"
     others = {device.vendor for device in facts.devices} | facts.cards.keys()
     for other in sorted(others - {vendor}):
         reason += f"; there is one of {VENDORS[other]}, the lock is for {VENDORS[vendor]}"

@@ -124,3 +124,5 @@ class GpuFacts:
 
     libraries: tuple[LibraryFacts, ...] = ()
     imports: tuple[ImportFacts, ...] = ()
+    withheld: str | None = None
+    """Why the engine gave this container no GPU; known outside only."""
