@@ -7,6 +7,7 @@ which a build takes from the store or fetches itself, and the seed of a bootstra
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from envbuild.digest import canonical_json
 from envbuild.lock.identity import epoch_of, project_target, tag_of, target_digest
@@ -21,7 +22,19 @@ WHEEL_LAYERS = 6
 FETCHES_PER_STAGE = 40
 """ADD steps in one stage: each is a layer there, and engines stop at about 125 in one chain."""
 
-SCRIPTS = ("bootstrap.sh", "clamp.sh", "finish.sh", "install.py", "system.sh", "venv.sh", "wheels.sh")
+SCRIPTS = (
+    "bootstrap.sh",
+    "clamp.sh",
+    "compile.py",
+    "finish.sh",
+    "install.py",
+    "system.sh",
+    "venv.sh",
+    "wheels.sh",
+)
+MODULES = ("bytecode.py", "wheel_files.py")
+"""Modules of this room that the install script imports: what they decide is decided once for all engines."""
+
 SEED = "seed.tar"
 
 
@@ -91,12 +104,11 @@ def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
     layers = plan_wheel_layers(lock.wheels_of(target), budget=WHEEL_LAYERS)
     fetches = _plan_fetches(lock, target, layers)
     digest = target_digest(lock, target)
-    scripts = template_folder() / "recipe"
     files = {
         "Dockerfile": _dockerfile(lock, target, layers=layers, fetches=fetches, digest=digest).encode(),
         "envbuild/lock.json": canonical_json(project_target(lock, target)) + b"\n",
         "envbuild/probe.pyz": probe,
-        **{f"recipe/{name}": (scripts / name).read_bytes() for name in SCRIPTS},
+        **{f"recipe/{name}": content for name, content in recipe_scripts().items()},
     }
     return Recipe(
         digest=digest,
@@ -107,6 +119,15 @@ def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
         fetches=fetches,
         seed=plan_seed(lock.base_debs_of(lock.base(target))),
     )
+
+
+def recipe_scripts() -> dict[str, bytes]:
+    """Return what the steps of a build run, by name in the recipe's folder."""
+    scripts = template_folder() / "recipe"
+    return {
+        **{name: (scripts / name).read_bytes() for name in SCRIPTS},
+        **{name: Path(__file__).with_name(name).read_bytes() for name in MODULES},
+    }
 
 
 def plan_seed(debs: tuple[Deb, ...]) -> tuple[Deb, ...]:

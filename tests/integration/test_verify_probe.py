@@ -30,10 +30,10 @@ from envbuild.verify.debs import deb_tree
 from envbuild.verify.expected import TreeCache, expected_files
 from envbuild.verify.wheels import wheel_tree
 from tests.rig.paths import SCRIPTS
+from tests.rig.recipe import lay_scripts
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("verify-probe")]
 
-INSTALL = SCRIPTS.parent / "templates" / "recipe" / "install.py"
 PREFIX = "/opt/venv"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE = f"{PREFIX}/lib/python{PYTHON}/site-packages"
@@ -100,8 +100,9 @@ def installed(wheels: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory
     (root / interpreter.lstrip("/")).write_bytes(b"")
     (prefix / "bin/python").unlink()
     (prefix / "bin/python").symlink_to(interpreter)
+    install = lay_scripts(root.parent / "recipe") / "install.py"
     subprocess.run(
-        [sys.executable, INSTALL, "--prefix", PREFIX, "--root", root, "--wheels", wheels[0].parent],
+        [sys.executable, install, "--prefix", PREFIX, "--root", root, "--wheels", wheels[0].parent],
         env={"PATH": os.environ["PATH"]},
         umask=0o077,
         check=True,

@@ -32,8 +32,8 @@ from envbuild.verify.checks.facts import (
     ProcessFacts,
     VariableFacts,
 )
+from tests.rig.recipe import lay_scripts
 
-INSTALL = Path(__file__).parents[3] / "templates" / "recipe" / "install.py"
 SITE = "/opt/venv/lib/python3.11/site-packages"
 
 MakeWheel = Callable[..., Path]
@@ -315,13 +315,15 @@ def _tar(members: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
 def install(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return a function that runs the recipe's installer on `wheels` into `/opt/venv` below `root`."""
 
+    script = lay_scripts(tmp_path / "recipe") / "install.py"
+
     def run(
         *, umask: int = 0o022, wheels: str = "wheels", root: str = "root", python: str = sys.executable
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [
                 python,
-                INSTALL,
+                script,
                 "--prefix",
                 "/opt/venv",
                 "--wheels",
