@@ -14,6 +14,12 @@ ALONE_BYTES = 1_000_000
 """Size of a wheel file from which it gets a layer of its own.  In a 66-wheel environment the 15 wheels above
 it held 97 % of all bytes (docs/adr/0002-engines-and-layers.md)."""
 
+LAYERS = 40
+"""The most layers of wheels that an image gets, by whichever engine; engines stop at about 125 in all."""
+
+NAMED = 6
+"""Wheels that a layer's comment names: a line's worth."""
+
 
 @dataclass(frozen=True, slots=True)
 class WheelLayer:
@@ -25,6 +31,13 @@ class WheelLayer:
     def size(self) -> int:
         """Bytes of the wheel files."""
         return sum(wheel.size for wheel in self.wheels)
+
+    @property
+    def comment(self) -> str:
+        """What is in it, in a line."""
+        names = [f"{wheel.name} {wheel.version}" for wheel in self.wheels]
+        shown = ", ".join(names[:NAMED])
+        return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
 
 
 def plan_wheel_layers(wheels: Iterable[Wheel], *, budget: int) -> tuple[WheelLayer, ...]:

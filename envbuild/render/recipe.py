@@ -223,7 +223,7 @@ def _dockerfile(
         "interpreter": target.interpreter.path,
         "prefix": PREFIX,
         "wheel_layers": tuple(
-            _LayerView(_describe(layer), _layer_folder(position))
+            _LayerView(layer.comment, _layer_folder(position))
             for position, layer in enumerate(layers, start=1)
         ),
         "user": target.user,
@@ -245,9 +245,3 @@ def _pinned(image: ImageSource) -> str:
 
 def _title(lock: Lock, target: Target) -> str:
     return f"{lock.request.name} ({target.variant}, {target.platform})"
-
-
-def _describe(layer: WheelLayer) -> str:
-    names = [f"{wheel.name} {wheel.version}" for wheel in layer.wheels]
-    shown = ", ".join(names[:6])
-    return shown if len(names) <= 6 else f"{shown} and {len(names) - 6} more"  # noqa: PLR2004 - a line's worth

@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -82,12 +83,15 @@ class LayerCache:
                 self._touch(layer)
             return layer
 
-    def make(self, key: LayerKey, produce: Callable[[LayerWriter], None]) -> Layer:
+    def make(
+        self, key: LayerKey, produce: Callable[[LayerWriter], None], *, stop: threading.Event | None = None
+    ) -> Layer:
         """Return the layer of ``key``, made by ``produce`` if it is not there.
 
         Another process that makes the same layer is waited for.  When ``produce`` raises, nothing is kept.
 
         :raises DiskFullError: there is no room.
+        :raises StoppedError: ``stop`` was set while another process made it.
         """
         if (layer := self.get(key)) is not None:
             return layer
@@ -95,7 +99,7 @@ class LayerCache:
         with disk_errors(self.folder):
             for folder in (self._blobs, self._index, self._partials):
                 folder.mkdir(parents=True, exist_ok=True)
-            descriptor = wait_for_lock(path)
+            descriptor = wait_for_lock(path, stop=stop or threading.Event())
         try:
             # whoever was waited for may have made it
             if (layer := self.get(key)) is None:

@@ -4,11 +4,11 @@ Compressed bytes depend on the library that makes them, so the library is pinned
 codec's identity, which every cache key holds.  docs/adr/0020-codecs-of-layers.md says why these two.
 """
 
-import zlib
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
 import zstandard
+from zlib_ng import zlib_ng
 
 from envbuild.image.layer import GZIP_LAYER, ZSTD_LAYER
 
@@ -50,12 +50,12 @@ class Codec:
             # the size is not known beforehand, and every layer has a digest: neither belongs in the frame
             frame = zstandard.ZstdCompressor(level=self.level, write_content_size=False, write_checksum=False)
             return cast("Compressor", frame.compressobj())
-        # 16 asks for a gzip header; zlib writes no name and no time into it
-        return zlib.compressobj(self.level, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        # 16 asks for a gzip header, into which no name and no time is written
+        return zlib_ng.compressobj(self.level, zlib_ng.DEFLATED, 16 + zlib_ng.MAX_WBITS)
 
 
 def codec_of(name: Compression) -> Codec:
     """Return the codec layers of this format are written with."""
     if name == "zstd":
         return Codec("zstd", 3, f"libzstd {'.'.join(map(str, zstandard.ZSTD_VERSION))}")
-    return Codec("gzip", 6, f"zlib {zlib.ZLIB_RUNTIME_VERSION}")
+    return Codec("gzip", 6, f"zlib-ng {zlib_ng.ZLIBNG_RUNTIME_VERSION}")

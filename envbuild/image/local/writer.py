@@ -24,7 +24,7 @@ Not per environment, or nothing would be shared; not 0, which some programs take
 _WHITEOUT, _OPAQUE = b".wh.", b".wh..wh..opq"
 
 
-class EntryOrderError(ValueError):
+class EntryOrderError(Exception):
     """Entries did not come in the order of their names: a fault of the program, not of its input."""
 
 

@@ -1,14 +1,11 @@
 """A sound environment as values, and small real wheels and debs, for the tests of verification."""
 
-import base64
-import csv
 import hashlib
 import io
 import os
 import subprocess
 import sys
 import tarfile
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +30,7 @@ from envbuild.verify.checks.facts import (
     VariableFacts,
 )
 from tests.rig.recipe import lay_scripts
+from tests.rig.wheels import write_wheel
 
 SITE = "/opt/venv/lib/python3.11/site-packages"
 
@@ -234,26 +232,9 @@ def make_wheel(tmp_path: Path) -> MakeWheel:
         record: Mapping[str, str] | None = None,
         folder: str = "wheels",
     ) -> Path:
-        info = f"{name}-{version}.dist-info"
-        members = {
-            **(files if files is not None else {f"{name}/__init__.py": b"VALUE = 1\n"}),
-            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
-            f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        }
-        lines = io.StringIO()
-        writer = csv.writer(lines, lineterminator="\n")
-        for member, data in members.items():
-            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
-            writer.writerow((member, (record or {}).get(member, f"sha256={digest}"), len(data)))
-        writer.writerow((f"{info}/RECORD", "", ""))
-        path = tmp_path / folder / f"{name}-{version}-py3-none-any.whl"
-        path.parent.mkdir(exist_ok=True)
-        with zipfile.ZipFile(path, "w") as archive:
-            for member, data in {**members, f"{info}/RECORD": lines.getvalue().encode()}.items():
-                head = zipfile.ZipInfo(member)
-                head.external_attr = (0o100755 if member in executable else 0o100644) << 16
-                archive.writestr(head, data)
-        return path
+        return write_wheel(
+            tmp_path / folder, name, files, version=version, executable=executable, record=record
+        )
 
     return make
 

@@ -1,0 +1,138 @@
+"""Who owns a file that several wheels bring, and what comes of it.
+
+Two wheels may bring one file only when they agree on its content; it is executable when one of them says so.
+Then it does not matter which is installed last, nor which layers they lie in.
+"""
+
+import contextlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import installer
+
+from envbuild.atomic import write_bytes
+from envbuild.digest import canonical_json, sha256_bytes
+from envbuild.errors import IntegrityError, Problem
+from envbuild.lock.model import Wheel
+from envbuild.render.wheel_files import EXECUTABLE, PLAIN
+
+Tree = Mapping[str, tuple[str, bool]]
+"""The files a wheel brings, by path below the prefix: sha256 in hexadecimal, and whether it is executable."""
+
+VENV_FILES = frozenset(
+    {
+        ".gitignore",
+        "bin/Activate.ps1",
+        "bin/activate",
+        "bin/activate.csh",
+        "bin/activate.fish",
+        "bin/python",
+        "bin/python3",
+        "lib64",
+        "pyvenv.cfg",
+    }
+)
+"""What ``python -m venv --without-pip`` makes, and no wheel may replace."""
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What comes of files that several wheels bring."""
+
+    modes: Mapping[str, int]
+    """Permission bits of every file that more than one wheel brings, by path below the prefix."""
+
+    raised: Mapping[str, str]
+    """Files that the topmost of their layers has as not executable, though they are, and the wheel that says
+    so."""
+
+
+def settle(
+    layers: Sequence[Sequence[tuple[str, Tree]]], *, prefix: str, reserved: Collection[str] = VENV_FILES
+) -> Settled:
+    """Return what comes of the files of ``layers``: bottom first, each the names and trees of its wheels.
+
+    :raises IntegrityError: wheels disagree on files, or bring what the environment itself has: all are named.
+    """
+    owners: dict[str, tuple[str, str]] = {}
+    executable: dict[str, tuple[int, str]] = {}
+    top: dict[str, int] = {}
+    shared: set[str] = set()
+    problems: list[Problem] = []
+    for number, layer in enumerate(layers):
+        for wheel, tree in layer:
+            for name, (sha256, is_executable) in tree.items():
+                if name in reserved:
+                    problems.append(_disagreement(wheel, "the environment itself", f"{prefix}/{name}"))
+                    continue
+                first, content = owners.setdefault(name, (wheel, sha256))
+                if first != wheel:
+                    shared.add(name)
+                    if content != sha256:
+                        problems.append(_disagreement(wheel, first, f"{prefix}/{name}"))
+                top[name] = number
+                if is_executable:
+                    executable[name] = (number, wheel)
+    problems += [
+        _disagreement(owners[name][0], owners[folder][0], f"{prefix}/{folder}", "a file and a folder")
+        for name in owners
+        for folder in _folders(name)
+        if folder in owners
+    ]
+    if problems:
+        raise IntegrityError(
+            "wheels do not go together in one environment",
+            hint="leave one of them out, or choose versions that agree",
+            problems=problems,
+        )
+    return Settled(
+        modes={name: EXECUTABLE if name in executable else PLAIN for name in sorted(shared)},
+        raised={
+            name: executable[name][1]
+            for name in sorted(shared)
+            if name in executable and executable[name][0] != top[name]
+        },
+    )
+
+
+def _disagreement(wheel: str, other: str, path: str, how: str = "with different content") -> Problem:
+    return Problem(wheel, f"it and {other} both bring {path}, {how}")
+
+
+def _folders(name: str) -> list[str]:
+    parts = name.split("/")[:-1]
+    return ["/".join(parts[: length + 1]) for length in range(len(parts))]
+
+
+class TreeCache:
+    """Trees of wheels that were read once, so that nothing is read when nothing is made.
+
+    Damaged ones are as good as absent.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._folder = cache / "layers" / "trees"
+
+    def get(self, wheel: Wheel, *, prefix: str, python: str) -> Tree | None:
+        """Return the tree of a wheel, if it is there and whole."""
+        try:
+            digest, _, data = self._path(wheel, prefix, python).read_bytes().partition(b"\n")
+            if sha256_bytes(data).encode() != digest:
+                return None
+            return {name: (sha256, executable) for name, sha256, executable in json.loads(data)}
+        except (OSError, ValueError):
+            return None
+
+    def put(self, wheel: Wheel, tree: Tree, *, prefix: str, python: str) -> None:
+        """Keep a tree; where nothing can be written, the wheel is read again next time."""
+        data = canonical_json([[name, sha256, executable] for name, (sha256, executable) in tree.items()])
+        with contextlib.suppress(OSError):
+            write_bytes(self._path(wheel, prefix, python), sha256_bytes(data).encode() + b"\n" + data)
+
+    def _path(self, wheel: Wheel, prefix: str, python: str) -> Path:
+        inputs = [_FORMAT, installer.__version__, wheel.file, wheel.sha256, prefix, python]
+        return self._folder / sha256_bytes(canonical_json(inputs))
