@@ -152,12 +152,17 @@ def architectures_of(cuda: str, catalog: Catalog = BUILT_IN) -> tuple[ComputeCap
 
 
 def first_cuda_of(capability: ComputeCapability, catalog: Catalog = BUILT_IN) -> str | None:
-    """Return the first CUDA version that makes code for a capability, or None for an unknown one."""
+    """Return the first CUDA version that makes code for a capability.
+
+    None for an unknown one, and for those that are in the oldest row: they may be older than it.
+    """
     rows = catalog.table(CudaTable).architectures
-    for version in sorted(rows, key=version_key):
-        if capability in capabilities(rows[version].capabilities):
-            return version
-    return None
+    oldest, *newer = sorted(rows, key=version_key)
+    if capability in capabilities(rows[oldest].capabilities):
+        return None
+    return next(
+        (version for version in newer if capability in capabilities(rows[version].capabilities)), None
+    )
 
 
 def generation_of(

@@ -44,12 +44,23 @@ class BuildRows(Value):
     since: Annotated[dict[str, BuildRow], Field(alias="from")]
 
 
+class Alternative(Row):
+    """What to take in place of a distribution to stay on an older CUDA."""
+
+    take: str
+    instead_of: str
+    """What a person has written to get the distribution."""
+
+    cuda: str
+
+
 class FrameworkTable(Table):
     """``data/frameworks.toml``."""
 
     file: ClassVar[str] = "frameworks"
     system_cuda: dict[str, SystemCudaRows]
     builds: dict[str, dict[str, BuildRows]]
+    alternatives: dict[str, Alternative]
 
 
 class SystemCuda(Value):
@@ -134,6 +145,11 @@ def builds_of(name: str, catalog: Catalog = BUILT_IN) -> tuple[FrameworkBuild, .
                 )
             )
     return tuple(sorted(found, key=lambda build: (version_key(build.since), build.build)))
+
+
+def alternative_to(name: str, catalog: Catalog = BUILT_IN) -> Alternative | None:
+    """Return what can be taken in place of a distribution to stay on an older CUDA, if something is known."""
+    return catalog.table(FrameworkTable).alternatives.get(name)
 
 
 def _row_for(version: str, rows: Mapping[str, R]) -> R | None:

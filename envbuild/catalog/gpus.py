@@ -2,7 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final, Literal
 
 from envbuild.catalog.capability import ComputeCapability
@@ -74,16 +76,17 @@ def find_gpu(name: str, catalog: Catalog = BUILT_IN) -> Gpu:
     wanted = name.strip()
     if _CAPABILITY.fullmatch(wanted.lower()):
         return _by_capability(wanted.lower(), catalog)
-    names = dict(_names(catalog))
-    for found in (_exact(_plain(wanted), names), _loose(_short(wanted), names)):
-        if len(found) == 1:
-            return next(iter(found.values()))
-        if found:
-            each = " or ".join(f"`{gpu.name}` ({gpu.capability})" for _, gpu in sorted(found.items()))
-            raise SpecError(f"`{name}` names GPUs of different compute capability", hint=f"write {each}")
+    index = _index(catalog)
+    exact = index.plain.get(_plain(wanted))
+    found = [exact] if exact else index.meant_by(_short(wanted))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        each = " or ".join(f"`{gpu.name}` ({gpu.capability})" for gpu in found)
+        raise SpecError(f"`{name}` names GPUs of different compute capability", hint=f"write {each}")
     raise SpecError(
         f"unknown GPU `{name}`",
-        hint=_near(_short(wanted), catalog) or "write its compute capability, such as `sm_90`",
+        hint=index.near(_short(wanted)) or "write its compute capability, such as `sm_90`",
     )
 
 
@@ -98,27 +101,34 @@ def _by_capability(text: str, catalog: Catalog) -> Gpu:
     return Gpu(name=capability.sm, capability=capability.dotted, kind=None)
 
 
-def _names(catalog: Catalog) -> Iterator[tuple[str, Gpu]]:
-    """Yield every spelling a GPU of the table is found by."""
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Every spelling GPUs are found by."""
+
+    plain: dict[str, Gpu]
+    short: dict[str, Gpu]
+
+    def meant_by(self, short: str) -> list[Gpu]:
+        """Return what a short name may mean, one GPU a capability: `RTX 4000` is of Turing and of Ada."""
+        if short not in self.short:
+            return []
+        longer = sorted((name for name in self.short if name.startswith(f"{short} ")), key=len, reverse=True)
+        found = {gpu.capability: gpu for gpu in (self.short[name] for name in (*longer, short))}
+        return [gpu for _, gpu in sorted(found.items())]
+
+    def near(self, short: str) -> str | None:
+        """Return a hint naming what ``short`` may have meant, or None when nothing comes close."""
+        close = difflib.get_close_matches(short, sorted(self.short), n=MOST_NEAR_NAMES, cutoff=0.6)
+        return f"did you mean {_choice(self.short[name].name for name in close)}?" if close else None
+
+
+@lru_cache(maxsize=4)
+def _index(catalog: Catalog) -> _Index:
+    plain: dict[str, Gpu] = {}
     for name, row in catalog.table(GpuTable).gpus.items():
         gpu = Gpu(name=name, capability=row.capability, kind=row.kind)
-        for spelling in (name, *row.aliases):
-            yield _plain(spelling), gpu
-
-
-def _exact(plain: str, names: dict[str, Gpu]) -> dict[str, Gpu]:
-    """Return the GPU whose name or alias this is, by capability."""
-    return {names[plain].capability: names[plain]} if plain in names else {}
-
-
-def _loose(short: str, names: dict[str, Gpu]) -> dict[str, Gpu]:
-    """Return the GPUs a short name may mean, one of each capability: `RTX 4000` is of Turing and of Ada."""
-    shorts = {_short(name): gpu for name, gpu in names.items()}
-    if short not in shorts:
-        return {}
-    matching = sorted((name for name in shorts if name.startswith(f"{short} ")), key=len, reverse=True)
-    longer = {shorts[name].capability: shorts[name] for name in matching}
-    return {**longer, shorts[short].capability: shorts[short]}
+        plain.update({_plain(spelling): gpu for spelling in (name, *row.aliases)})
+    return _Index(plain, {_short(spelling): gpu for spelling, gpu in plain.items()})
 
 
 def _plain(name: str) -> str:
@@ -130,14 +140,6 @@ def _short(name: str) -> str:
     """Return a plain name without brand, memory size and form factor, which do not change the capability."""
     bare = _VARIANT.sub(" ", _MEMORY.sub(" ", _plain(name)))
     return " ".join(bare.split()) or _plain(name)
-
-
-def _near(wanted: str, catalog: Catalog) -> str | None:
-    spellings: dict[str, str] = {}
-    for plain, gpu in _names(catalog):
-        spellings.setdefault(_short(plain), gpu.name)
-    close = difflib.get_close_matches(wanted, sorted(spellings), n=MOST_NEAR_NAMES, cutoff=0.6)
-    return f"did you mean {_choice(spellings[name] for name in close)}?" if close else None
 
 
 def _choice(names: Iterable[str]) -> str:

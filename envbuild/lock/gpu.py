@@ -10,6 +10,14 @@ Vendor = Literal["nvidia", "amd"]
 Flavour = Literal["slim", "base", "runtime", "cudnn-runtime", "devel"]
 """How much of CUDA a base brings, least first, in the words of NVIDIA's image tags; ``slim``: none."""
 
+DriverState = Literal["toolkit", "minor-version", "forward-compatibility", "too-old", "too-new", "unknown"]
+"""Why a driver is enough: it is of the toolkit's version or newer; of the same major (minor-version
+compatibility); lifted by package cuda-compat.  Or why not: older than the major needs; newer than any that
+drives the GPU."""
+
+Kernels = Literal["cubin", "ptx", "none", "unknown"]
+"""What of a framework's device code a GPU would run: machine code, PTX the driver compiles, or nothing."""
+
 
 class GpuLibrary(Value):
     """One library of CUDA that the environment would load."""
@@ -61,13 +69,12 @@ class GpuVerdict(Value):
     driver: str | None = None
     """Oldest driver of the fleet; None: the spec names none."""
 
-    driver_state: Literal["toolkit", "minor-version", "forward-compatibility", "too-old", "unknown"]
-    """Why the driver is enough, or that it is not."""
-
-    kernels: Literal["cubin", "ptx", "none", "unknown"]
-    """What of the framework's device code the GPU would run."""
+    driver_state: DriverState
+    kernels: Kernels
 
     ok: bool
+    """Nothing that is known speaks against it."""
+
     reason: str
     """In plain words."""
 

@@ -18,7 +18,7 @@ PAGES = (README, CLI, ENVIRONMENT, ROOT / "docs/reference/lock.md", ROOT / "docs
 RECORDS = tuple(sorted((ROOT / "docs/adr").glob("*.md")))
 
 HELP = re.compile(
-    r"^```text\n\$ envbuild(?P<words>[a-z ]*) --help\n(?P<text>.*?)\n```$", re.MULTILINE | re.DOTALL
+    r"^```text\n\$ envbuild(?P<words>[a-z -]*) --help\n(?P<text>.*?)\n```$", re.MULTILINE | re.DOTALL
 )
 CODE = re.compile(r"^\| (\d+) \| \S", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")

@@ -79,7 +79,7 @@ def test_architectures_end_where_a_major_drops_them() -> None:
 
 @pytest.mark.parametrize(
     ("capability", "cuda"),
-    [("9.0", "11.8"), ("12.0", "12.8"), ("10.3", "12.9"), ("8.6", "11.1"), ("13.0", None)],
+    [("9.0", "11.8"), ("12.0", "12.8"), ("10.3", "12.9"), ("8.6", "11.1"), ("13.0", None), ("7.5", None)],
 )
 def test_first_cuda_that_knows_a_capability(capability: str, cuda: str | None) -> None:
     assert first_cuda_of(ComputeCapability.parse(capability)) == cuda

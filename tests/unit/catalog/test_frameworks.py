@@ -43,7 +43,8 @@ def test_builds_of_torch_are_in_order_and_end_where_the_next_begins() -> None:
         ("2.5", "2.7", "12.4"),
         ("2.7", "2.8", "12.6"),
         ("2.8", "2.11", "12.8"),
-        ("2.11", None, "13.0"),
+        ("2.11", "2.15", "13.0"),
+        ("2.15", None, "13.2"),
     ]
     assert [cubin.sm for cubin in builds[-1].cubins] == [
         "sm_75",

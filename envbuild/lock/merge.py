@@ -1,0 +1,284 @@
+"""Two locks that grew out of one, merged field by field: what git's lines cannot say, the model can.
+
+A change of one side is taken over, a change of both is a conflict unless they agree.  Versions nobody changed
+stay as they are.  Whether the result still holds together is not asked here, but by
+:mod:`envbuild.resolve.closure`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
+
+from envbuild.errors import Problem
+from envbuild.lock.model import Base, Deb, Lock, Target, Wheel
+from envbuild.platforms import PlatformName
+from envbuild.spec.request import Request
+
+Item = TypeVar("Item", bound=Wheel | Deb)
+Anything = TypeVar("Anything")
+
+_ORDERED = frozenset({"command"})
+"""Lists whose order is part of their meaning: one value, not a collection."""
+
+_RESOLVED_ON = "it was resolved for a base that the other side replaced; run `envbuild lock`"
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What came of a merge."""
+
+    lock: Lock | None
+    """None: there are conflicts."""
+
+    conflicts: tuple[Problem, ...]
+
+
+class Absent:
+    """Stands for what a side does not have."""
+
+    def __str__(self) -> str:
+        return "nothing"
+
+
+ABSENT = Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One target of one side, with what it refers to."""
+
+    target: Target
+    base: Base
+    base_debs: tuple[Deb, ...]
+    wheels: Mapping[str, Wheel]
+    debs: Mapping[str, Deb]
+    installer: Wheel
+
+    @classmethod
+    def of(cls, lock: Lock, variant: str, platform: PlatformName) -> "_Part | None":
+        for target in lock.targets:
+            if (target.variant, target.platform) == (variant, platform):
+                base = lock.base(target)
+                return cls(
+                    target=target,
+                    base=base,
+                    base_debs=lock.base_debs_of(base),
+                    wheels={wheel.name: wheel for wheel in lock.wheels_of(target)},
+                    debs={f"{deb.name}:{deb.architecture}": deb for deb in lock.system_debs_of(target)},
+                    installer=lock.installer_of(target),
+                )
+        return None
+
+    @property
+    def ground(self) -> tuple[object, ...]:
+        """What its packages were resolved for."""
+        return (self.base.model_copy(update={"key": ""}), self.target.interpreter)
+
+
+@dataclass(slots=True)
+class _Merge:
+    """One merge: what conflicts so far."""
+
+    conflicts: list[Problem] = field(default_factory=list)
+
+    def choose(self, where: str, base: Anything, ours: Anything, theirs: Anything) -> Anything:
+        """Return the side that changed, or note that both did."""
+        if theirs in (ours, base):
+            return ours
+        if ours == base:
+            return theirs
+        self.conflicts.append(Problem(where, f"{_shown(ours)} on one side, {_shown(theirs)} on the other"))
+        return ours
+
+    def values(self, where: str, base: Any, ours: Any, theirs: Any) -> Any:
+        """Return plain values merged: tables by key, lists by what each item is about."""
+        sides = (base, ours, theirs)
+        if all(isinstance(side, Mapping) for side in sides):
+            return self.tables(where, *sides)
+        name = where.rpartition(".")[2]
+        if name not in _ORDERED and all(isinstance(side, (tuple, list)) for side in sides):
+            merged = self.tables(where, *({_subject(item): item for item in side} for side in sides))
+            return tuple(sorted(merged.values()))
+        return self.choose(where, *sides)
+
+    def tables(
+        self, where: str, base: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return tables merged key by key."""
+        merged = {}
+        for key in sorted({*base, *ours, *theirs}):
+            place = f"{where}.{key}" if where else key
+            value = self.values(place, *(side.get(key, ABSENT) for side in (base, ours, theirs)))
+            if value is not ABSENT:
+                merged[key] = value
+        return merged
+
+    def request(self, base: Request, ours: Request, theirs: Request) -> Request | None:
+        """Return what is asked by both sides; None when they contradict each other."""
+        known = len(self.conflicts)
+        plain = (side.model_dump(mode="python", by_alias=True) for side in (base, ours, theirs))
+        merged = self.tables("request", *plain)
+        return Request.model_validate(merged) if len(self.conflicts) == known else None
+
+    def packages(
+        self, where: str, base: Mapping[str, Item], ours: Mapping[str, Item], theirs: Mapping[str, Item]
+    ) -> dict[str, Item]:
+        """Return packages merged by name; one side's whole when only that changed any."""
+        merged: dict[str, Item] = {}
+        for name in sorted({*base, *ours, *theirs}):
+            sides = [side.get(name) for side in (base, ours, theirs)]
+            files = [(item.file, item.sha256) if item else None for item in sides]
+            known = len(self.conflicts)
+            chosen = self.choose(f"{where}.{name}", *files)
+            if len(self.conflicts) > known:
+                self.conflicts[-1] = Problem(
+                    f"{where}.{name}", f"{_version(sides[1])} on one side, {_version(sides[2])} on the other"
+                )
+            item = next((side for side in sides[1:] if side and (side.file, side.sha256) == chosen), None)
+            if item is not None:
+                merged[name] = item
+        return merged
+
+    def part(
+        self, where: str, base: "_Part | None", ours: "_Part | None", theirs: "_Part | None"
+    ) -> "_Part | None":
+        """Return a target merged; None when it is gone, or there are conflicts."""
+        if base is None or ours is None or theirs is None:
+            return self.choose(where, base, ours, theirs)
+        ground = self.choose(f"{where}.base", base.ground, ours.ground, theirs.ground)
+        grown = ours if ours.ground == ground else theirs
+        for mine, other in ((ours, theirs), (theirs, ours)):
+            moved = other.ground not in (base.ground, mine.ground)
+            changed = _files(mine) != _files(base) and _files(mine) != _files(other)
+            if moved and changed:
+                self.conflicts.append(Problem(where, _RESOLVED_ON))
+        sides = (base, ours, theirs)
+        fields: dict[str, Any] = {
+            name: self.choose(f"{where}.{name}", *(getattr(side.target, name) for side in sides))
+            for name in ("user", "workdir", "command", "gpu", "conda")
+            if name in Target.model_fields
+        }
+        env = self.tables(f"{where}.env", *(side.target.env for side in sides))
+        return _Part(
+            target=grown.target.model_copy(update={**fields, "env": env}),
+            base=grown.base,
+            base_debs=grown.base_debs,
+            wheels=self.packages(f"{where}.wheels", *(side.wheels for side in sides)),
+            debs=self.packages(f"{where}.debs", *(side.debs for side in sides)),
+            installer=self.choose(f"{where}.installer", *(side.installer for side in sides)),
+        )
+
+
+def merge_locks(base: Lock, ours: Lock, theirs: Lock) -> Merged:
+    """Return the lock that holds what both sides changed since ``base``, or their conflicts."""
+    merge = _Merge()
+    asked = merge.request(base.request, ours.request, theirs.request)
+    if asked is None:
+        return Merged(None, tuple(merge.conflicts))
+    parts = []
+    for variant, platform in asked.targets():
+        where = f"{variant} on {platform}"
+        part = merge.part(where, *(_Part.of(lock, variant, platform) for lock in (base, ours, theirs)))
+        if part is None:
+            merge.conflicts.append(Problem(where, "no side has locked it; run `envbuild lock`"))
+        else:
+            parts.append(part)
+    known = _known_wheels((ours, theirs), merge)
+    if merge.conflicts:
+        return Merged(None, tuple(dict.fromkeys(merge.conflicts)))
+    return Merged(_composed(asked, parts, known, ours, theirs), ())
+
+
+def _files(part: _Part) -> tuple[object, ...]:
+    target = part.target
+    return (target.wheels, target.debs, getattr(target, "conda", ()))
+
+
+def _known_wheels(locks: Iterable[Lock], merge: _Merge) -> dict[str, Wheel]:
+    """Return every wheel by file; what it requires is what it requires in any target of any side."""
+    known: dict[str, Wheel] = {}
+    for lock in locks:
+        for wheel in lock.wheels:
+            other = known.get(wheel.file, wheel)
+            if other.sha256 != wheel.sha256:
+                message = f"{other.sha256[:12]}… on one side, {wheel.sha256[:12]}… on the other"
+                merge.conflicts.append(Problem(f"wheels.{wheel.file}", message))
+            requires = tuple(sorted({*wheel.requires, *other.requires}))
+            known[wheel.file] = wheel.model_copy(update={"requires": requires})
+    return known
+
+
+def _composed(
+    asked: Request, parts: Iterable[_Part], known: Mapping[str, Wheel], ours: Lock, theirs: Lock
+) -> Lock:
+    bases: dict[str, Base] = {}
+    debs: dict[str, Deb] = {}
+    wheels: set[str] = set()
+    targets = []
+    for part in parts:
+        key = part.base.key
+        if bases.get(key, part.base) != part.base:
+            key = f"{part.base.key} for {part.target.variant}"
+        bases[key] = part.base.model_copy(update={"key": key})
+        debs |= {deb.file: deb for deb in (*part.base_debs, *part.debs.values())}
+        files = {wheel.file for wheel in part.wheels.values()}
+        wheels |= {*files, part.installer.file}
+        targets.append(
+            part.target.model_copy(
+                update={
+                    "base": key,
+                    "installer": part.installer.file,
+                    "wheels": tuple(sorted(files)),
+                    "debs": tuple(sorted(deb.file for deb in part.debs.values())),
+                }
+            )
+        )
+    return ours.model_copy(
+        update={
+            "tools": _newest(ours.tools, theirs.tools),
+            "request": asked,
+            "targets": tuple(targets),
+            "bases": tuple(bases[key] for key in sorted(bases)),
+            "debs": tuple(debs[key] for key in sorted(debs)),
+            "wheels": tuple(known[file] for file in sorted(wheels)),
+        }
+    )
+
+
+def _newest(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
+    """Return the newer version of each tool: it made its part, and the other's part was kept."""
+    return {
+        name: max((side[name] for side in (ours, theirs) if name in side), key=_order)
+        for name in sorted({*ours, *theirs})
+    }
+
+
+def _order(version: str) -> tuple[Version, str]:
+    try:
+        return Version(version), version
+    except InvalidVersion:
+        return Version("0"), version
+
+
+def _subject(item: str) -> str:
+    """Return what an item of a list is about, so that two versions of it are a conflict and not two items."""
+    try:
+        requirement = Requirement(item)
+    except InvalidRequirement:
+        return item.partition("=")[0]
+    return f"{requirement.name}; {requirement.marker}" if requirement.marker else requirement.name
+
+
+def _version(item: Wheel | Deb | None) -> str:
+    return item.version if item else "removed"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "unset"
+    if isinstance(value, (str, int, Absent)):
+        return f"`{value}`" if isinstance(value, str) else str(value)
+    return "another value"
