@@ -3,7 +3,7 @@
 import contextlib
 import importlib.metadata
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.system import resolve_system
 from envbuild.resolve.apt.world import AptWorld, world_of_distribution, world_of_image
 from envbuild.resolve.environment import Foundation, Upgrade
+from envbuild.resolve.gpu.architectures import Reading, read_architectures
 from envbuild.resolve.packages_base import resolve_packages_base
 from envbuild.resolve.progress import Progress
 from envbuild.resolve.python.pip_tools import PipToolsResolver
@@ -27,10 +28,17 @@ from envbuild.resolve.python.resolve import INSTALLER, pin_installer, resolve_py
 from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.python.uv import UvResolver
 from envbuild.spec.request import VariantRequest
-from envbuild.store.location import cache_folder
+from envbuild.store.fetch import fetch_all
+from envbuild.store.location import cache_folder, vendor_folder
+from envbuild.store.locators import IndexLocator
+from envbuild.store.plan import wheel_artifact
+from envbuild.store.progress import FetchState
+from envbuild.store.store import Store
 
 if TYPE_CHECKING:
     from envbuild.resolve.image_base import ImageBaseFacts
+
+MEGABYTE = 1_000_000
 
 
 @dataclass
@@ -122,6 +130,24 @@ class LiveResolvers:
             upgrade_packages=upgrade.packages,
         )
 
+    def architectures(
+        self, request: VariantRequest, wheels: tuple[Wheel, ...], *, progress: Progress
+    ) -> Reading:
+        """Return what GPU architectures ``wheels`` have device code for; those not yet read are fetched."""
+        store = Store(self.cache)
+        locator = IndexLocator(lambda: self.index.bound_to(request.pip.indexes))
+
+        def fetch(wanted: Sequence[Wheel]) -> None:
+            progress.on_stage("fetching wheels to read their GPU architectures")
+            fetch_all(
+                [wheel_artifact(wheel, locator) for wheel in wanted],
+                store=store,
+                vendor=vendor_folder(),
+                progress=_Counting(progress),
+            )
+
+        return read_architectures(wheels, store=store, fetch=fetch, cache=self.cache, progress=progress)
+
     def installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
         """Return the wheel that installs the others: the release this envbuild was tested with."""
         if previous and previous.version == importlib.metadata.version(INSTALLER):
@@ -201,6 +227,17 @@ class LiveResolvers:
                 progress=progress,
             )
         return self._images[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """Shows a fetch as a count of megabytes."""
+
+    progress: Progress
+
+    def show(self, state: FetchState) -> None:
+        """Show how far it is."""
+        self.progress.on_count(state.bytes_done // MEGABYTE, state.bytes_total // MEGABYTE)
 
 
 def _target_python(foundation: Foundation) -> TargetPython:

@@ -1,7 +1,9 @@
 """What of a target is decided rather than resolved: its environment variables and its account."""
 
 from envbuild.errors import Problem, SpecError
+from envbuild.lock.gpu import GpuFacts
 from envbuild.lock.model import PREFIX, Base, User
+from envbuild.resolve.gpu.facts import gpu_environment
 from envbuild.spec.request import VariantRequest
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -12,10 +14,15 @@ LAST_UID = 59_999
 """Range of ordinary accounts (Debian Policy 9.2.2)."""
 
 
-def compose_env(request: VariantRequest, base: Base) -> dict[str, str]:
-    """Return the whole environment of an image: the base's, the prefix's, the seed's, the spec's, by name."""
+def compose_env(request: VariantRequest, base: Base, gpu: GpuFacts | None = None) -> dict[str, str]:
+    """Return the whole environment of an image, by name.
+
+    The base's, the prefix's, the GPU's, the seed's and the spec's, each laid over those before it.
+    """
     path = base.env.get("PATH", DEFAULT_PATH)
     env = dict(base.env) | {"PATH": f"{PREFIX}/bin:{path}", "VIRTUAL_ENV": PREFIX}
+    if request.gpu is not None and gpu is not None:
+        env |= gpu_environment(request.gpu, gpu, base.env)
     if request.seed is not None:
         # PYTHONHASHSEED: docs.python.org, "Command line and environment"; fixes the order of sets of strings.
         # CUBLAS_WORKSPACE_CONFIG: cuBLAS documentation 2.1.4, "Results reproducibility".

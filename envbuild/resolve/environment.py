@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from envbuild.errors import NoSolutionError
+from envbuild.lock.gpu import GpuFacts
 from envbuild.lock.model import Base, Deb, Interpreter, Lock, Target, Wheel
 from envbuild.platforms import PlatformName
 from envbuild.resolve.compose import choose_user, compose_env
+from envbuild.resolve.gpu.architectures import Reading, wheels_to_read
+from envbuild.resolve.gpu.matching import match
+from envbuild.resolve.gpu.target import Ground, gpu_facts
 from envbuild.resolve.progress import Progress
-from envbuild.spec.request import Request, VariantRequest
+from envbuild.spec.request import BaseRequest, Request, VariantRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,11 @@ class Resolvers(Protocol):
         progress: Progress,
     ) -> tuple[Wheel, ...]:
         """Return the wheels of the environment."""
+
+    def architectures(
+        self, request: VariantRequest, wheels: tuple[Wheel, ...], *, progress: Progress
+    ) -> Reading:
+        """Return what GPU architectures ``wheels`` have device code for."""
 
     def installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
         """Return the wheel that installs the others during a build."""
@@ -191,6 +200,68 @@ class _Run:
             asked, foundation, previous=locked, upgrade=self.upgrade, progress=self.progress
         )
 
+    def gpu(
+        self,
+        asked: VariantRequest,
+        foundation: Foundation,
+        wheels: tuple[Wheel, ...],
+        before: _Before | None,
+    ) -> GpuFacts | None:
+        """Return the CUDA or ROCm of a target; None: it computes on CPUs."""
+        if asked.gpu is None:
+            return None
+        known = None
+        if before and before.target.gpu and before.request.gpu and before.request.gpu.targets:
+            locked = before.lock.wheels_of(before.target)
+            if wheels_to_read(locked) == wheels_to_read(wheels):
+                known = before.target.gpu.architectures
+        return gpu_facts(
+            asked,
+            asked.gpu,
+            Ground(
+                base=foundation.base,
+                python=".".join(foundation.interpreter.version.split(".")[:2]),
+                wheels=wheels,
+            ),
+            read=lambda wanted: self.resolvers.architectures(asked, wanted, progress=self.progress),
+            known=known,
+            progress=self.progress,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where one target comes to stand."""
+
+    run: _Run
+    variant: str
+    platform: PlatformName
+    before: _Before | None
+    foundations: dict[tuple[str, PlatformName], Foundation]
+    """Those of all targets so far, by what was asked."""
+
+    def foundation(self, asked: VariantRequest) -> Foundation:
+        """Return the base of a request that names one."""
+        key = asked.model_dump_json(include={"base", "python", "snapshot"})
+        shared = (f"{key} {asked.gpu is not None}", self.platform)
+        if shared not in self.foundations:
+            self.run.progress.on_stage(f"base of {self.variant} on {self.platform}")
+            self.foundations[shared] = self.run.foundation(asked, self.platform, self.before)
+        return self.foundations[shared]
+
+    def settle(self, asked: VariantRequest) -> tuple[VariantRequest, tuple[Wheel, ...]]:
+        """Return the request with its base named, matched to the GPU if need be, and the wheels on it."""
+        if asked.gpu is None or asked.base != BaseRequest():
+            return asked, self._wheels(asked)
+        stands = None
+        if self.before and not self.run.upgrade.everything:
+            stands = self.before.request.base
+        matched = match(asked, asked.gpu, self._wheels, start=stands)
+        return matched.asked, matched.wheels
+
+    def _wheels(self, asked: VariantRequest) -> tuple[Wheel, ...]:
+        return self.run.python(asked, self.foundation(asked), self.before)
+
 
 def lock_environment(
     request: Request, *, previous: Lock | None, resolvers: Resolvers, upgrade: Upgrade, progress: Progress
@@ -206,15 +277,12 @@ def lock_environment(
     installer = _previous_installer(previous)
     targets = []
     for variant, platform in request.targets():
-        asked = request.variants[variant]
         before = _before(previous, variant, platform)
-        shared = (asked.model_dump_json(include={"base", "python", "snapshot"}), platform)
-        if shared not in foundations:
-            progress.on_stage(f"base of {variant} on {platform}")
-            foundations[shared] = run.foundation(asked, platform, before)
-        foundation = foundations[shared]
+        place = _Place(run, variant, platform, before, foundations)
+        asked, wheels = place.settle(request.variants[variant])
+        foundation = place.foundation(asked)
         debs = run.system(asked, foundation, before)
-        wheels = run.python(asked, foundation, before)
+        gpu = run.gpu(asked, foundation, wheels, before)
         installer = resolvers.installer(foundation, previous=installer, progress=progress)
         (installer_file,) = gathered.take_wheels([installer])
         base = foundation.base
@@ -228,7 +296,8 @@ def lock_environment(
                 installer=installer_file,
                 debs=gathered.take_debs(debs),
                 wheels=gathered.take_wheels(wheels),
-                env=compose_env(asked, base),
+                env=compose_env(asked, base, gpu),
+                gpu=gpu,
                 user=choose_user(asked.image.user, base),
                 workdir=asked.image.workdir,
                 command=asked.image.command,
@@ -256,7 +325,12 @@ def _before(previous: Lock | None, variant: str, platform: PlatformName) -> _Bef
         return None
     for target in previous.targets:
         if (target.variant, target.platform) == (variant, platform):
-            return _Before(previous, target, previous.request.variants[variant])
+            request = previous.request.variants[variant]
+            image = previous.base(target).image
+            if request.base == BaseRequest() and image:
+                # matched then: to be compared with what is matched now
+                request = request.model_copy(update={"base": BaseRequest(image=image.reference)})
+            return _Before(previous, target, request)
     return None
 
 

@@ -36,13 +36,14 @@ def artifacts_of(
             _of_deb(deb, debs)
             for deb in (*lock.base_debs_of(lock.base(target)), *lock.system_debs_of(target))
         ),
-        *(_of_wheel(wheel, wheels) for wheel in (*lock.wheels_of(target), lock.installer_of(target))),
+        *(wheel_artifact(wheel, wheels) for wheel in (*lock.wheels_of(target), lock.installer_of(target))),
     )
     once = {artifact.sha256: artifact for artifact in found}
     return tuple(sorted(once.values(), key=lambda artifact: (artifact.kind, artifact.filename)))
 
 
-def _of_wheel(wheel: Wheel, locator: WheelLocator) -> Artifact:
+def wheel_artifact(wheel: Wheel, locator: WheelLocator) -> Artifact:
+    """Return a wheel as what the store holds."""
     return Artifact(
         kind="wheel",
         name=f"{wheel.name} {wheel.version}",

@@ -11,6 +11,7 @@ from envbuild.catalog.cuda import driver_for, newest_cuda
 from envbuild.catalog.frameworks import builds_of
 from envbuild.catalog.tables import BUILT_IN, Catalog
 from envbuild.catalog.versions import minor_of, version_key
+from envbuild.errors import NoSolutionError, Problem
 from envbuild.resolve.gpu.derive import TOOLKIT, Derivation, Package, build_of
 from envbuild.spec.request import GpuRequest
 
@@ -44,6 +45,23 @@ def find(
     if derived.vendor is None and not any(finding.severity == "error" for finding in found):
         found.extend(_nothing_at_all(asked))
     return tuple(sorted(found, key=lambda finding: finding.severity))
+
+
+def refuse(
+    packages: Sequence[Package], derived: Derivation, asked: GpuRequest, *, catalog: Catalog = BUILT_IN
+) -> tuple[Finding, ...]:
+    """Return the warnings of :func:`find`.
+
+    :raises NoSolutionError: there are errors; all of them at once.
+    """
+    found = find(packages, derived, asked, catalog=catalog)
+    errors = tuple(finding for finding in found if finding.severity == "error")
+    if errors:
+        raise NoSolutionError(
+            "what was resolved does not fit [gpu]",
+            problems=tuple(Problem("", finding.message, finding.hint) for finding in errors),
+        )
+    return found
 
 
 def _builds_for_cpus(packages: Sequence[Package]) -> Iterator[Finding]:

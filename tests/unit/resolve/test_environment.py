@@ -4,6 +4,7 @@ from envbuild.errors import NoSolutionError, SpecError
 from envbuild.lock.codec import dumps
 from envbuild.resolve.compose import choose_user, compose_env
 from envbuild.resolve.environment import Foundation, Upgrade, lock_environment
+from envbuild.resolve.gpu.architectures import Reading
 from envbuild.resolve.progress import SilentProgress
 from envbuild.spec.request import ImageRequest, PipRequest, SystemRequest
 from tests.rig.locks import (
@@ -43,6 +44,10 @@ class FakeResolvers:
     def python(self, request, foundation, *, previous, upgrade, progress):
         self.asked.append("python")
         return self.wheels
+
+    def architectures(self, request, wheels, *, progress):
+        self.asked.append("architectures")
+        return Reading()
 
     def installer(self, foundation, *, previous, progress):
         return previous or INSTALLER

@@ -1,0 +1,126 @@
+"""CUDA or ROCm of one target when it is locked: derived, read, compared with the fleet, and said out loud."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from envbuild.catalog.tables import BUILT_IN, Catalog
+from envbuild.errors import NoSolutionError, Problem
+from envbuild.lock.gpu import GpuArchitectures, GpuFacts
+from envbuild.lock.model import Base, Wheel
+from envbuild.resolve.gpu.advice import FleetQuestion, fleet_advice
+from envbuild.resolve.gpu.architectures import Reading, wheels_to_read
+from envbuild.resolve.gpu.base import choose_base, flavour_of, lacking, newest_libc_of
+from envbuild.resolve.gpu.derive import Derivation, Package, derive
+from envbuild.resolve.gpu.facts import compose_facts, cuda_of_base
+from envbuild.resolve.gpu.findings import refuse
+from envbuild.resolve.gpu.matching import packages_of
+from envbuild.resolve.progress import Progress
+from envbuild.spec.request import GpuRequest, VariantRequest
+
+ReadArchitectures = Callable[[tuple[Wheel, ...]], Reading]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What the CUDA of a target follows from."""
+
+    base: Base
+    python: str
+    """``major.minor`` of the interpreter."""
+
+    wheels: tuple[Wheel, ...]
+
+
+def gpu_facts(
+    asked: VariantRequest,
+    gpu: GpuRequest,
+    ground: Ground,
+    *,
+    read: ReadArchitectures,
+    known: tuple[GpuArchitectures, ...] | None,
+    progress: Progress,
+    catalog: Catalog = BUILT_IN,
+) -> GpuFacts:
+    """Return what the lock says of a target's CUDA.
+
+    ``known`` are the architectures of the same wheels in the previous lock, which need not be read again.
+
+    :raises NoSolutionError: what was resolved does not fit the GPU, its base or its fleet.
+    :raises SpecError: a target of the fleet names no GPU.
+    """
+    packages = packages_of(ground.wheels)
+    site = f"lib/python{ground.python}/site-packages"
+    derived = derive(packages, site=site, catalog=catalog)
+    for finding in refuse(packages, derived, gpu, catalog=catalog):
+        progress.on_note(f"{finding.message}{f' ({finding.hint})' if finding.hint else ''}")
+    flavour = flavour_of(ground.base.env)
+    problems = lacking(flavour, derived, cuda=cuda_of_base(ground.base.env))
+    if problems:
+        raise NoSolutionError(
+            "the base does not have what the wheels look for",
+            problems=problems,
+            hint="leave [base] out and the one that matches is chosen",
+        )
+    for warning in _warnings_of_base(asked, gpu, derived, ground, catalog):
+        progress.on_note(warning)
+    facts = compose_facts(
+        derived,
+        gpu,
+        flavour=flavour,
+        base_environment=ground.base.env,
+        architectures=_architectures(gpu, ground.wheels, read=read, known=known, progress=progress),
+        catalog=catalog,
+    )
+    return _with_fleet(facts, gpu, packages, catalog) if gpu.targets and gpu.vendor == "nvidia" else facts
+
+
+def _architectures(
+    gpu: GpuRequest,
+    wheels: tuple[Wheel, ...],
+    *,
+    read: ReadArchitectures,
+    known: tuple[GpuArchitectures, ...] | None,
+    progress: Progress,
+) -> tuple[GpuArchitectures, ...]:
+    if not gpu.targets or gpu.vendor != "nvidia":
+        return ()
+    if known is not None:
+        return known
+    reading = read(wheels_to_read(wheels))
+    for library in reading.unread:
+        progress.on_note(f"GPU architectures of a library could not be read: {library}")
+    return reading.architectures
+
+
+def _with_fleet(facts: GpuFacts, gpu: GpuRequest, packages: Iterable[Package], catalog: Catalog) -> GpuFacts:
+    question = FleetQuestion(
+        targets=gpu.targets,
+        driver=gpu.driver,
+        cuda=facts.toolkit or facts.runtime,
+        architectures=facts.architectures,
+        packages={package.name: package.version for package in packages},
+        compat=facts.image != "slim",
+    )
+    verdicts = question.verdicts(catalog)
+    failing = tuple(verdict for verdict in verdicts if not verdict.ok)
+    if failing:
+        raise NoSolutionError(
+            "the environment does not run on the whole fleet",
+            problems=tuple(
+                Problem(
+                    f"{verdict.target} with driver {verdict.driver}" if verdict.driver else verdict.target,
+                    verdict.reason,
+                )
+                for verdict in failing
+            ),
+            hint="; or ".join(fleet_advice(question, catalog=catalog)) or None,
+        )
+    return facts.model_copy(update={"fleet": verdicts})
+
+
+def _warnings_of_base(
+    asked: VariantRequest, gpu: GpuRequest, derived: Derivation, ground: Ground, catalog: Catalog
+) -> Iterator[str]:
+    if asked.base.image is None and asked.base.packages is None and flavour_of(ground.base.env) != "slim":
+        libc = newest_libc_of(wheel.file for wheel in ground.wheels)
+        yield from choose_base(derived, gpu, python=asked.python, libc=libc, catalog=catalog).warnings
