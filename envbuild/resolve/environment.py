@@ -15,7 +15,7 @@ from envbuild.platforms import PlatformName
 from envbuild.resolve.compose import choose_user, compose_env
 from envbuild.resolve.gpu.architectures import Reading, wheels_to_read
 from envbuild.resolve.gpu.matching import match
-from envbuild.resolve.gpu.target import Ground, gpu_facts
+from envbuild.resolve.gpu.target import Ground, gpu_facts, refuse_unknown_gpus
 from envbuild.resolve.progress import Progress
 from envbuild.spec.request import BaseRequest, Request, VariantRequest
 
@@ -271,6 +271,7 @@ def lock_environment(
     :raises NoSolutionError: nothing satisfies the request.
     :raises SpecError: the request contradicts what its base turned out to be.
     """
+    refuse_unknown_gpus(request)
     gathered = _Gathered()
     run = _Run(resolvers, upgrade, progress)
     foundations: dict[tuple[str, PlatformName], Foundation] = {}

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from envbuild.catalog.gpus import find_gpu
 from envbuild.catalog.tables import BUILT_IN, Catalog
-from envbuild.errors import NoSolutionError, Problem
+from envbuild.errors import NoSolutionError, Problem, SpecError
 from envbuild.lock.gpu import GpuArchitectures, GpuFacts
 from envbuild.lock.model import Base, Wheel
 from envbuild.resolve.gpu.advice import FleetQuestion, fleet_advice
@@ -15,7 +16,7 @@ from envbuild.resolve.gpu.facts import compose_facts, cuda_of_base
 from envbuild.resolve.gpu.findings import refuse
 from envbuild.resolve.gpu.matching import packages_of
 from envbuild.resolve.progress import Progress
-from envbuild.spec.request import GpuRequest, VariantRequest
+from envbuild.spec.request import GpuRequest, Request, VariantRequest
 
 ReadArchitectures = Callable[[tuple[Wheel, ...]], Reading]
 
@@ -29,6 +30,22 @@ class Ground:
     """``major.minor`` of the interpreter."""
 
     wheels: tuple[Wheel, ...]
+
+
+def refuse_unknown_gpus(request: Request, *, catalog: Catalog = BUILT_IN) -> None:
+    """Check the names of all fleets, before anything is resolved for them.
+
+    :raises SpecError: some name no GPU, or several of different capability; all of them at once.
+    """
+    problems: dict[Problem, None] = {}
+    for variant in request.variants.values():
+        for target in variant.gpu.targets if variant.gpu else ():
+            try:
+                find_gpu(target, catalog)
+            except SpecError as error:
+                problems[Problem("gpu.targets", error.message, error.hint)] = None
+    if problems:
+        raise SpecError("the spec is not valid", problems=tuple(problems))
 
 
 def gpu_facts(

@@ -1,21 +1,26 @@
+from dataclasses import replace
+
 import pytest
 
 from envbuild.errors import NoSolutionError, SpecError
 from envbuild.lock.codec import dumps
+from envbuild.lock.gpu import GpuArchitectures
 from envbuild.resolve.compose import choose_user, compose_env
 from envbuild.resolve.environment import Foundation, Upgrade, lock_environment
 from envbuild.resolve.gpu.architectures import Reading
 from envbuild.resolve.progress import SilentProgress
-from envbuild.spec.request import ImageRequest, PipRequest, SystemRequest
+from envbuild.spec.request import BaseRequest, GpuRequest, ImageRequest, PipRequest, SystemRequest
 from tests.rig.locks import (
     BASE_DEBS,
     GIT,
     INSTALLER,
     WHEELS,
     hexadecimal,
+    image_base,
     packages_base,
     request,
     sample_lock,
+    wheel,
 )
 
 FOUNDATION = Foundation(
@@ -95,7 +100,7 @@ def test_only_what_changed_is_resolved_again(fields, asked):
 @pytest.mark.parametrize(
     ("upgrade", "asked"),
     [
-        (Upgrade(everything=True), ["foundation", "system", "python"]),
+        (Upgrade(everything=True), ["foundation", "python", "system"]),
         (Upgrade(packages=frozenset({"numpy"})), ["python"]),
         (Upgrade(packages=frozenset({"git"})), ["system"]),
         (Upgrade(packages=frozenset({"bash"})), ["foundation"]),
@@ -153,3 +158,111 @@ def test_the_account_is_the_bases_own_or_the_first_free(name, users, expected):
 def test_a_number_is_no_account():
     with pytest.raises(SpecError):
         choose_user("1000", packages_base())
+
+
+TORCH = wheel("torch", "2.14.1", requires=("nvidia-cuda-runtime==13.0.96",))
+CUDART = wheel("nvidia-cuda-runtime", "13.0.96")
+
+
+class GpuResolvers(FakeResolvers):
+    """Has wheels for CUDA 13 whose device code is that of two architectures."""
+
+    def __init__(self):
+        super().__init__(wheels=(CUDART, TORCH.model_copy(update={"file": PLATFORM_WHEEL})))
+
+    def architectures(self, request, wheels, *, progress):
+        self.asked.append("architectures")
+        return Reading(
+            (
+                GpuArchitectures(
+                    wheel=PLATFORM_WHEEL,
+                    library="torch/lib/libtorch_cuda.so",
+                    role="framework",
+                    cubins={"sm_75": 475, "sm_80": 475},
+                ),
+            )
+        )
+
+
+PLATFORM_WHEEL = "torch-2.14.1-cp311-cp311-manylinux_2_28_x86_64.whl"
+
+
+def gpu_request(**fields):
+    return with_variant(gpu=GpuRequest(**fields), system=SystemRequest())
+
+
+def test_a_target_for_gpus_has_its_cuda_and_the_environment_of_the_runtime():
+    resolvers = GpuResolvers()
+    (target,) = lock_with(resolvers, asked=gpu_request(targets=("T4",), driver=">=580")).targets
+    assert (target.gpu.runtime, target.gpu.image) == ("13.0", "slim")
+    assert [(verdict.target, verdict.ok) for verdict in target.gpu.fleet] == [("T4", True)]
+    assert target.env["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert resolvers.asked == ["foundation", "python", "architectures"]
+
+
+def test_architectures_are_read_only_for_a_fleet():
+    resolvers = GpuResolvers()
+    (target,) = lock_with(resolvers, asked=gpu_request()).targets
+    assert target.gpu.architectures == target.gpu.fleet == ()
+    assert "architectures" not in resolvers.asked
+
+
+def test_architectures_of_the_same_wheels_are_taken_over():
+    previous = lock_with(GpuResolvers(), asked=gpu_request(targets=("T4",)))
+    resolvers = GpuResolvers()
+    lock = lock_with(resolvers, asked=gpu_request(targets=("T4", "A100")), previous=previous)
+    assert resolvers.asked == []
+    assert lock.targets[0].gpu.architectures == previous.targets[0].gpu.architectures
+    assert [verdict.target for verdict in lock.targets[0].gpu.fleet] == ["T4", "A100"]
+
+
+def test_a_fleet_that_cannot_run_it_is_an_error_with_every_reason():
+    with pytest.raises(NoSolutionError) as caught:
+        lock_with(GpuResolvers(), asked=gpu_request(targets=("A100", "T4", "V100"), driver=">=525"))
+    assert caught.value.message == "the environment does not run on the whole fleet"
+    assert [problem.where for problem in caught.value.problems] == [
+        "A100 with driver 525",
+        "T4 with driver 525",
+        "V100 with driver 525",
+    ]
+    assert "580" in caught.value.problems[0].message
+
+
+def test_names_that_are_no_gpus_are_refused_before_anything_is_resolved():
+    resolvers = GpuResolvers()
+    with pytest.raises(SpecError) as caught:
+        lock_with(resolvers, asked=gpu_request(targets=("T44", "A100", "H10000")))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "gpu.targets: unknown GPU `T44`",
+        "gpu.targets: unknown GPU `H10000`",
+    ]
+    assert resolvers.asked == []
+
+
+def test_a_base_from_packages_that_lacks_what_wheels_look_for_is_refused():
+    resolvers = FakeResolvers(wheels=(wheel("onnxruntime-gpu", "1.22.0"),))
+    with pytest.raises(NoSolutionError) as caught:
+        lock_with(resolvers, asked=gpu_request())
+    assert caught.value.message == "the base does not have what the wheels look for"
+    assert [problem.where for problem in caught.value.problems] == ["base"]
+
+
+def test_without_a_base_it_is_matched_and_stays_matched():
+    asked = gpu_request()
+    variant = asked.variants["default"].model_copy(update={"base": BaseRequest()})
+    asked = asked.model_copy(update={"variants": {"default": variant}})
+    resolvers = ImageResolvers()
+    lock = lock_with(resolvers, asked=asked)
+    assert lock.bases[0].image.reference == "python:3.11-slim-bookworm"
+    assert lock.request.variants["default"].base == BaseRequest()
+    again = ImageResolvers()
+    assert lock_with(again, asked=asked, previous=lock) == lock
+    assert again.asked == []
+
+
+class ImageResolvers(GpuResolvers):
+    """Stands on the image that is asked for."""
+
+    def foundation(self, request, platform, *, previous, upgrade, progress):
+        self.asked.append("foundation")
+        return replace(FOUNDATION, base=image_base(request.base.image), debs=())
