@@ -1,7 +1,7 @@
 """CUDA's rules as far as a comparison needs them: versions, architectures, and what errors mean."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from envbuild.catalog.capability import ComputeCapability
@@ -28,10 +28,8 @@ ERRORS = {
 OLDEST = {11: ComputeCapability(3, 5), 12: ComputeCapability(5, 0), 13: ComputeCapability(7, 5)}
 """Oldest compute capability each CUDA major compiles for (release notes of CUDA 11.8, 12.0, 13.0)."""
 
-SUBSTANTIAL = 0.1
-"""Share of the best-served architecture's kernels from which on an architecture counts as served.
-
-torch 2.14.1 has about 475 for each it is built for, and one or two for some others (measured)."""
+ENOUGH = 0.5
+"""Share of a library's kernels that a GPU must find; the lock-time check asks for the same."""
 
 
 def explain_status(status: int) -> str:
@@ -69,26 +67,39 @@ def capability(architecture: str) -> ComputeCapability | None:
 
 
 def runs(architecture: str, code: Iterable[LockedArchitectures]) -> Literal["cubin", "ptx"] | None:
-    """Return what of a framework's device code a GPU of ``architecture`` executes, machine code first."""
+    """Return what of one wheel's device code a GPU of ``architecture`` executes, machine code first.
+
+    The library with the most kernels decides, and a single kernel among hundreds does not count.
+    """
     gpu = capability(architecture)
-    if gpu is None:
+    main = max(code, key=_kernels, default=None)
+    if gpu is None or main is None:
         return None
-    libraries = tuple(code)
-    cubins = _totals(library.cubins for library in libraries)
-    ptx = _totals(library.ptx for library in libraries)
-    enough = SUBSTANTIAL * max([*cubins.values(), *ptx.values()], default=0)
-    if any(gpu.runs_cubin_of(made_for) for made_for, number in cubins.items() if number >= enough):
+    enough = max(ENOUGH * _kernels(main), 1)
+    if any(number >= enough and gpu.runs_cubin_of(made) for made, number in _read(main.cubins)):
         return "cubin"
-    if any(gpu.runs_ptx_of(made_for) for made_for, number in ptx.items() if number >= enough):
+    if any(number >= enough and gpu.runs_ptx_of(made) for made, number in _read(main.ptx)):
         return "ptx"
     return None
 
 
-def _totals(counted: Iterable[dict[str, int]]) -> dict[ComputeCapability, int]:
-    totals: dict[ComputeCapability, int] = {}
-    for counts in counted:
-        for name, number in counts.items():
-            made_for = capability(name)
-            if made_for is not None:
-                totals[made_for] = totals.get(made_for, 0) + number
-    return totals
+def carried(code: Iterable[LockedArchitectures]) -> tuple[str, ...]:
+    """Return the architectures that one wheel's main library has code for, oldest first."""
+    main = max(code, key=_kernels, default=None)
+    if main is None:
+        return ()
+    enough = ENOUGH * _kernels(main)
+    cubins = sorted(made for made, number in _read(main.cubins) if number >= enough)
+    ptx = sorted(made for made, number in _read(main.ptx) if number >= enough)
+    return (*(made.sm for made in cubins), *(made.compute for made in ptx))
+
+
+def _kernels(code: LockedArchitectures) -> int:
+    return max((*code.cubins.values(), *code.ptx.values()), default=0)
+
+
+def _read(counts: dict[str, int]) -> Iterator[tuple[ComputeCapability, int]]:
+    for name, number in counts.items():
+        made = capability(name)
+        if made is not None:
+            yield made, number

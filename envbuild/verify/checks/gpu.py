@@ -224,10 +224,10 @@ def _compare_device(check: Check, context: Context, device: GpuDevice, driver: D
     for wheel in wheels:
         code = [item for item in gpu.architectures if item.wheel == wheel and item.role == "framework"]
         name = "-".join(wheel.split("-")[:2])
-        carried = ", ".join(sorted({arch for item in code for arch in (*item.cubins, *item.ptx)}))
         kind = cuda.runs(device.architecture, code)
         if kind is None:
-            return fails(f"{name} has no code for it, only for {carried}", f"code for {device.architecture}")
+            others = ", ".join(cuda.carried(code)) or "no GPU at all"
+            return fails(f"{name} has no code for it, only for {others}", f"code for {device.architecture}")
         newest = driver.library_version or driver.version
         if (
             kind == "ptx"

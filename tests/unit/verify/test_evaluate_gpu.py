@@ -147,7 +147,9 @@ def test_a_driver_that_reports_cuda_13_does_not_make_a_v100_run_it(
         "GPU 0 code for sm_70 → Tesla V100, sm_70, 16 GiB",
     )
     assert device_result[3] is not None
-    assert device_result[3].startswith("torch-2.14.1 has no code for it, only for sm_100, sm_120, sm_75,")
+    assert device_result[3].startswith(
+        "torch-2.14.1 has no code for it, only for sm_75, sm_80, sm_86, sm_90, sm_100, sm_120"
+    )
 
 
 def test_minor_version_compatibility_is_enough_and_said(judge: Judge, target: LockedTarget) -> None:
