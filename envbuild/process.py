@@ -7,11 +7,12 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from envbuild.errors import EnvbuildError, ExitCode
 
@@ -120,6 +121,20 @@ def run_attached(arguments: Sequence[str | Path], *, environment: Mapping[str, s
             return child.wait()
         except KeyboardInterrupt:
             continue
+
+
+def replace(arguments: Sequence[str | Path], *, environment: Mapping[str, str]) -> NoReturn:
+    """Let a program take this one's place: same process, same streams, and nothing of this one left.
+
+    :raises ProgramMissingError: the program cannot be found.
+    """
+    words = [str(argument) for argument in arguments]
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    try:
+        os.execvpe(words[0], words, dict(environment))  # noqa: S606 - there is no shell in it
+    except FileNotFoundError as error:
+        raise ProgramMissingError(words[0]) from error
 
 
 def _start(

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-PROGRAMS = ("cat", "chmod", "id", "kill", "ln", "ls", "mkdir", "mv", "rm", "sh", "sleep", "stat", "touch")
+PROGRAMS = (
+    *("cat", "chmod", "chown", "id", "kill", "ln", "ls", "mkdir", "mv", "rm", "sh", "sleep", "stat", "touch"),
+)
 ENV = {"PATH": "/bin"}
 
 

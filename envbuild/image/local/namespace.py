@@ -1,0 +1,78 @@
+"""Standing in for root: a user namespace in which this user's subordinate ids are the image's users.
+
+Real packages have files of many owners, so one id is not enough.  Without root the whole program enters a
+user namespace first, as Podman and Buildah do: whatever it makes there has its right owner, and the mounts of
+private roots are allowed.  Outside, those files belong to the subordinate ids.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from envbuild import process
+from envbuild.errors import EngineError
+
+NEEDED_IDS: Final = 65_536
+"""Ids of one system: files of packages have owners up to ``nobody``, 65534."""
+
+UNSHARE: Final = ("unshare", "--user", "--map-auto", "--map-root-user", "--")
+"""util-linux 2.38; ``newuidmap`` gives it the ids of /etc/subuid."""
+
+_HINT: Final = (
+    "run as root; or install util-linux 2.38 and uidmap (shadow-utils), and give this user {needed} "
+    "subordinate ids: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}`; "
+    "or use `--engine docker`"
+)
+_MAP: Final = Path("/proc/self/uid_map")
+
+
+def enter_namespace(arguments: Sequence[str], *, environment: Mapping[str, str]) -> None:
+    """Return if this process may act as root; else start it anew, as root of a user namespace.
+
+    ``arguments`` are the program's own, without its name.
+
+    :raises EngineError: neither is possible; says what to install.
+    """
+    if sys.platform != "linux":
+        raise EngineError(
+            "the local engine runs on Linux only", hint="use `--engine docker`, which runs there by itself"
+        )
+    if os.geteuid() == 0:
+        _require_ids()
+        return
+    _try(environment)
+    process.replace((*UNSHARE, sys.executable, "-m", "envbuild", *arguments), environment=environment)
+
+
+def _require_ids() -> None:
+    mapped = _count(_MAP.read_text(encoding="ascii"))
+    if mapped < NEEDED_IDS:
+        raise EngineError(
+            f"the local engine needs {NEEDED_IDS} user ids, and this root has {mapped}",
+            hint="give the container or namespace it runs in more of them, or use `--engine docker`",
+        )
+
+
+def _try(environment: Mapping[str, str]) -> None:
+    try:
+        tried = process.run((*UNSHARE, "cat", _MAP), environment=environment, timeout=30)
+    except process.ProgramMissingError as error:
+        raise _missing(str(error)) from error
+    if not tried.succeeded:
+        raise _missing(tried.stderr.strip())
+    mapped = _count(tried.stdout)
+    if mapped < NEEDED_IDS:
+        raise _missing(f"this user has {mapped} ids, its own included")
+
+
+def _count(id_map: str) -> int:
+    """Return how many ids a map has (user_namespaces(7)): the third number of each line."""
+    return sum(int(line.split()[2]) for line in id_map.splitlines())
+
+
+def _missing(detail: str) -> EngineError:
+    user = str(os.geteuid())
+    hint = _HINT.format(needed=NEEDED_IDS, user=user)
+    return EngineError("the local engine needs root, or subordinate user ids", hint=hint, detail=detail)

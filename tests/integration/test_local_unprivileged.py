@@ -1,0 +1,94 @@
+"""The local engine without root: with subordinate ids, and what is said without."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.rig.small_root import make_small_root
+from tests.rig.unprivileged import CHECKOUT, UID, run_unprivileged
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root"),
+    pytest.mark.skipif(shutil.which("newuidmap") is None, reason="uidmap is not installed (make setup)"),
+]
+
+ENTER = """
+import os, sys
+from envbuild.errors import EnvbuildError
+from envbuild.image.local.namespace import enter_namespace
+try:
+    enter_namespace(["--version"], environment=os.environ)
+except EnvbuildError as error:
+    print(error.exit_code.value, error.message, error.hint, error.detail, sep="|")
+else:
+    print("root already")
+"""
+INSIDE = """
+import os, sys
+from pathlib import Path
+from envbuild.image.local.diff import diff_layer
+from envbuild.image.local.root import PrivateRoot
+from envbuild.image.local.cache import LayerCache, LayerKey
+from envbuild.image.local.codec import codec_of
+scratch = Path(sys.argv[1])
+with PrivateRoot([Path(sys.argv[2])], scratch=scratch / "roots") as root:
+    done = root.run(("sh", "-ec", sys.argv[3]), env={"PATH": "/bin"})
+    print(done.stdout.decode() + done.stderr.decode(), end="")
+    key = LayerKey(kind="test", inputs={}, codec=codec_of("zstd"), comment="")
+    make = lambda writer: diff_layer(root.upper, root.lowers, writer, started=2e9, epoch=7)
+    print(LayerCache(scratch).make(key, make).diff_id)
+"""
+CHANGE = (
+    "id -u; mkdir /data; chmod 1777 /data; echo x >/data/x; chown 33:44 /data/x; chmod 4755 /data/x; "
+    "rm /etc/group; rm -r /srv; mkdir /srv; touch -d @5 /data /data/x /etc /srv; stat -c '%u %g %a' /data/x"
+)
+
+
+def test_subordinate_ids_are_the_users_of_the_root(tmp_path):
+    small = make_small_root(tmp_path / "small")
+    (small / "srv").mkdir()
+    own(small, UID)
+    unshare = ("unshare", "--user", "--map-auto", "--map-root-user", sys.executable, "-c", INSIDE)
+    home = tmp_path / "home"
+    unprivileged = run_unprivileged(*unshare, home, small, CHANGE, scratch=home, ids=65_536, environment={})
+    assert unprivileged.returncode == 0, unprivileged.stderr
+    own(small, 0)
+    as_root = subprocess.run(
+        [sys.executable, "-c", INSIDE, tmp_path / "as-root", small, CHANGE],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=CHECKOUT,
+    )
+    assert unprivileged.stdout == as_root.stdout
+    assert unprivileged.stdout.startswith("0\n33 44 4755\nsha256:")
+
+
+def own(folder, uid):
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, uid, uid, follow_symlinks=False)
+
+
+@pytest.mark.parametrize("ids", [0, 1000])
+def test_without_enough_ids_it_is_said_what_to_do(tmp_path, ids):
+    refused = run_unprivileged(
+        sys.executable, "-c", ENTER, scratch=tmp_path / "home", ids=ids, environment={"COLUMNS": "80"}
+    )
+    code, message, hint, detail = refused.stdout.strip().split("|")
+    assert code == "6"
+    assert "ids" in message
+    assert "--engine docker" in hint
+    if not ids:
+        assert "usermod --add-subuids" in hint
+        assert detail != "None"
+
+
+def test_with_ids_the_program_starts_anew_as_root(tmp_path):
+    entered = run_unprivileged(
+        sys.executable, "-c", ENTER, scratch=tmp_path / "home", ids=65_536, environment={}
+    )
+    assert (entered.returncode, entered.stderr) == (0, "")
+    assert entered.stdout.startswith("envbuild ")
