@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from envbuild.catalog.capability import ComputeCapability
 from envbuild.lock.gpu import GpuArchitectures
-from envbuild.resolve.gpu import kernel_check
+from envbuild.resolve.gpu.kernel_check import ENOUGH, judge_kernels
 from envbuild.verify.checks import cuda
 from envbuild.verify.checks.target import LockedArchitectures
 
@@ -40,10 +40,10 @@ def test_both_checks_agree(name: str, libraries: list[tuple[dict[str, int], dict
         )
         for item in locked
     ]
-    answer = kernel_check.judge_kernels(ComputeCapability.parse(name), None, locked, knows_ptx=True)
+    answer = judge_kernels(ComputeCapability.parse(name), None, locked, knows_ptx=True)
     expected = answer.state if answer.state in {"cubin", "ptx"} else None
     assert cuda.runs(f"sm_{name}", carried) == expected
 
 
 def test_both_ask_for_the_same_share() -> None:
-    assert cuda.ENOUGH == kernel_check.ENOUGH
+    assert cuda.ENOUGH == ENOUGH
