@@ -7,7 +7,9 @@ compatibility, architecture-specific and family-specific targets), and of the nv
 import re
 from dataclasses import dataclass
 from functools import total_ordering
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator
 
 Scope = Literal["", "a", "f"]
 """What a target name ends in: nothing, ``a`` (this very capability only) or ``f`` (its family only)."""
@@ -88,3 +90,12 @@ class ComputeCapability:
 def capabilities(text: str) -> tuple[ComputeCapability, ...]:
     """Read capabilities kept on one line of a data file."""
     return tuple(ComputeCapability.parse(word) for word in text.split())
+
+
+def _checked(text: str) -> str:
+    capabilities(text)
+    return text
+
+
+CapabilityList = Annotated[str, AfterValidator(_checked)]
+"""Capabilities on one line of a data file, with spaces between them."""

@@ -6,19 +6,19 @@ from pydantic import Field
 
 from envbuild.catalog.cuda import CudaTable
 from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table
-from envbuild.catalog.versions import major_of, minor_of, version_key
+from envbuild.catalog.versions import Number, UpdateVersion, Version, major_of, minor_of, version_key
 
 
 class Component(Row):
     """One part of CUDA, or a library that is delivered beside it."""
 
-    wheels: dict[str, str]
+    wheels: dict[Number, str]
     """CUDA major → name of the distribution."""
 
-    sonames: dict[str, str] = Field(default_factory=dict)
+    sonames: dict[Number, str] = Field(default_factory=dict)
     """CUDA major → name the library is loaded by."""
 
-    sonames_by_version: dict[str, str] = Field(default_factory=dict)
+    sonames_by_version: dict[Number, str] = Field(default_factory=dict)
     """The component's own major → name the library is loaded by, where that is what the name follows."""
 
     cuda_version: bool = False
@@ -33,7 +33,7 @@ class Component(Row):
 class ToolkitVersions(Row):
     """The components of one toolkit update."""
 
-    versions: dict[str, str]
+    versions: dict[str, Version]
 
 
 class ComponentTable(Table):
@@ -41,7 +41,7 @@ class ComponentTable(Table):
 
     file: ClassVar[str] = "components"
     components: dict[str, Component]
-    toolkits: dict[str, ToolkitVersions]
+    toolkits: dict[UpdateVersion, ToolkitVersions]
 
 
 def component_of_wheel(

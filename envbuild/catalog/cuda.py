@@ -4,16 +4,25 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from envbuild.catalog.capability import ComputeCapability, capabilities
+from envbuild.catalog.capability import CapabilityList, ComputeCapability, capabilities
 from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table
-from envbuild.catalog.versions import major_of, minor_of, reaches, version_key
+from envbuild.catalog.versions import (
+    MinorVersion,
+    Number,
+    UpdateVersion,
+    Version,
+    major_of,
+    minor_of,
+    reaches,
+    version_key,
+)
 from envbuild.values import Value
 
 
 class Major(Row):
     """What holds for all minor versions of a CUDA major."""
 
-    minimum_driver: str
+    minimum_driver: Version
     """Oldest driver (Linux) that runs any of them, by minor-version compatibility."""
 
 
@@ -27,23 +36,23 @@ class Minor(Row):
 class Toolkit(Row):
     """One update of a toolkit: ``12.6.3``."""
 
-    driver: str | None = None
+    driver: Version | None = None
     """Driver (Linux, x86_64) packaged with it."""
 
-    runtime: str | None = None
+    runtime: Version | None = None
     """Version of the runtime library in it: that of nvidia-cuda-runtime and of package cuda-cudart."""
 
 
 class Architectures(Row):
     """What nvcc makes code for."""
 
-    capabilities: str
+    capabilities: CapabilityList
 
 
 class Generation(Row):
     """GPUs NVIDIA treats alike."""
 
-    capabilities: str
+    capabilities: CapabilityList
     last_cuda_major: int | None = None
     last_branch: int | None = None
     """Last driver branch that drives them; None while they are still driven."""
@@ -53,10 +62,10 @@ class CudaTable(Table):
     """``data/cuda.toml``."""
 
     file: ClassVar[str] = "cuda"
-    majors: dict[str, Major]
-    minors: dict[str, Minor]
-    toolkits: dict[str, Toolkit]
-    architectures: dict[str, Architectures]
+    majors: dict[Number, Major]
+    minors: dict[MinorVersion, Minor]
+    toolkits: dict[UpdateVersion, Toolkit]
+    architectures: dict[MinorVersion, Architectures]
     generations: dict[str, Generation]
 
 
@@ -133,6 +142,11 @@ def newest_cuda(catalog: Catalog = BUILT_IN) -> str:
     """Return the newest CUDA ``major.minor`` whose driver is in the catalogue."""
     minors = catalog.table(CudaTable).minors
     return max((version for version, minor in minors.items() if minor.branch), key=version_key)
+
+
+def newest_branch(catalog: Catalog = BUILT_IN) -> int:
+    """Return the newest driver branch whose CUDA is in the catalogue."""
+    return max(minor.branch or 0 for minor in catalog.table(CudaTable).minors.values())
 
 
 def architectures_of(cuda: str, catalog: Catalog = BUILT_IN) -> tuple[ComputeCapability, ...] | None:

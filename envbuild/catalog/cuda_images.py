@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar, Final, Literal
 
-from pydantic import TypeAdapter
+from pydantic import PositiveInt, TypeAdapter
 
 from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table, words
-from envbuild.catalog.versions import minor_of, version_key
+from envbuild.catalog.versions import MinorVersion, Month, UpdateVersion, Version, minor_of, version_key
 from envbuild.values import Value
 
 REPOSITORY: Final = "nvidia/cuda"
@@ -38,13 +38,13 @@ class ImageDistribution(Row):
     """What an image stands on."""
 
     packages: PackageKind
-    libc: str
+    libc: MinorVersion
     """Version of glibc."""
 
-    python: str | None = None
+    python: MinorVersion | None = None
     """``major.minor`` of its own Python."""
 
-    end_of_life: str | None = None
+    end_of_life: Month | None = None
     """Month in which its free support ends."""
 
 
@@ -55,18 +55,21 @@ class TagRow(Row):
     distributions: str
     state: Literal["supported", "unsupported"] | None = None
 
+    complete: bool = False
+    """Whether these are all tags there are of the CUDA version, so that no siblings need be guessed."""
+
 
 class ImageLibraries(Row):
     """Libraries in the images of one CUDA update."""
 
-    cudnn: str | None = None
-    nccl: str | None = None
+    cudnn: Version | None = None
+    nccl: Version | None = None
 
 
 class ImageSize(Row):
     """How large an image is."""
 
-    compressed: int
+    compressed: PositiveInt
     """Bytes of its layers in a registry."""
 
 
@@ -75,8 +78,8 @@ class CudaImageTable(Table):
 
     file: ClassVar[str] = "cuda-images"
     distributions: dict[str, ImageDistribution]
-    tags: dict[str, tuple[TagRow, ...]]
-    libraries: dict[str, ImageLibraries]
+    tags: dict[UpdateVersion, tuple[TagRow, ...]]
+    libraries: dict[UpdateVersion, ImageLibraries]
     sizes: dict[str, ImageSize]
 
 
@@ -157,7 +160,9 @@ def cuda_images(
     ``cuda`` is an update (``12.6.3``), a minor (``12.6``) or a major (``12``).
     """
     table = catalog.table(CudaImageTable)
-    newest = {minor_of(version): version for version in sorted(table.tags, key=version_key)}
+    newest = {
+        minor_of(version): version for version in sorted(table.tags, key=version_key) if table.tags[version]
+    }
     found = [
         _image(tag, row, evidence, newest[minor_of(version)], table)
         for version in table.tags
@@ -201,7 +206,7 @@ def _tags_of(version: str, table: CudaImageTable) -> Iterator[tuple[ParsedTag, T
         (sibling, distribution): row
         for (flavour, distribution), row in listed.items()
         for sibling in _siblings(flavour)
-        if (sibling, distribution) not in listed
+        if not row.complete and (sibling, distribution) not in listed
     }
     of_evidence: dict[Evidence, dict[tuple[str, str], TagRow]] = {"listed": listed, "sibling": siblings}
     for evidence, known in of_evidence.items():

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table
-from envbuild.catalog.versions import major_of, minor_of
+from envbuild.catalog.versions import MinorVersion, Month, Number, major_of, minor_of
 
 Lift = Literal["lifts", "not-needed", "too-old", "unsupported"]
 """What package cuda-compat does on a branch: lift it to its CUDA version; nothing, for the branch has it; it
@@ -15,7 +15,7 @@ class DriverBranch(Row):
     """One branch of drivers, such as 580."""
 
     kind: Literal["LTS", "production", "new-feature"]
-    end_of_life: str
+    end_of_life: Month
     """Month in which support ends: ``2028-06``."""
 
 
@@ -33,8 +33,8 @@ class DriverTable(Table):
     """``data/drivers.toml``."""
 
     file: ClassVar[str] = "drivers"
-    branches: dict[str, DriverBranch]
-    forward_compatibility: dict[str, ForwardCompatibility]
+    branches: dict[Number, DriverBranch]
+    forward_compatibility: dict[MinorVersion, ForwardCompatibility]
 
 
 def branch_of(driver: str, catalog: Catalog = BUILT_IN) -> DriverBranch | None:

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import Field
 
-from envbuild.catalog.capability import ComputeCapability, capabilities
+from envbuild.catalog.capability import CapabilityList, ComputeCapability, capabilities
 from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table
-from envbuild.catalog.versions import version_key
+from envbuild.catalog.versions import MinorVersion, Version, version_key
 from envbuild.values import Value
 
 _RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
@@ -17,31 +17,31 @@ _RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 class SystemCudaRow(Row):
     """From one version of a framework on."""
 
-    cuda: str
-    cudnn: str | None = None
+    cuda: Version
+    cudnn: Version | None = None
     brought_by: str | None = None
 
 
 class SystemCudaRows(Value):
     """All rows of a framework."""
 
-    last: str
-    since: Annotated[dict[str, SystemCudaRow], Field(alias="from")]
+    last: Version
+    since: Annotated[dict[Version, SystemCudaRow], Field(alias="from")]
 
 
 class BuildRow(Row):
     """From one version of a build on."""
 
-    cuda: str
-    capabilities: str
-    ptx: str = ""
+    cuda: MinorVersion
+    capabilities: CapabilityList
+    ptx: CapabilityList = ""
 
 
 class BuildRows(Value):
     """All rows of one build of a framework."""
 
-    last: str
-    since: Annotated[dict[str, BuildRow], Field(alias="from")]
+    last: Version
+    since: Annotated[dict[Version, BuildRow], Field(alias="from")]
 
 
 class Alternative(Row):
@@ -51,7 +51,7 @@ class Alternative(Row):
     instead_of: str
     """What a person has written to get the distribution."""
 
-    cuda: str
+    cuda: MinorVersion
 
 
 class FrameworkTable(Table):

@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import StringConstraints
 
 from envbuild.catalog.capability import ComputeCapability
 from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table
@@ -26,7 +28,7 @@ _VARIANT = re.compile(
 class GpuRow(Row):
     """One line of the table."""
 
-    capability: str
+    capability: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]?\.[0-9]$")]
     kind: GpuKind
     aliases: tuple[str, ...] = ()
 

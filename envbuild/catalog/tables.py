@@ -10,7 +10,6 @@ import json
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypeVar
@@ -55,6 +54,11 @@ class Catalog:
         version: str = read_data("catalog")["version"]
         return f"{version}+{digest_of(self._update)}" if self._update else version
 
+    @property
+    def is_updated(self) -> bool:
+        """Whether an update is laid over the built-in data."""
+        return bool(self._update)
+
     def table(self, kind: type[T]) -> T:
         """Return a table of this type.
 
@@ -85,7 +89,7 @@ def merged(data: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]
 @cache
 def read_data(name: str) -> Mapping[str, Any]:
     """Return a data file as it stands."""
-    with Path(str(files("envbuild.catalog"))).joinpath("data", f"{name}.toml").open("rb") as stream:
+    with Path(__file__).with_name("data").joinpath(f"{name}.toml").open("rb") as stream:
         return tomllib.load(stream)
 
 

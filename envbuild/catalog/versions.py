@@ -1,6 +1,24 @@
 """Order of dotted version numbers: of CUDA, of drivers, of cuDNN.  Those of Python are PEP 440's."""
 
 import re
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}(\.[0-9]{1,5})*$")]
+"""Numbers with dots between them."""
+
+MinorVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}\.[0-9]{1,3}$")]
+"""``major.minor``."""
+
+UpdateVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$")]
+"""``major.minor.update``."""
+
+Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}$")]
+"""A whole number as a key of a table: a major, or a driver branch."""
+
+Month = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
+"""``2028-06``."""
 
 _NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 

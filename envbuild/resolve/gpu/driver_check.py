@@ -12,7 +12,7 @@ from envbuild.catalog.cuda import (
     driver_for,
     first_cuda_of,
     generation_of,
-    newest_cuda,
+    newest_branch,
 )
 from envbuild.catalog.drivers import compat_package, lift_of
 from envbuild.catalog.gpus import Gpu
@@ -69,7 +69,10 @@ def _compare(
     gpu: Gpu, driver: str, called: str, wanted: CudaDriver, *, compat: bool, catalog: Catalog
 ) -> DriverAnswer:
     reported = cuda_of_driver(driver, catalog)
-    reports = f"{called} reports CUDA {reported}" if reported else f"{called} is older than those of CUDA 11"
+    newer = major_of(driver) > newest_branch(catalog)
+    reports = f"{called} reports CUDA {reported}{' or newer' if newer else ''}"
+    if reported is None:
+        reports = f"{called} is older than those of CUDA 11"
     if wanted.full is not None and reaches(driver, wanted.full):
         return DriverAnswer(state="toolkit", reason=f"{reports}, so it knows {wanted.cuda}", knows_ptx=True)
     lifts = lift_of(wanted.cuda, driver, catalog) == "lifts" and gpu.has_forward_compatibility is not False
@@ -78,7 +81,8 @@ def _compare(
             state="minor-version",
             reason=f"{reports} and runs {wanted.cuda} by minor-version compatibility, "
             f"as every driver from {wanted.minimum} on",
-            knows_ptx=True if compat and lifts else _knows_ptx(reported, catalog),
+            # one that is newer than all known ones may be of that version
+            knows_ptx=True if compat and lifts else None if newer else False,
         )
     if compat and lifts:
         return DriverAnswer(
@@ -108,11 +112,6 @@ def _why_not_lifted(gpu: Gpu, driver: str, wanted: CudaDriver, catalog: Catalog)
             return f" ({package} is not supported on branch {major_of(driver)})"
         case _:
             return ""
-
-
-def _knows_ptx(reported: str | None, catalog: Catalog) -> bool | None:
-    """Return whether a driver below the toolkit's own compiles its PTX; one newer than all known ones may."""
-    return None if reported == newest_cuda(catalog) else False
 
 
 def _first_branch(gpu: Gpu, catalog: Catalog) -> int | None:

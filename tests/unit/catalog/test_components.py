@@ -35,12 +35,15 @@ def test_placeholders_and_other_wheels_bring_nothing() -> None:
 def test_runtime_version_may_be_that_of_several_updates() -> None:
     assert toolkits_of_runtime("12.6.77") == ("12.6.2", "12.6.3")
     assert toolkits_of_runtime("12.4.127") == ("12.4.1",)
-    assert toolkits_of_runtime("13.0.88") == ()
+    assert toolkits_of_runtime("13.1.80") == ("13.1.0", "13.1.1", "13.1.2")
+    assert toolkits_of_runtime("12.5.82") == ("12.5.1",)
+    assert toolkits_of_runtime("13.9.9") == ()
 
 
 def test_other_components_settle_the_update() -> None:
     assert toolkits_of_versions({"cudart": "13.0.96"}) == ("13.0.2", "13.0.3")
     assert toolkits_of_versions({"cudart": "13.0.96", "cublas": "13.1.1.3"}) == ("13.0.3",)
+    assert toolkits_of_versions({"cudart": "13.1.80", "cublas": "13.2.1.1"}) == ("13.1.1",)
     assert toolkits_of_versions({"cudart": "13.0.96", "cublas": "1.0"}) == ()
 
 

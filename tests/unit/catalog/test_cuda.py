@@ -19,6 +19,8 @@ from envbuild.catalog.cuda import (
         ("13.0.2", 580, "580.65.06", "580.95.05", "580.65.06"),
         ("13.0.3", 580, "580.65.06", None, "580.65.06"),
         ("13.4", 615, None, None, "580.65.06"),
+        ("13.5", 620, None, None, "580.65.06"),
+        ("12.7", 565, None, None, "525.60.13"),
         ("11.8", 520, "520.61.05", None, "450.80.02"),
     ],
 )
@@ -35,7 +37,7 @@ def test_drivers_of_a_cuda_version(cuda, branch, toolkit, packaged, minimum) -> 
     )
 
 
-@pytest.mark.parametrize("cuda", ["13.5", "13.9.1", "12.7"])
+@pytest.mark.parametrize("cuda", ["13.6", "13.9.1", "12.10"])
 def test_a_version_newer_than_the_catalogue_or_in_a_gap_still_has_its_majors_minimum(cuda: str) -> None:
     driver = driver_for(cuda)
 
@@ -58,7 +60,7 @@ def test_an_unknown_major_has_no_drivers() -> None:
         ("589.99", "13.0"),
         ("570.26", "12.8"),
         ("525.60.13", "12.0"),
-        ("700", "13.4"),
+        ("700", "13.5"),
         ("418.87", None),
     ],
 )
@@ -86,4 +88,4 @@ def test_first_cuda_that_knows_a_capability(capability: str, cuda: str | None) -
 
 
 def test_newest_cuda_is_one_whose_driver_is_known() -> None:
-    assert newest_cuda() == "13.4"
+    assert newest_cuda() == "13.5"

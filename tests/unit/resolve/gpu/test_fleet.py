@@ -75,8 +75,8 @@ def test_a_gpu_nobody_knows_is_refused_with_near_names() -> None:
         pytest.param("T4", None, "13.0", False, "unknown", None, id="no driver named"),
         pytest.param("T4", "580", None, False, "unknown", None, id="no CUDA known"),
         pytest.param("T4", "580", "14.1", False, "unknown", None, id="major newer than the catalogue"),
-        pytest.param("T4", "610", "13.5", False, "minor-version", False, id="minor newer, driver not"),
-        pytest.param("T4", "620", "13.5", False, "minor-version", None, id="minor and driver newer"),
+        pytest.param("T4", "620", "13.6", False, "minor-version", False, id="minor newer, driver not"),
+        pytest.param("T4", "700", "13.6", False, "minor-version", None, id="minor and driver newer"),
         pytest.param("T4", "418", "12.0", False, "too-old", False, id="older than the catalogue"),
         pytest.param("RTX 5090", "535", "12.6", False, "toolkit", True, id="GPU newer than the driver"),
     ],
@@ -272,7 +272,7 @@ def test_a_cuda_older_than_the_gpu_is_said() -> None:
 
 
 GPUS = st.sampled_from([gpu.name for gpu in all_gpus()])
-CUDAS = st.sampled_from(["11.8", "12.0", "12.6", "12.9", "13.0", "13.2", "13.5", "14.0"])
+CUDAS = st.sampled_from(["11.8", "12.0", "12.6", "12.9", "13.0", "13.2", "13.5", "13.6", "14.0"])
 DRIVERS = st.tuples(st.integers(440, 640), st.integers(0, 250), st.integers(0, 20)).map(
     lambda parts: f"{parts[0]}.{parts[1]:02}.{parts[2]:02}"
 )
