@@ -42,12 +42,15 @@ def prune(
         typer.Option("--max-size", help="Remove the longest unused down to this many gigabytes."),
     ] = None,
 ) -> None:
-    """Remove artifacts nobody used for long.
+    """Remove artifacts and layers nobody used for long.
 
-    What is removed is fetched again when it is needed.
+    What is removed is fetched or made again when it is needed.
     """
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
+    from envbuild.image.local.cache import LayerCache
+    from envbuild.image.local.ownership import TreeCache
+    from envbuild.image.local.trees import LayerTrees
     from envbuild.store.location import cache_folder
     from envbuild.store.maintenance import prune as prune_store
     from envbuild.store.sizes import readable_size
@@ -60,5 +63,7 @@ def prune(
         if value is not None and not 0 <= value < math.inf:
             raise UsageError(f"{option} must be 0 or more, not {value:g}")
     limit = None if max_size is None else int(max_size * GIGABYTE)
-    removed = prune_store(Store(cache_folder()), older_than_days=older_than, max_bytes=limit)
+    folder = cache_folder()
+    shelves = (LayerCache(folder), TreeCache(folder), LayerTrees(folder))
+    removed = prune_store(Store(folder), older_than_days=older_than, max_bytes=limit, shelves=shelves)
     Output().say(f"removed {removed.files} files, {readable_size(removed.size)}")

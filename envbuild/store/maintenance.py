@@ -2,9 +2,11 @@
 
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from envbuild.store.disk import disk_errors
 from envbuild.store.leftovers import remove_partials, sweep
@@ -48,11 +50,28 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
-    sha256: str
+class Stored:
+    """Something that may be removed, because it can be had again."""
+
+    name: str
     size: int
+    """Bytes."""
+
     used: float
     """When it was last used, seconds since the epoch."""
+
+    remove: Callable[[], object]
+    """Removes it.  One that is in use is left, and False returned."""
+
+
+class Shelf(Protocol):
+    """A part of the cache folder that keeps things of its own kind."""
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield all that may be removed."""
+
+    def sweep(self) -> None:
+        """Remove what stopped processes left behind."""
 
 
 def usage(store: Store) -> tuple[Usage, ...]:
@@ -75,9 +94,10 @@ def prune(
     keep: Collection[str] = (),
     older_than_days: float | None = None,
     max_bytes: int | None = None,
+    shelves: Collection[Shelf] = (),
     wait_seconds: float = WAIT_SECONDS,
 ) -> Pruned:
-    """Remove artifacts that are not in ``keep``, and what stopped processes left behind.
+    """Remove artifacts that are not in ``keep``, what is on ``shelves``, and what stopped processes left.
 
     With ``older_than_days`` those not used for so long; with ``max_bytes`` those not used for longest until
     the rest fits; with both, either reason is enough; with neither, all.  Partial downloads go by the same
@@ -87,42 +107,44 @@ def prune(
     """
     bound = time.time() - older_than_days * _DAY_SECONDS if older_than_days is not None else None
     with store.own(wait_seconds=wait_seconds), disk_errors(store.folder):
-        stored = list(_stored(store))
-        gone = _choose(stored, keep=frozenset(keep), unused_since=bound, max_bytes=max_bytes)
-        for artifact in gone:
-            store.discard(artifact.sha256)
+        stored = [*_stored(store), *(item for shelf in shelves for item in shelf.stored())]
+        chosen = _choose(stored, keep=frozenset(keep), unused_since=bound, max_bytes=max_bytes)
+        gone = [item for item in chosen if item.remove() is not False]
         sweep(store)
+        for shelf in shelves:
+            shelf.sweep()
         files, size = 0, 0
         if bound is not None or max_bytes is None:
             files, size = remove_partials(store, unused_since=time.time() if bound is None else bound)
-    return Pruned(files=files + len(gone), size=size + sum(artifact.size for artifact in gone))
+    return Pruned(files=files + len(gone), size=size + sum(item.size for item in gone))
 
 
 def _choose(
-    stored: list[_Stored], *, keep: frozenset[str], unused_since: float | None, max_bytes: int | None
-) -> list[_Stored]:
+    stored: list[Stored], *, keep: frozenset[str], unused_since: float | None, max_bytes: int | None
+) -> list[Stored]:
     """Return what to remove, in the order of last use."""
     removable = sorted(
-        (artifact for artifact in stored if artifact.sha256 not in keep),
-        key=lambda artifact: (artifact.used, artifact.sha256),
+        (item for item in stored if item.name not in keep), key=lambda item: (item.used, item.name)
     )
     if unused_since is None and max_bytes is None:
         return removable
-    gone = [artifact for artifact in removable if unused_since is not None and artifact.used <= unused_since]
+    gone = [item for item in removable if unused_since is not None and item.used <= unused_since]
     if max_bytes is not None:
-        left = sum(artifact.size for artifact in stored) - sum(artifact.size for artifact in gone)
-        for artifact in removable[len(gone) :]:
+        left = sum(item.size for item in stored) - sum(item.size for item in gone)
+        for item in removable[len(gone) :]:
             if left <= max_bytes:
                 break
-            gone.append(artifact)
-            left -= artifact.size
+            gone.append(item)
+            left -= item.size
     return gone
 
 
-def _stored(store: Store) -> Iterator[_Stored]:
+def _stored(store: Store) -> Iterator[Stored]:
     for sha256 in store.digests():
         state = store.place_of(sha256).stat()
-        yield _Stored(sha256=sha256, size=state.st_size, used=state.st_atime)
+        yield Stored(
+            name=sha256, size=state.st_size, used=state.st_atime, remove=partial(store.discard, sha256)
+        )
 
 
 def _usage_of(folder: Path, seen: set[tuple[int, int]]) -> Usage:

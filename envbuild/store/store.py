@@ -36,6 +36,9 @@ _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Files that envbuild can 
 ADDING = "add-"
 """How a file in ``partial/`` begins whose digest is not yet known."""
 
+USE_LOCK = "use.lock"
+"""The lock of the whole cache folder, shared by those who use what is in it."""
+
 HASHERS = min(8, os.cpu_count() or 1)
 """Threads that hash at once: hashing is bound by the processor."""
 
@@ -207,7 +210,7 @@ class Store:
             with disk_errors(self.folder):
                 try:
                     self.prepare()
-                    stack.enter_context(shared(self.folder / "use.lock"))
+                    stack.enter_context(shared(self.folder / USE_LOCK))
                 except OSError as error:
                     # a cache this user may only read works too
                     if (
@@ -226,7 +229,7 @@ class Store:
         with contextlib.ExitStack() as stack:
             with disk_errors(self.folder):
                 self.prepare()
-                held = stack.enter_context(exclusive(self.folder / "use.lock", wait_seconds=wait_seconds))
+                held = stack.enter_context(exclusive(self.folder / USE_LOCK, wait_seconds=wait_seconds))
             if not held:
                 raise EnvbuildError(
                     f"another envbuild is using the cache folder {self.folder}",

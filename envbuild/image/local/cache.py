@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -30,9 +31,15 @@ from envbuild.image.layer import Layer
 from envbuild.image.local.codec import Codec
 from envbuild.image.local.writer import FORMAT, LayerWriter
 from envbuild.store.disk import disk_errors
-from envbuild.store.locks import wait_for_lock
+from envbuild.store.locks import exclusive, try_lock, wait_for_lock
+from envbuild.store.maintenance import Stored
+from envbuild.store.store import USE_LOCK
 
 FOLDER = "layers"
+
+LARGEST = 50_000_000_000
+"""Bytes of layers kept without being asked: some twenty CUDA stacks."""
+
 _MODE = 0o644
 
 
@@ -105,8 +112,9 @@ class LayerCache:
             if (layer := self.get(key)) is None:
                 layer = self._write(key, produce, path, descriptor)
         finally:
-            # gone already when it was finished
-            path.unlink(missing_ok=True)
+            # when it was finished, that name may already be another process' next attempt
+            if _is_at(descriptor, path):
+                path.unlink()
             os.close(descriptor)
         return layer
 
@@ -148,6 +156,50 @@ class LayerCache:
         with disk_errors(self.folder):
             self.path(digest).unlink(missing_ok=True)
 
+    def stored(self) -> Iterator[Stored]:
+        """Yield every layer there is, for pruning."""
+        for path in _files(self._blobs):
+            state = path.stat()
+            yield Stored(
+                name=path.name,
+                size=state.st_size,
+                used=state.st_atime,
+                remove=partial(path.unlink, missing_ok=True),
+            )
+
+    def sweep(self) -> None:
+        """Remove notes of layers that are gone, and what killed processes left: their locks are free."""
+        for note in _files(self._index):
+            try:
+                there = self.path(json.loads(note.read_bytes())["digest"]).exists()
+            except (OSError, ValueError, TypeError, KeyError, AttributeError):
+                there = False
+            if not there:
+                note.unlink(missing_ok=True)
+        for path in _files(self._partials):
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                if (descriptor := try_lock(path)) is not None:
+                    path.unlink(missing_ok=True)
+                    os.close(descriptor)
+
+    def trim(self, *, largest: int = LARGEST) -> None:
+        """Remove the layers not used for longest until ``largest`` bytes are left.
+
+        Nothing is done while any process, this one included, uses the cache folder (:meth:`Store.use`).
+        """
+        stored = sorted(self.stored(), key=lambda item: (item.used, item.name))
+        left = sum(item.size for item in stored)
+        if left <= largest:
+            return
+        with disk_errors(self.folder), exclusive(self.folder.parent / USE_LOCK, wait_seconds=0) as alone:
+            for item in stored if alone else ():
+                if left <= largest:
+                    break
+                item.remove()
+                left -= item.size
+            if alone:
+                self.sweep()
+
     def _known(self, key: LayerKey) -> Layer | None:
         try:
             fields = json.loads((self._index / f"{key.name}.json").read_bytes())
@@ -179,6 +231,20 @@ class LayerCache:
             path.replace(self.path(layer.digest))
             write_bytes(self._index / f"{key.name}.json", canonical_json(asdict(layer)))
         return layer
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 class _Guarded(io.RawIOBase):

@@ -6,8 +6,10 @@ Then it does not matter which is installed last, nor which layers they lie in.
 
 import contextlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import installer
@@ -17,6 +19,7 @@ from envbuild.digest import canonical_json, sha256_bytes
 from envbuild.errors import IntegrityError, Problem
 from envbuild.lock.model import Wheel
 from envbuild.render.wheel_files import EXECUTABLE, PLAIN
+from envbuild.store.maintenance import Stored
 
 Tree = Mapping[str, tuple[str, bool]]
 """The files a wheel brings, by path below the prefix: sha256 in hexadecimal, and whether it is executable."""
@@ -119,10 +122,14 @@ class TreeCache:
 
     def get(self, wheel: Wheel, *, prefix: str, python: str) -> Tree | None:
         """Return the tree of a wheel, if it is there and whole."""
+        path = self._path(wheel, prefix, python)
         try:
-            digest, _, data = self._path(wheel, prefix, python).read_bytes().partition(b"\n")
+            digest, _, data = path.read_bytes().partition(b"\n")
             if sha256_bytes(data).encode() != digest:
                 return None
+            # what was not used for longest is pruned first
+            with contextlib.suppress(OSError):
+                os.utime(path)
             return {name: (sha256, executable) for name, sha256, executable in json.loads(data)}
         except (OSError, ValueError):
             return None
@@ -132,6 +139,21 @@ class TreeCache:
         data = canonical_json([[name, sha256, executable] for name, (sha256, executable) in tree.items()])
         with contextlib.suppress(OSError):
             write_bytes(self._path(wheel, prefix, python), sha256_bytes(data).encode() + b"\n" + data)
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield every tree there is, for pruning."""
+        with contextlib.suppress(FileNotFoundError):
+            for path in sorted(self._folder.iterdir()):
+                state = path.stat()
+                yield Stored(
+                    name=path.name,
+                    size=state.st_size,
+                    used=state.st_mtime,
+                    remove=partial(path.unlink, missing_ok=True),
+                )
+
+    def sweep(self) -> None:
+        """Do nothing: stopped processes leave nothing here."""
 
     def _path(self, wheel: Wheel, prefix: str, python: str) -> Path:
         inputs = [_FORMAT, installer.__version__, wheel.file, wheel.sha256, prefix, python]

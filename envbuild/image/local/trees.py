@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,7 @@ from envbuild.image.local.root import remove_tree
 from envbuild.image.local.unpack import Extent, extent_of, unpack_layer
 from envbuild.store.disk import disk_errors
 from envbuild.store.locks import create_locked, try_lock, wait_for_lock
+from envbuild.store.maintenance import Stored
 
 FOLDER: Final = "trees"
 """Below the cache folder."""
@@ -79,6 +80,15 @@ class LayerTrees:
                 found.append((path.stat().st_mtime, path.parent.name, json.loads(path.read_bytes())["size"]))
         return {name: int(size) for _, name, size in sorted(found)}
 
+    def stored(self) -> Iterator[Stored]:
+        """Yield every tree there is, for pruning."""
+        for name, size in self.sizes().items():
+            yield Stored(name=name, size=size, used=self._last_use(name), remove=partial(self._remove, name))
+
+    def sweep(self) -> None:
+        """Remove what killed processes left: their locks are free."""
+        self._sweep()
+
     def prune(self, *, unused_since: float = float("inf"), largest: int = 0) -> tuple[int, int]:
         """Remove trees not used after ``unused_since``, the oldest first, until ``largest`` bytes are left.
 
@@ -131,15 +141,15 @@ class LayerTrees:
                 if place.exists():
                     return
                 lock, descriptor = create_locked(self.folder, prefix=_PARTIAL, suffix=_LOCK)
-                partial = lock.with_suffix("")
+                unfinished = lock.with_suffix("")
                 try:
-                    (partial / "tree").mkdir(parents=True)
-                    unpack_layer(layer.read(), partial / "tree", diff_id=layer.diff_id)
-                    extent = extent_of(partial / "tree")
-                    (partial / "extent").write_text(_record(extent), encoding="utf-8")
-                    partial.rename(place)
+                    (unfinished / "tree").mkdir(parents=True)
+                    unpack_layer(layer.read(), unfinished / "tree", diff_id=layer.diff_id)
+                    extent = extent_of(unfinished / "tree")
+                    (unfinished / "extent").write_text(_record(extent), encoding="utf-8")
+                    unfinished.rename(place)
                 finally:
-                    remove_tree(partial)
+                    remove_tree(unfinished)
                     lock.unlink()
                     os.close(descriptor)
             finally:

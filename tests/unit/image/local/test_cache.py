@@ -1,6 +1,11 @@
 import dataclasses
 import hashlib
+import os
 import resource
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -8,6 +13,8 @@ from envbuild.errors import EnvbuildError, IntegrityError
 from envbuild.image.local.cache import LayerCache, LayerKey
 from envbuild.image.local.codec import codec_of
 from envbuild.store.disk import DiskFullError
+from envbuild.store.maintenance import prune
+from envbuild.store.store import Store
 
 KEY = LayerKey(kind="test", inputs={"a": 1}, codec=codec_of("zstd"), comment="a test")
 
@@ -120,3 +127,119 @@ def test_a_full_disk_is_said_so_and_leaves_nothing(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [path for path in cache.folder.rglob("*") if path.is_file()] == []
+
+
+# --- what goes, and what processes do to each other ----------------------------------------------
+
+
+def holding(number):
+    return lambda writer: writer.add_file("a", 1, [b"%d" % number])
+
+
+def filled(tmp_path, count=3):
+    """The first of the layers was used longest ago."""
+    cache = LayerCache(tmp_path)
+    keys = [dataclasses.replace(KEY, inputs={"n": number}) for number in range(count)]
+    layers = [cache.make(key, holding(number)) for number, key in enumerate(keys)]
+    for number, layer in enumerate(layers):
+        os.utime(cache.path(layer.digest), (1_700_000_000 + number, 0))
+    return cache, keys, layers
+
+
+def test_the_longest_unused_layers_are_pruned_with_their_notes(tmp_path):
+    cache, keys, layers = filled(tmp_path)
+    assert cache.get(keys[0]) == layers[0]  # used just now
+    pruned = prune(Store(tmp_path), max_bytes=layers[0].size, shelves=[cache])
+    assert pruned.files == 2
+    assert [cache.get(key) for key in keys] == [layers[0], None, None]
+    assert len(list(cache.folder.glob("index/*"))) == 1
+
+
+def test_artifacts_and_layers_go_by_one_order(tmp_path):
+    cache, keys, _ = filled(tmp_path)
+    store = Store(tmp_path)
+    old = store.add_bytes(b"old")
+    os.utime(store.place_of(old), (1_600_000_000, 0))
+    prune(store, older_than_days=1, shelves=[cache])
+    assert store.path_of(old) is None
+    assert not any(cache.get(key) for key in keys)
+
+
+def test_a_cache_that_grew_too_large_is_trimmed_unless_somebody_uses_it(tmp_path):
+    cache, keys, layers = filled(tmp_path)
+    with Store(tmp_path).use():
+        cache.trim(largest=layers[2].size)
+    assert len(list(cache.stored())) == 3
+    cache.trim(largest=layers[2].size)
+    assert [cache.get(key) for key in keys] == [None, None, layers[2]]
+
+
+def test_two_names_of_one_layer_share_its_bytes(tmp_path):
+    cache, _, _ = filled(tmp_path, count=0)
+    first = cache.make(KEY, one_file)
+    second = cache.make(dataclasses.replace(KEY, kind="other"), one_file)
+    assert first == second
+    assert len(list(cache.stored())) == 1
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from envbuild.image.local.cache import LayerCache, LayerKey
+from envbuild.image.local.codec import codec_of
+
+def produce(writer):
+    print("making", flush=True)
+    writer.add_file("a", 40_000_000, chunks())
+
+def chunks():
+    for number in range(40):
+        yield bytes([number]) * 500_000 + number.to_bytes(4) * 125_000
+        time.sleep(float(sys.argv[2]))
+
+key = LayerKey(kind="test", inputs={}, codec=codec_of("zstd"), comment="")
+print(LayerCache(Path(sys.argv[1])).make(key, produce).digest, flush=True)
+"""
+
+
+def child(tmp_path, pause):
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, tmp_path, str(pause)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_a_killed_process_leaves_a_sound_cache_and_the_next_one_finishes(tmp_path):
+    with child(tmp_path, 0.05) as killed:
+        assert killed.stdout
+        assert killed.stdout.readline() == "making\n"
+        time.sleep(0.1)
+        killed.send_signal(signal.SIGKILL)
+    cache = LayerCache(tmp_path)
+    assert list(cache.stored()) == []
+    with child(tmp_path, 0) as other:
+        assert other.stdout
+        made, digest = other.stdout.read().split()
+    assert made == "making"
+    assert f"sha256:{hashlib.sha256(cache.path(digest).read_bytes()).hexdigest()}" == digest
+    assert list(cache.folder.glob("partial/*")) == []
+
+
+def test_what_a_killed_process_left_is_swept_but_not_that_of_a_live_one(tmp_path):
+    cache = LayerCache(tmp_path)
+    with child(tmp_path, 0.05) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "making\n"
+        (cache.folder / "partial" / ("0" * 64)).write_bytes(b"left")
+        cache.sweep()
+        assert [path.name == "0" * 64 for path in cache.folder.glob("partial/*")] == [False]
+        digest = running.stdout.readline().strip()
+    assert cache.path(digest).exists()
+
+
+def test_processes_that_want_the_same_layer_make_it_once(tmp_path):
+    with child(tmp_path, 0.02) as one, child(tmp_path, 0.02) as two:
+        assert one.stdout
+        assert two.stdout
+        said = sorted((one.stdout.read().split(), two.stdout.read().split()), key=len)
+    assert [len(words) for words in said] == [1, 2]
+    assert said[0][0] == said[1][1]
