@@ -16,6 +16,9 @@ from typing import IO, NoReturn
 
 from envbuild.errors import EnvbuildError, ExitCode
 
+_running: set[subprocess.Popen[bytes]] = set()
+_running_lock = threading.Lock()
+
 GRACE_SECONDS = 5.0
 """How long a program may take to end after SIGTERM before it is killed."""
 
@@ -73,6 +76,8 @@ def run(
         raise TypeError("arguments must be a list, never a shell string")
     words = tuple(str(argument) for argument in arguments)
     child = _start(words, environment=environment, folder=folder, has_input=standard_input is not None)
+    with _running_lock:
+        _running.add(child)
     stdout: list[bytes] = []
     stderr: list[bytes] = []
     readers = [
@@ -92,6 +97,9 @@ def run(
     except BaseException:
         _end(child)
         raise
+    finally:
+        with _running_lock:
+            _running.discard(child)
     for reader in readers:
         reader.join()
     said = b"".join(stdout)
@@ -102,6 +110,14 @@ def run(
         stderr=b"".join(stderr).decode(errors="replace"),
         stdout_bytes=said,
     )
+
+
+def end_all() -> None:
+    """End every program that :func:`run` waits for in any thread: an interrupt reaches the main one only."""
+    with _running_lock:
+        children = tuple(_running)
+    for child in children:
+        _end(child)
 
 
 def run_attached(arguments: Sequence[str | Path], *, environment: Mapping[str, str]) -> int:

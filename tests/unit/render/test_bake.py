@@ -1,0 +1,58 @@
+import json
+
+from envbuild.render.bake import BakeTarget, render_bake, target_name
+
+TRAIN = BakeTarget(
+    name="train-default-amd64",
+    folder="train-default-amd64",
+    reference="train:0123456789ab",
+    platform="linux/amd64",
+    epoch=1_759_321_815,
+    arguments=("DEBIAN_URL", "WHEELS_URL"),
+)
+SERVE = BakeTarget(
+    name="serve-cpu-arm64",
+    folder="serve-cpu-arm64",
+    reference="registry.example.com/serve:ba9876543210",
+    platform="linux/arm64",
+    epoch=1,
+    arguments=("WHEELS_URL",),
+)
+
+
+def test_addresses_are_variables_and_images_a_group():
+    assert json.loads(render_bake([TRAIN, SERVE])) == {
+        "variable": {
+            "DEBIAN_URL": {"default": "https://address-not-given.invalid"},
+            "WHEELS_URL": {"default": "https://address-not-given.invalid"},
+        },
+        "group": {"default": {"targets": ["serve-cpu-arm64", "train-default-amd64"]}},
+        "target": {
+            "serve-cpu-arm64": {
+                "context": "serve-cpu-arm64",
+                "tags": ["registry.example.com/serve:ba9876543210"],
+                "platforms": ["linux/arm64"],
+                "args": {"WHEELS_URL": "${WHEELS_URL}", "SOURCE_DATE_EPOCH": "1"},
+                "attest": ["type=provenance,disabled=true", "type=sbom,disabled=true"],
+            },
+            "train-default-amd64": {
+                "context": "train-default-amd64",
+                "tags": ["train:0123456789ab"],
+                "platforms": ["linux/amd64"],
+                "args": {
+                    "DEBIAN_URL": "${DEBIAN_URL}",
+                    "WHEELS_URL": "${WHEELS_URL}",
+                    "SOURCE_DATE_EPOCH": "1759321815",
+                },
+                "attest": ["type=provenance,disabled=true", "type=sbom,disabled=true"],
+            },
+        },
+    }
+
+
+def test_order_does_not_show():
+    assert render_bake([TRAIN, SERVE]) == render_bake([SERVE, TRAIN])
+
+
+def test_names_are_what_bake_accepts():
+    assert target_name("ml.train", "gpu", "arm/v7") == "ml-train-gpu-arm-v7"
