@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from envbuild.cli.options import AsJson, Frozen, Offline, Quiet, SpecPath, Verbose
+from envbuild.cli.options import AllSpecs, AsJson, Frozen, Offline, Quiet, SpecPath, Verbose
 
 app = typer.Typer(
     help="Write a lock in the words of other tools.", no_args_is_help=True, rich_markup_mode=None
@@ -18,9 +18,7 @@ def bake(
     folder: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for docker-bake.json and what it builds.")
     ] = Path("bake"),
-    every: Annotated[
-        bool, typer.Option("--all", help="All specs below the folder of --spec.", show_default=False)
-    ] = False,
+    every: AllSpecs = False,
     spec: SpecPath = None,
     frozen: Frozen = False,
     offline: Offline = False,

@@ -1,22 +1,27 @@
 """`envbuild lock`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envbuild.cli.options import AsJson, Offline, Quiet, SpecPath, Verbose
+from envbuild.cli.options import AllSpecs, AsJson, Offline, Quiet, SpecPath, Verbose
 
 if TYPE_CHECKING:
-    from envbuild.cli.output import Output
+    from pathlib import Path
+
+    from envbuild.cli.locking import Outcome, Wish
+    from envbuild.cli.output import Activity, Output
     from envbuild.cli.project import Project
-    from envbuild.errors import Problem
     from envbuild.lock.model import Lock
-    from envbuild.spec.request import Request
+    from envbuild.resolve.environment import Resolvers
 
 
 def lock(
     *,
     spec: SpecPath = None,
+    every: AllSpecs = False,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 4 when the lock does not answer the spec.")
     ] = False,
@@ -36,109 +41,108 @@ def lock(
 
     Writes `envbuild.lock` beside the spec; there is nothing to do when it answers the spec.
     """
+    from envbuild.cli.locking import Wish, lock_project
     from envbuild.cli.output import Output
     from envbuild.cli.project import find_project
-    from envbuild.errors import LockMissingError, NetworkError, UsageError
-    from envbuild.lock.freshness import stale_fields
-    from envbuild.spec.normalize import request_of
+    from envbuild.errors import UsageError
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
-    packages = frozenset(upgrade_package or ())
-    if check and (upgrade or packages):
+    wish = Wish(check=check, everything=upgrade, packages=frozenset(upgrade_package or ()), offline=offline)
+    if check and (wish.everything or wish.packages):
         raise UsageError("--check writes nothing, so there is nothing to upgrade")
-    project = find_project(spec)
-    request = request_of(project.spec)
-    previous = _previous(project)
-    stale = stale_fields(request, previous.request) if previous else ()
-    if previous and not stale and not upgrade and not packages:
-        _tell(output, project, previous, written=False)
-        return
-    if check:
-        if previous is None:
-            raise LockMissingError(f"there is no {project.lock.name}", hint="run `envbuild lock`")
-        raise _stale(project, stale)
-    if offline:
-        raise NetworkError(
-            "locking asks the index, the archive and the registry",
-            hint="run `envbuild lock` with a network, then the other commands with --offline",
-        )
-    for problem in stale:
-        output.detail(str(problem))
-    written = _resolve(output, project, request, previous, everything=upgrade, packages=packages)
-    _tell(output, project, written, written=True)
-
-
-def _previous(project: "Project") -> "Lock | None":
-    from envbuild.cli.project import read_lock
-
-    return read_lock(project.lock) if project.lock.exists() else None
-
-
-def _stale(project: "Project", problems: "tuple[Problem, ...]") -> Exception:
-    from envbuild.errors import LockStaleError
-
-    return LockStaleError(
-        f"{project.lock.name} does not answer {project.spec.name} any more",
-        hint="run `envbuild lock`",
-        problems=problems,
+    if every:
+        raise typer.Exit(_lock_all(output, spec, wish))
+    outcome = lock_project(
+        find_project(spec),
+        wish,
+        open_resolvers=_open_resolvers,
+        activity=output.activity(),
+        on_stale=lambda problem: output.detail(str(problem)),
     )
+    _tell(output, outcome)
 
 
-def _resolve(
-    output: "Output",
-    project: "Project",
-    request: "Request",
-    previous: "Lock | None",
-    *,
-    everything: bool,
-    packages: frozenset[str],
-) -> "Lock":
-    from envbuild import atomic
+@contextmanager
+def _open_resolvers() -> "Iterator[Resolvers]":
     from envbuild.cli.resolving import open_resolvers
-    from envbuild.lock.codec import dumps
-    from envbuild.resolve.environment import Upgrade, lock_environment
 
-    with output.activity() as activity, open_resolvers() as resolvers:
-        lock = lock_environment(
-            request,
-            previous=previous,
-            resolvers=resolvers,
-            upgrade=Upgrade(everything, packages),
-            progress=activity,
+    with open_resolvers() as resolvers:
+        yield resolvers
+
+
+def _lock_all(output: "Output", spec: "Path | None", wish: "Wish") -> int:
+    from envbuild.cli.locking import lock_project
+    from envbuild.cli.many import document, projects_of, tell, work_on
+
+    outcomes: dict[Project, Outcome] = {}
+
+    def work(project: "Project", activity: "Activity") -> str:
+        outcomes[project] = outcome = lock_project(
+            project,
+            wish,
+            open_resolvers=share,
+            activity=nullcontext(activity),
+            on_stale=lambda problem: output.detail(f"{project.folder}: {problem}"),
         )
-    atomic.write_text(project.lock, dumps(lock))
-    return lock
+        locked = "; ".join(_described(outcome.lock)) if outcome.written else "answers the spec"
+        return f"wrote {outcome.project.lock.name}: {locked}" if outcome.written else locked
 
+    @contextmanager
+    def share() -> "Iterator[Resolvers]":
+        from envbuild.resolve.sharing import SharedResolvers
 
-def _tell(output: "Output", project: "Project", lock: "Lock", *, written: bool) -> None:
+        yield SharedResolvers.of(_open_resolvers, answers)
+
+    from envbuild.resolve.sharing import Answers
+
+    answers = Answers()
+    results = work_on(projects_of(spec, every=True, frozen=False), work, output=output)
     if output.as_json:
-        from envbuild.lock.identity import target_digest
-
         output.document(
-            {
-                "lock": str(project.lock),
-                "written": written,
-                "targets": [
-                    {
-                        "variant": target.variant,
-                        "platform": target.platform,
-                        "target": target_digest(lock, target),
-                        "wheels": len(target.wheels),
-                        "debs": len(target.debs) + len(lock.base_debs_of(lock.base(target))),
-                    }
-                    for target in lock.targets
-                ],
-            }
+            [
+                entry | (_document(outcomes[result.project]) if result.project in outcomes else {})
+                for entry, result in zip(document(results), results, strict=True)
+            ]
         )
-        return
-    if not written:
-        output.say(f"{project.lock.name} answers the spec; nothing to do")
-        return
+    return tell(output, results)
+
+
+def _tell(output: "Output", outcome: "Outcome") -> None:
+    if output.as_json:
+        output.document(_document(outcome))
+    elif not outcome.written:
+        output.say(f"{outcome.project.lock.name} answers the spec; nothing to do")
+    else:
+        for line in _described(outcome.lock):
+            output.say(f"locked {line}")
+        output.say(f"wrote {outcome.project.lock}")
+
+
+def _document(outcome: "Outcome") -> dict[str, object]:
+    from envbuild.lock.identity import target_digest
+
+    lock = outcome.lock
+    return {
+        "lock": str(outcome.project.lock),
+        "written": outcome.written,
+        "targets": [
+            {
+                "variant": target.variant,
+                "platform": target.platform,
+                "target": target_digest(lock, target),
+                "wheels": len(target.wheels),
+                "debs": len(target.debs) + len(lock.base_debs_of(lock.base(target))),
+            }
+            for target in lock.targets
+        ],
+    }
+
+
+def _described(lock: "Lock") -> Iterator[str]:
     for target in lock.targets:
         base = lock.base(target)
-        output.say(
-            f"locked {target.variant} on {target.platform}: {base.os.pretty_name}, "
+        yield (
+            f"{target.variant} on {target.platform}: {base.os.pretty_name}, "
             f"Python {target.interpreter.version}, {len(target.wheels)} wheels, "
             f"{len(lock.base_debs_of(base)) + len(target.debs)} debs"
         )
-    output.say(f"wrote {project.lock}")

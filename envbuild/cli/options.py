@@ -35,3 +35,6 @@ Offline = Annotated[bool, typer.Option("--offline", help="Use only what the cach
 AsJson = Annotated[bool, typer.Option("--json", help="Write the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and results.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+AllSpecs = Annotated[
+    bool, typer.Option("--all", help="Every spec below the folder of --spec.", show_default=False)
+]

@@ -1,0 +1,127 @@
+"""Several specs below one folder."""
+
+import json
+
+import pytest
+
+from envbuild.lock.codec import dumps
+from tests.cli.program import SPEC, Program
+from tests.rig.index import PackageIndex, make_wheel
+from tests.rig.locks import sample_lock
+
+
+@pytest.fixture
+def specs(program: Program) -> Program:
+    """Return a program above three specs, two of them with a lock that answers."""
+    for name in ("envs/a", "envs/b", "envs/c"):
+        folder = program.folder / name
+        folder.mkdir(parents=True)
+        (folder / "envbuild.toml").write_text(SPEC)
+        if name != "envs/c":
+            (folder / "envbuild.lock").write_text(dumps(sample_lock()))
+    for hidden in (".venv/envbuild.toml", "envs/node_modules/x/envbuild.toml"):
+        path = program.folder / hidden
+        path.parent.mkdir(parents=True)
+        path.write_text("never read")
+    (program.folder / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    return program
+
+
+def test_all_are_checked_and_told_in_one_table(specs: Program):
+    answer = specs("lock", "--all", "--check")
+
+    assert (answer.code, answer.stdout) == (4, "")
+    assert (
+        answer.stderr
+        == """\
+
+envs/c
+error: there is no envbuild.lock
+
+hint: run `envbuild lock`
+
+spec
+envs/a  ok      answers the spec
+envs/b  ok      answers the spec
+envs/c  failed  there is no envbuild.lock
+"""
+    )
+
+
+def test_a_program_gets_each_of_them(specs: Program):
+    answer = specs("lock", "--all", "--check", "--json", "--quiet")
+
+    document = json.loads(answer.stdout)
+    assert answer.code == 4
+    assert [(entry["spec"], entry["ok"], entry["exit-code"]) for entry in document] == [
+        ("envs/a", True, 0),
+        ("envs/b", True, 0),
+        ("envs/c", False, 4),
+    ]
+    assert document[0]["targets"][0]["wheels"] == 3
+
+
+def test_the_worst_exit_code_wins(specs: Program):
+    (specs.folder / "envs" / "a" / "envbuild.toml").write_text("python = 3\n")
+
+    answer = specs("lock", "--all", "--check")
+
+    assert answer.code == 4
+    assert "envs/a  failed" in answer.stderr
+
+
+def test_a_folder_is_named_with_spec(specs: Program):
+    assert "envs/c" not in specs("lock", "--all", "--check", "--spec", "envs/a").stderr
+
+
+def test_a_table_of_a_project_file_counts(program: Program):
+    (program.folder / "pyproject.toml").write_text('[tool.envbuild]\nname = "x"\npython = "3.11"\n')
+
+    answer = program("lock", "--all", "--check")
+
+    assert (answer.code, answer.stderr.splitlines()[-1]) == (4, ".     failed  there is no envbuild.lock")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ((), 3, "error: there is no spec below `.`"),
+        (("--spec", "nowhere"), 3, "error: there is no spec below `nowhere`"),
+        (("--spec", "a.toml"), 2, "error: --all looks below a folder"),
+    ],
+)
+def test_nothing_to_work_on(program: Program, arguments: tuple[str, ...], code: int, message: str):
+    (program.folder / "a.toml").write_text(SPEC)
+
+    answer = program("lock", "--all", *arguments)
+
+    assert answer.code == code
+    assert answer.stderr.startswith(message)
+
+
+def test_several_locks_are_made_at_once(
+    program: Program, package_index: PackageIndex, monkeypatch: pytest.MonkeyPatch
+):
+    """The base is locked; Python packages are asked of a real index, through the real uv."""
+    for name in ("installer", "joblib", "numpy", "polars", "scikit-learn"):
+        version = {"installer": "1.1.0", "numpy": "2.3.4"}.get(name, "1.9")
+        make_wheel(package_index.folder, name, version, files={f"{name.replace('-', '_')}.py": ""})
+    monkeypatch.setenv("PIP_INDEX_URL", package_index.index_url)
+    for number in range(4):
+        folder = program.folder / f"e{number}"
+        folder.mkdir()
+        asked = '"polars"' if number % 2 else '"numpy", "polars"'
+        (folder / "envbuild.toml").write_text(SPEC.replace('"numpy>=2", "scikit-learn"', asked))
+        (folder / "envbuild.lock").write_text(dumps(sample_lock()))
+
+    answer = program("lock", "--all")
+
+    assert answer.code == 0, answer.stderr
+    texts = [(program.folder / f"e{number}" / "envbuild.lock").read_text() for number in range(4)]
+    assert texts[0] == texts[2]
+    assert texts[1] == texts[3]
+    assert "polars-1.9" in texts[0]
+    program.folder.joinpath("envbuild.toml").write_text((program.folder / "e1/envbuild.toml").read_text())
+    program.lock.write_text(dumps(sample_lock()))
+    assert program("lock").code == 0
+    assert program.lock.read_text() == texts[1]
