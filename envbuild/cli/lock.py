@@ -130,6 +130,7 @@ def _document(outcome: "Outcome") -> dict[str, object]:
                 "variant": target.variant,
                 "platform": target.platform,
                 "target": target_digest(lock, target),
+                "conda": len(target.conda),
                 "wheels": len(target.wheels),
                 "debs": len(target.debs) + len(lock.base_debs_of(lock.base(target))),
             }
@@ -141,8 +142,9 @@ def _document(outcome: "Outcome") -> dict[str, object]:
 def _described(lock: "Lock") -> Iterator[str]:
     for target in lock.targets:
         base = lock.base(target)
+        packages = f"{len(target.conda)} conda packages, " if target.conda else ""
         yield (
             f"{target.variant} on {target.platform}: {base.os.pretty_name}, "
-            f"Python {target.interpreter.version}, {len(target.wheels)} wheels, "
+            f"Python {target.interpreter.version}, {packages}{len(target.wheels)} wheels, "
             f"{len(lock.base_debs_of(base)) + len(target.debs)} debs"
         )

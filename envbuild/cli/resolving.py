@@ -9,8 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envbuild.catalog.bases import DISTRIBUTIONS
 from envbuild.catalog.tables import BUILT_IN
 from envbuild.errors import NoSolutionError
+from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Wheel
 from envbuild.platforms import PLATFORMS, PlatformName
 from envbuild.remote.apt_sources import AptSettings, Keyring, read_settings
@@ -24,7 +26,7 @@ from envbuild.resolve.gpu.architectures import Reading, read_architectures
 from envbuild.resolve.packages_base import resolve_packages_base
 from envbuild.resolve.progress import Progress
 from envbuild.resolve.python.pip_tools import PipToolsResolver
-from envbuild.resolve.python.resolve import INSTALLER, pin_installer, resolve_python
+from envbuild.resolve.python.resolve import CONDA_INSTALLER, INSTALLER, pin_tool, resolve_python
 from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.python.uv import UvResolver
 from envbuild.spec.request import VariantRequest
@@ -36,6 +38,7 @@ from envbuild.store.progress import FetchState
 from envbuild.store.store import Store
 
 if TYPE_CHECKING:
+    from envbuild.resolve.conda.resolution import CondaResolution
     from envbuild.resolve.image_base import ImageBaseFacts
 
 MEGABYTE = 1_000_000
@@ -73,7 +76,8 @@ class LiveResolvers:
         found = resolve_packages_base(
             self.apt,
             request.base.packages,
-            python=request.python,
+            # with conda packages any Python will do: it only runs what lays them down
+            python=DISTRIBUTIONS[request.base.packages] if request.conda else request.python,
             platform=PLATFORMS[platform],
             settings=self.apt_settings,
             snapshot=request.snapshot,
@@ -121,6 +125,7 @@ class LiveResolvers:
         return resolve_python(
             request,
             _target_python(foundation),
+            provided=foundation.provided,
             resolver=resolver,
             index=self.index,
             cache=self.cache,
@@ -148,12 +153,50 @@ class LiveResolvers:
 
         return read_architectures(wheels, store=store, fetch=fetch, cache=self.cache, progress=progress)
 
+    def conda(
+        self,
+        request: VariantRequest,
+        foundation: Foundation,
+        *,
+        previous: tuple[CondaPackage, ...],
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> "CondaResolution":
+        """Return the conda packages of the environment, and the Python among them."""
+        from envbuild.remote.channels import read_channel_configuration
+        from envbuild.resolve.conda.resolve import CondaResolver
+
+        for tool in ("conda-lock", "py-rattler"):
+            self._tools[tool] = importlib.metadata.version(tool)
+        resolver = CondaResolver(
+            configuration=read_channel_configuration(self.environment),
+            store=Store(self.cache),
+            cache=self.cache,
+            environment=self.environment,
+            vendor=vendor_folder(self.environment),
+        )
+        return resolver.resolve(
+            request,
+            foundation.base,
+            previous=previous,
+            upgrade=upgrade.everything,
+            upgrade_packages=upgrade.packages,
+            progress=progress,
+        )
+
+    def conda_installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
+        """Return the wheel whose program lays conda packages down: the release this envbuild has itself."""
+        if previous and previous.version == importlib.metadata.version(CONDA_INSTALLER):
+            return previous
+        progress.on_stage("looking up the wheel that lays conda packages down")
+        return pin_tool(CONDA_INSTALLER, _target_python(foundation), index=self.index, cache=self.cache)
+
     def installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
         """Return the wheel that installs the others: the release this envbuild was tested with."""
         if previous and previous.version == importlib.metadata.version(INSTALLER):
             return previous
         progress.on_stage("looking up the wheel that installs the others")
-        return pin_installer(_target_python(foundation), index=self.index, cache=self.cache)
+        return pin_tool(INSTALLER, _target_python(foundation), index=self.index, cache=self.cache)
 
     def tools(self) -> dict[str, str]:
         """Return the version of each program and table that had a say."""

@@ -56,7 +56,7 @@ class Artifacts:
     @cached_property
     def by_sha256(self) -> dict[str, "Artifact"]:
         """Every artifact of the target."""
-        from envbuild.store.locators import ArchiveLocator, IndexLocator
+        from envbuild.store.locators import ArchiveLocator, ChannelLocator, IndexLocator
         from envbuild.store.plan import artifacts_of
 
         def open_index() -> Any:
@@ -69,12 +69,18 @@ class Artifacts:
 
             return apt_sources.read_settings(os.environ)
 
+        def read_channels() -> Any:
+            from envbuild.remote.channels import read_channel_configuration
+
+            return read_channel_configuration(os.environ)
+
         request = self.lock.request.variants[self.target.variant]
         found = artifacts_of(
             self.lock,
             self.target,
             wheels=IndexLocator(open_index),
             debs=ArchiveLocator(read_settings, day=request.snapshot),
+            conda=ChannelLocator(read_channels),
         )
         return {artifact.sha256: artifact for artifact in found}
 

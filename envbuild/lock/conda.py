@@ -82,13 +82,3 @@ class CondaPackage(Value):
     def key(self) -> str:
         """How targets refer to it."""
         return f"{self.channel}/{self.path}"
-
-
-class CondaInstaller(Value):
-    """What lays conda packages down during a build; not part of the image."""
-
-    wheel: str
-    """File name of the py-rattler wheel."""
-
-    interpreter: str
-    """The base's own Python, which runs it; absolute."""

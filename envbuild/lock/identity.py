@@ -89,7 +89,7 @@ def _conda(lock: Lock, target: Target) -> dict[str, Any]:
     return {
         "conda": {
             "installer": _wheel(tool),
-            "interpreter": target.conda_installer.interpreter,
+            "interpreter": target.conda_installer.interpreter.path,
             "packages": [_conda_package(package) for package in lock.conda_of(target)],
         }
     }

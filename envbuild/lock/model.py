@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
 
 from envbuild.digest import OciDigest, Sha256
-from envbuild.lock.conda import CONDA_PREFIX, CondaInstaller, CondaPackage
+from envbuild.lock.conda import CONDA_PREFIX, CondaPackage
 from envbuild.lock.gpu import GpuFacts
 from envbuild.platforms import PlatformName
 from envbuild.spec.request import Request
@@ -205,6 +205,16 @@ class Interpreter(Value):
 
     sha256: Sha256 | None = None
     """Of the executable, where it could be read without installing anything."""
+
+
+class CondaInstaller(Value):
+    """What lays conda packages down during a build; not part of the environment."""
+
+    wheel: WheelFile
+    """File name of the py-rattler wheel."""
+
+    interpreter: Interpreter
+    """The base's own Python, which runs it."""
 
 
 class User(Value):

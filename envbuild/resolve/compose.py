@@ -1,6 +1,9 @@
 """What of a target is decided rather than resolved: its environment variables and its account."""
 
+from collections.abc import Iterable
+
 from envbuild.errors import Problem, SpecError
+from envbuild.lock.conda import CONDA_PREFIX, CondaPackage
 from envbuild.lock.gpu import GpuFacts
 from envbuild.lock.model import PREFIX, Base, User
 from envbuild.resolve.gpu.facts import gpu_environment
@@ -14,13 +17,23 @@ LAST_UID = 59_999
 """Range of ordinary accounts (Debian Policy 9.2.2)."""
 
 
-def compose_env(request: VariantRequest, base: Base, gpu: GpuFacts | None = None) -> dict[str, str]:
+def compose_env(
+    request: VariantRequest, base: Base, gpu: GpuFacts | None = None, *, conda: Iterable[CondaPackage] = ()
+) -> dict[str, str]:
     """Return the whole environment of an image, by name.
 
-    The base's, the prefix's, the GPU's, the seed's and the spec's, each laid over those before it.
+    The base's, the prefix's, the GPU's, the seed's and the spec's, each laid over those before it.  With
+    ``conda`` packages the prefix's is what activating them sets, in the order of their names.
     """
     path = base.env.get("PATH", DEFAULT_PATH)
-    env = dict(base.env) | {"PATH": f"{PREFIX}/bin:{path}", "VIRTUAL_ENV": PREFIX}
+    packages = sorted(conda, key=lambda package: package.name)
+    if packages:
+        env = dict(base.env) | {"PATH": f"{CONDA_PREFIX}/bin:{path}", "CONDA_PREFIX": CONDA_PREFIX}
+        for package in packages:
+            # ${PATH} is the one reference that scripts' values keep
+            env |= {name: value.replace("${PATH}", env["PATH"]) for name, value in package.env.items()}
+    else:
+        env = dict(base.env) | {"PATH": f"{PREFIX}/bin:{path}", "VIRTUAL_ENV": PREFIX}
     if request.gpu is not None and gpu is not None:
         env |= gpu_environment(request.gpu, gpu, base.env)
     if request.seed is not None:

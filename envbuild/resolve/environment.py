@@ -5,14 +5,17 @@ over without asking anyone.  The world is reached through the :class:`Resolvers`
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from envbuild.catalog.bases import default_image
 from envbuild.errors import NoSolutionError
+from envbuild.lock.conda import CondaPackage
 from envbuild.lock.gpu import GpuFacts
-from envbuild.lock.model import Base, Deb, Interpreter, Lock, Target, Wheel
+from envbuild.lock.model import Base, CondaInstaller, Deb, Interpreter, Lock, Target, Wheel
 from envbuild.platforms import PlatformName
 from envbuild.resolve.compose import choose_user, compose_env
+from envbuild.resolve.conda.resolution import CondaResolution
 from envbuild.resolve.gpu.architectures import Reading, wheels_to_read
 from envbuild.resolve.gpu.matching import match
 from envbuild.resolve.gpu.target import Ground, gpu_facts, refuse_unknown_gpus
@@ -41,6 +44,14 @@ class Foundation:
     interpreter: Interpreter
     debs: tuple[Deb, ...] = ()
     """Packages a bootstrapped base consists of."""
+
+    provided: tuple[str, ...] = ()
+    """Python distributions that conda packages bring, ``name==version``, sorted."""
+
+    def under(self, conda: CondaResolution) -> "Foundation":
+        """Return what Python packages stand on once conda packages lie on this base: conda's Python."""
+        provided = {line for package in conda.packages for line in package.distributions}
+        return replace(self, interpreter=conda.interpreter, provided=tuple(sorted(provided)))
 
 
 class Resolvers(Protocol):
@@ -84,6 +95,20 @@ class Resolvers(Protocol):
     ) -> Reading:
         """Return what GPU architectures ``wheels`` have device code for."""
 
+    def conda(
+        self,
+        request: VariantRequest,
+        foundation: Foundation,
+        *,
+        previous: tuple[CondaPackage, ...],
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> CondaResolution:
+        """Return the conda packages of the environment, and the Python among them."""
+
+    def conda_installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
+        """Return the wheel whose program lays conda packages down during a build."""
+
     def installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
         """Return the wheel that installs the others during a build."""
 
@@ -98,6 +123,12 @@ class _Gathered:
     bases: dict[str, Base] = field(default_factory=dict)
     debs: dict[str, Deb] = field(default_factory=dict)
     wheels: dict[str, Wheel] = field(default_factory=dict)
+    conda: dict[str, CondaPackage] = field(default_factory=dict)
+
+    def take_conda(self, packages: Iterable[CondaPackage]) -> tuple[str, ...]:
+        found = {package.key: package for package in packages}
+        self.conda |= found
+        return tuple(sorted(found))
 
     def take_base(self, base: Base, variant: str) -> str:
         """Take ``base`` and return its key: its own, unless another base has that already."""
@@ -141,7 +172,26 @@ class _Before:
     @property
     def foundation(self) -> Foundation:
         base = self.lock.base(self.target)
-        return Foundation(base=base, interpreter=self.target.interpreter, debs=self.lock.base_debs_of(base))
+        installer = self.target.conda_installer
+        interpreter = installer.interpreter if installer else self.target.interpreter
+        return Foundation(base=base, interpreter=interpreter, debs=self.lock.base_debs_of(base))
+
+    @property
+    def conda(self) -> CondaResolution | None:
+        packages = self.lock.conda_of(self.target)
+        return CondaResolution(packages=packages, interpreter=self.target.interpreter) if packages else None
+
+    @property
+    def provided(self) -> tuple[str, ...]:
+        conda = self.conda
+        return self.foundation.under(conda).provided if conda else ()
+
+    @property
+    def conda_installer(self) -> Wheel | None:
+        installer = self.target.conda_installer
+        return next(
+            (wheel for wheel in self.lock.wheels if installer and wheel.file == installer.wheel), None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +205,7 @@ class _Run:
     def foundation(self, asked: VariantRequest, platform: PlatformName, before: _Before | None) -> Foundation:
         """Return the base of a target."""
         previous = before.foundation if before else None
-        if before and previous and _same(asked, before.request, "base", "python", "snapshot"):
+        if before and previous and _same_base(asked, before.request):
             names = {deb.name for deb in previous.debs}
             if not self.upgrade.touches(names):
                 return previous
@@ -181,6 +231,29 @@ class _Run:
             asked, foundation, previous=locked, upgrade=self.upgrade, progress=self.progress
         )
 
+    def conda(
+        self, asked: VariantRequest, foundation: Foundation, before: _Before | None
+    ) -> CondaResolution | None:
+        """Return the conda packages of a target, or None when it has none."""
+        if asked.conda is None:
+            return None
+        locked = before.conda if before else None
+        if (
+            before
+            and locked
+            and _same(asked, before.request, "conda", "gpu", "snapshot")
+            and foundation.base.libc == before.foundation.base.libc
+            and not self.upgrade.touches(package.name for package in locked.packages)
+        ):
+            return locked
+        return self.resolvers.conda(
+            asked,
+            foundation,
+            previous=locked.packages if locked else (),
+            upgrade=self.upgrade,
+            progress=self.progress,
+        )
+
     def python(
         self, asked: VariantRequest, foundation: Foundation, before: _Before | None
     ) -> tuple[Wheel, ...]:
@@ -191,6 +264,7 @@ class _Run:
             and _same(asked, before.request, "pip", "snapshot")
             and foundation.base.libc == before.foundation.base.libc
             and foundation.interpreter.version == before.target.interpreter.version
+            and foundation.provided == before.provided
             and not self.upgrade.touches(wheel.name for wheel in locked)
         ):
             return locked
@@ -206,6 +280,8 @@ class _Run:
         foundation: Foundation,
         wheels: tuple[Wheel, ...],
         before: _Before | None,
+        *,
+        conda: tuple[CondaPackage, ...] = (),
     ) -> GpuFacts | None:
         """Return the CUDA or ROCm of a target; None: it computes on CPUs."""
         if asked.gpu is None:
@@ -222,6 +298,7 @@ class _Run:
                 base=foundation.base,
                 python=".".join(foundation.interpreter.version.split(".")[:2]),
                 wheels=wheels,
+                conda=conda,
             ),
             read=lambda wanted: self.resolvers.architectures(asked, wanted, progress=self.progress),
             known=known,
@@ -240,10 +317,13 @@ class _Place:
     foundations: dict[tuple[str, PlatformName], Foundation]
     """Those of all targets so far, by what was asked."""
 
+    packages: dict[str, CondaResolution | None] = field(default_factory=dict)
+    """Those of this target by its base."""
+
     def foundation(self, asked: VariantRequest) -> Foundation:
         """Return the base of a request that names one."""
         key = asked.model_dump_json(include={"base", "python", "snapshot"})
-        shared = (f"{key} {asked.gpu is not None}", self.platform)
+        shared = (f"{key} {asked.gpu is not None} {asked.conda is not None}", self.platform)
         if shared not in self.foundations:
             self.run.progress.on_stage(f"base of {self.variant} on {self.platform}")
             self.foundations[shared] = self.run.foundation(asked, self.platform, self.before)
@@ -251,6 +331,9 @@ class _Place:
 
     def settle(self, asked: VariantRequest) -> tuple[VariantRequest, tuple[Wheel, ...]]:
         """Return the request with its base named, matched to the GPU if need be, and the wheels on it."""
+        if asked.conda and asked.base == BaseRequest():
+            # conda packages bring the CUDA they need: the base has none
+            asked = asked.model_copy(update={"base": BaseRequest(image=default_image(asked.python))})
         if asked.gpu is None or asked.base != BaseRequest():
             return asked, self._wheels(asked)
         stands = None
@@ -259,8 +342,20 @@ class _Place:
         matched = match(asked, asked.gpu, self._wheels, start=stands)
         return matched.asked, matched.wheels
 
+    def conda(self, asked: VariantRequest) -> CondaResolution | None:
+        """Return the conda packages of a request, or None when it has none."""
+        key = asked.base.model_dump_json()
+        if key not in self.packages:
+            self.packages[key] = self.run.conda(asked, self.foundation(asked), self.before)
+        return self.packages[key]
+
+    def ground(self, asked: VariantRequest) -> Foundation:
+        """Return what the wheels of a request are installed on: the base, or conda's Python on it."""
+        foundation, conda = self.foundation(asked), self.conda(asked)
+        return foundation.under(conda) if conda else foundation
+
     def _wheels(self, asked: VariantRequest) -> tuple[Wheel, ...]:
-        return self.run.python(asked, self.foundation(asked), self.before)
+        return self.run.python(asked, self.ground(asked), self.before)
 
 
 def lock_environment(
@@ -282,8 +377,10 @@ def lock_environment(
         place = _Place(run, variant, platform, before, foundations)
         asked, wheels = place.settle(request.variants[variant])
         foundation = place.foundation(asked)
+        conda = place.conda(asked)
+        ground = place.ground(asked)
         debs = run.system(asked, foundation, before)
-        gpu = run.gpu(asked, foundation, wheels, before)
+        gpu = run.gpu(asked, ground, wheels, before, conda=conda.packages if conda else ())
         installer = resolvers.installer(foundation, previous=installer, progress=progress)
         (installer_file,) = gathered.take_wheels([installer])
         base = foundation.base
@@ -293,11 +390,13 @@ def lock_environment(
                 variant=variant,
                 platform=platform,
                 base=gathered.take_base(base, variant),
-                interpreter=foundation.interpreter,
+                interpreter=ground.interpreter,
                 installer=installer_file,
                 debs=gathered.take_debs(debs),
                 wheels=gathered.take_wheels(wheels),
-                env=compose_env(asked, base, gpu),
+                conda=gathered.take_conda(conda.packages if conda else ()),
+                conda_installer=_conda_installer(run, foundation, before, gathered) if conda else None,
+                env=compose_env(asked, base, gpu, conda=conda.packages if conda else ()),
                 gpu=gpu,
                 user=choose_user(asked.image.user, base),
                 workdir=asked.image.workdir,
@@ -314,7 +413,26 @@ def lock_environment(
         bases=tuple(gathered.bases[key] for key in sorted(gathered.bases)),
         debs=tuple(gathered.debs[key] for key in sorted(gathered.debs)),
         wheels=tuple(gathered.wheels[key] for key in sorted(gathered.wheels)),
+        conda=tuple(gathered.conda[key] for key in sorted(gathered.conda)),
     )
+
+
+def _conda_installer(
+    run: _Run, foundation: Foundation, before: _Before | None, gathered: _Gathered
+) -> CondaInstaller:
+    wheel = run.resolvers.conda_installer(
+        foundation, previous=before.conda_installer if before else None, progress=run.progress
+    )
+    (file,) = gathered.take_wheels([wheel])
+    return CondaInstaller(wheel=file, interpreter=foundation.interpreter)
+
+
+def _same_base(asked: VariantRequest, before: VariantRequest) -> bool:
+    """Return whether the same base is asked for; with conda packages any Python of it will do."""
+    if (asked.conda is None) != (before.conda is None):
+        return False
+    fields = ("base", "snapshot") if asked.conda else ("base", "python", "snapshot")
+    return _same(asked, before, *fields)
 
 
 def _same(asked: VariantRequest, before: VariantRequest, *fields: str) -> bool:

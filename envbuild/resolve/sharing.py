@@ -20,8 +20,9 @@ from envbuild.values import Value
 OpenResolvers = Callable[[], AbstractContextManager[Resolvers]]
 
 _NO_SAY: Mapping[str, frozenset[str]] = {
-    "foundation": frozenset({"pip", "system", "conda", "image", "seed"}),
+    "foundation": frozenset({"pip", "system", "image", "seed"}),
     "system": frozenset({"pip", "conda", "image", "seed"}),
+    "conda": frozenset({"pip", "system", "image", "seed"}),
     "python": frozenset({"system", "image", "seed"}),
 }
 """Parts of a request that do not bear on a question: without them two questions may be one."""

@@ -11,11 +11,13 @@ from datetime import date
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Wheel
 from envbuild.remote.address import Address
 
 if TYPE_CHECKING:
     from envbuild.remote.apt_sources import AptSettings
+    from envbuild.remote.channels import ChannelConfiguration
     from envbuild.remote.index import PythonIndex
 
 
@@ -74,6 +76,22 @@ class ArchiveLocator:
             settings = self._settings = self._settings or self.read_settings()
         for mirror in archive_addresses(deb.archive, settings=settings, day=self.day):
             yield Address.of(f"{mirror}/{deb.path}")
+
+
+@dataclass(slots=True)
+class ChannelLocator:
+    """Finds conda packages in the channel each was locked from."""
+
+    read_configuration: Callable[[], "ChannelConfiguration"]
+
+    _configuration: "ChannelConfiguration | None" = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def locate(self, package: CondaPackage) -> Iterator[Address]:
+        """Yield the file's address in its channel, as this machine's conda would find it."""
+        with self._lock:
+            configuration = self._configuration = self._configuration or self.read_configuration()
+        yield configuration.address(package.channel).address(package.path)
 
 
 def _is_trusted(url: str, hosts: tuple[str, ...]) -> bool:

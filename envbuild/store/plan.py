@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Protocol
 
+from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Lock, Target, Wheel
 from envbuild.remote.address import Address
 from envbuild.store.artifact import Artifact
@@ -23,23 +24,43 @@ class DebLocator(Protocol):
         """Return addresses, best first; may raise :class:`~envbuild.errors.EnvbuildError`."""
 
 
-def artifacts_of(
-    lock: Lock, target: Target, *, wheels: WheelLocator, debs: DebLocator
-) -> tuple[Artifact, ...]:
-    """Return every file a build of ``target`` needs, each once, debs before wheels, sorted by file name.
+class CondaLocator(Protocol):
+    """Knows where conda packages are.  Used from several threads at once."""
 
-    The wheels of the environment and the one that installs them, the packages of a bootstrapped base and
-    those laid on it.  Neither locator is asked anything before an artifact turns out to be missing.
+    def locate(self, package: CondaPackage) -> Iterable[Address]:
+        """Return addresses, best first; may raise :class:`~envbuild.errors.EnvbuildError`."""
+
+
+def artifacts_of(
+    lock: Lock, target: Target, *, wheels: WheelLocator, debs: DebLocator, conda: CondaLocator
+) -> tuple[Artifact, ...]:
+    """Return every file a build of ``target`` needs, each once, by kind, sorted by file name.
+
+    The wheels of the environment, conda packages and what installs both, the packages of a bootstrapped base
+    and those laid on it.  No locator is asked anything before an artifact turns out to be missing.
     """
     found = (
         *(
             _of_deb(deb, debs)
             for deb in (*lock.base_debs_of(lock.base(target)), *lock.system_debs_of(target))
         ),
-        *(wheel_artifact(wheel, wheels) for wheel in (*lock.wheels_of(target), lock.installer_of(target))),
+        *(wheel_artifact(wheel, wheels) for wheel in (*lock.wheels_of(target), *lock.tools_of(target))),
+        *(conda_artifact(package, conda) for package in lock.conda_of(target)),
     )
     once = {artifact.sha256: artifact for artifact in found}
     return tuple(sorted(once.values(), key=lambda artifact: (artifact.kind, artifact.filename)))
+
+
+def conda_artifact(package: CondaPackage, locator: CondaLocator) -> Artifact:
+    """Return the artifact that a locked conda package is."""
+    return Artifact(
+        kind="conda",
+        name=f"{package.name} {package.version}",
+        filename=package.file,
+        sha256=package.sha256,
+        size=package.size,
+        locate=partial(locator.locate, package),
+    )
 
 
 def wheel_artifact(wheel: Wheel, locator: WheelLocator) -> Artifact:

@@ -11,7 +11,7 @@ from envbuild.remote.index import PythonIndex
 from envbuild.resolve.progress import SilentProgress
 from envbuild.resolve.python.backend import PythonResolver
 from envbuild.resolve.python.pip_tools import PipToolsResolver
-from envbuild.resolve.python.resolve import pin_installer, resolve_python
+from envbuild.resolve.python.resolve import INSTALLER, pin_tool, resolve_python
 from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.python.uv import UvResolver
 from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
@@ -120,5 +120,5 @@ def test_wheels_name_no_host_and_can_be_found_again(
 
 
 def test_the_installer_is_on_the_index(own: TargetPython, index: PythonIndex, cache: Path) -> None:
-    wheel = pin_installer(own, index=index, cache=cache)
+    wheel = pin_tool(INSTALLER, own, index=index, cache=cache)
     assert wheel.file == f"installer-{wheel.version}-py3-none-any.whl"

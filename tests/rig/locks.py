@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from envbuild.digest import sha256_bytes
-from envbuild.lock.conda import CondaInstaller, CondaPackage
+from envbuild.lock.conda import CondaPackage
 from envbuild.lock.gpu import GpuArchitectures, GpuFacts, GpuLibrary, GpuVerdict
 from envbuild.lock.model import (
     Base,
+    CondaInstaller,
     Deb,
     ImageSource,
     Interpreter,
@@ -312,7 +313,7 @@ def conda_lock(base: Base | None = None) -> Lock:
             ),
             "wheels": (joblib.file,),
             "conda": tuple(package.key for package in packages),
-            "conda_installer": CondaInstaller(wheel=RATTLER.file, interpreter="/usr/bin/python3.11"),
+            "conda_installer": CondaInstaller(wheel=RATTLER.file, interpreter=target.interpreter),
             "env": dict(sorted(env.items())),
         }
     )

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from envbuild.catalog.gpus import find_gpu
 from envbuild.catalog.tables import BUILT_IN, Catalog
 from envbuild.errors import NoSolutionError, Problem, SpecError
+from envbuild.lock.conda import CondaPackage
 from envbuild.lock.gpu import GpuArchitectures, GpuFacts
 from envbuild.lock.model import Base, Wheel
 from envbuild.resolve.gpu.advice import FleetQuestion, fleet_advice
 from envbuild.resolve.gpu.architectures import Reading, wheels_to_read
 from envbuild.resolve.gpu.base import choose_base, flavour_of, lacking, newest_libc_of
+from envbuild.resolve.gpu.conda import with_conda
 from envbuild.resolve.gpu.derive import Derivation, Package, derive
 from envbuild.resolve.gpu.facts import compose_facts, cuda_of_base
 from envbuild.resolve.gpu.findings import refuse
@@ -30,6 +32,7 @@ class Ground:
     """``major.minor`` of the interpreter."""
 
     wheels: tuple[Wheel, ...]
+    conda: tuple[CondaPackage, ...] = ()
 
 
 def refuse_unknown_gpus(request: Request, *, catalog: Catalog = BUILT_IN) -> None:
@@ -67,7 +70,7 @@ def gpu_facts(
     """
     packages = packages_of(ground.wheels)
     site = f"lib/python{ground.python}/site-packages"
-    derived = derive(packages, site=site, catalog=catalog)
+    derived = with_conda(derive(packages, site=site, catalog=catalog), ground.conda)
     for finding in refuse(packages, derived, gpu, catalog=catalog):
         progress.on_note(f"{finding.message}{f' ({finding.hint})' if finding.hint else ''}")
     flavour = flavour_of(ground.base.env)

@@ -59,6 +59,9 @@ class Question:
     sources: Mapping[NormalizedName, str] = field(default_factory=dict)
     """Name of the one index a distribution may come from; others come from the default."""
 
+    provided: tuple[Pin, ...] = ()
+    """Distributions that are there already, from conda: they stay as they are and bring nothing along."""
+
     snapshot: date | None = None
     preferred: tuple[Pin, ...] = ()
     """Versions to stay with where nothing speaks against them."""
@@ -143,8 +146,8 @@ def parse_pins(text: str) -> tuple[Pin, ...]:
 def _pins(text: str) -> Iterator[Pin]:
     for line in text.splitlines():
         entry = line.partition(" #")[0].strip()
-        # comments, and options such as index addresses
-        if not entry or entry.startswith(("#", "-")):
+        # comments, options such as index addresses, and what is provided
+        if not entry or entry.startswith(("#", "-")) or " @ file:" in entry:
             continue
         try:
             requirement = Requirement(entry)

@@ -1,14 +1,16 @@
 """From a request for Python distributions to the exact wheels of one target."""
 
 import importlib.metadata
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from envbuild.errors import EnvbuildError, NoSolutionError, SpecError
+from envbuild.errors import EnvbuildError, NoSolutionError, Problem, SpecError
 from envbuild.lock.model import Wheel
 from envbuild.remote.index import PythonIndex
 from envbuild.remote.pip_config import DEFAULT_INDEX
@@ -16,6 +18,7 @@ from envbuild.resolve.progress import Progress, SilentProgress
 from envbuild.resolve.python.backend import Pin, PythonResolver, Question
 from envbuild.resolve.python.explain import explained
 from envbuild.resolve.python.paths import path_of
+from envbuild.resolve.python.provided import provided_pins, refuse_conflicts
 from envbuild.resolve.python.releases import Release, ReleaseFinder
 from envbuild.resolve.python.requirements import activate, left_out
 from envbuild.resolve.python.target import TargetPython
@@ -26,6 +29,9 @@ UV_CHOOSES_HINT = 'resolver = "uv" chooses versions that the base itself can loa
 INSTALLER = canonicalize_name("installer")
 """The distribution that lays wheels out during a build."""
 
+CONDA_INSTALLER = canonicalize_name("py-rattler")
+"""The distribution that lays conda packages out during a build."""
+
 
 def resolve_python(
     request: VariantRequest,
@@ -35,6 +41,7 @@ def resolve_python(
     index: PythonIndex,
     cache: Path,
     progress: Progress,
+    provided: Iterable[str] = (),
     previous: Sequence[Wheel] = (),
     upgrade: bool = False,
     upgrade_packages: Iterable[str] = (),
@@ -43,7 +50,9 @@ def resolve_python(
 
     ``requires`` of each holds the lines that count on this target.  ``previous`` is what was locked for it:
     with neither ``upgrade`` nor its name in ``upgrade_packages``, a distribution keeps its version and file
-    where nothing that is asked speaks against them.  ``cache`` is envbuild's cache folder.
+    where nothing that is asked speaks against them.  ``provided`` are distributions of conda packages,
+    ``name==version``: they are taken as they are and not among the wheels.  ``cache`` is envbuild's cache
+    folder.
 
     :raises SpecError: the resolver cannot answer such a request.
     :raises NoSolutionError: nothing satisfies the request on this target.
@@ -53,7 +62,15 @@ def resolve_python(
         return ()
     index = index.bound_to(request.pip.indexes)
     upgraded = {canonicalize_name(name) for name in upgrade_packages}
-    question = _question(request, target, index, previous, upgrade=upgrade, upgraded=upgraded)
+    pins_there = provided_pins(provided)
+    if pins_there and resolver.name != "uv":
+        raise _blind(resolver.name)
+    refuse_conflicts(request.pip.requirements, pins_there, target.marker_environment)
+    there = {pin.name for pin in pins_there}
+    previous = [wheel for wheel in previous if canonicalize_name(wheel.name) not in there]
+    question = replace(
+        _question(request, target, index, previous, upgrade=upgrade, upgraded=upgraded), provided=pins_there
+    )
     for note in index.notes_once():
         progress.on_note(note)
     locked = {canonicalize_name(wheel.name): wheel.file for wheel in previous if not upgrade}
@@ -70,15 +87,15 @@ def resolve_python(
     return _wheels(releases, question, index)
 
 
-def pin_installer(target: TargetPython, *, index: PythonIndex, cache: Path) -> Wheel:
-    """Return the wheel of the installer for ``target``, from the main index.
+def pin_tool(name: NormalizedName, target: TargetPython, *, index: PythonIndex, cache: Path) -> Wheel:
+    """Return the wheel of a tool that builds of ``target`` use, from the main index.
 
     It has the version installed beside envbuild: the one this envbuild was tested with.
 
     :raises NoSolutionError: the index has no such wheel.
     :raises NetworkError: the index cannot be read.
     """
-    pin = Pin(name=INSTALLER, version=importlib.metadata.version(INSTALLER))
+    pin = Pin(name=name, version=importlib.metadata.version(name))
     question = Question(requirements=(f"{pin.name}=={pin.version}",), target=target)
     releases = ReleaseFinder(question, index=index, cache=cache).find((pin,), SilentProgress())
     (wheel,) = _wheels(releases, question, index)
@@ -123,12 +140,15 @@ def _pins(
 ) -> tuple[Pin, ...]:
     def on_candidate(name: NormalizedName, version: str | None) -> None:
         progress.on_item(f"{resolver.name} is looking at {name} {version or ''}".rstrip())
-        finder.expect(name, version)
+        if name not in there:
+            finder.expect(name, version)
 
     progress.on_stage(f"resolving Python packages with {resolver.name}")
     # looked up while the resolver is at work: what is asked, and what was locked before
+    there = {pin.name for pin in question.provided}
     for text in question.requirements:
-        finder.expect(canonicalize_name(Requirement(text).name))
+        if (name := canonicalize_name(Requirement(text).name)) not in there:
+            finder.expect(name)
     for pin in question.preferred:
         finder.expect(pin.name, None if question.upgrade else pin.version)
     try:
@@ -136,12 +156,38 @@ def _pins(
     except SpecError:
         raise
     except EnvbuildError as error:
-        raise explained(error, question, index) from error
+        raise _naming_conda(explained(error, question, index), question) from error
+
+
+def _naming_conda(error: EnvbuildError, question: Question) -> EnvbuildError:
+    """Return ``error`` with a word about the packages of conda that it speaks of."""
+    told = f"{error.message} {error.detail or ''}"
+    named = [pin for pin in question.provided if re.search(rf"\b{re.escape(pin.name)}\b", told)]
+    if named and isinstance(error, NoSolutionError):
+        there = ", ".join(f"{pin.name} {pin.version}" for pin in named)
+        error.hint = (
+            f"conda provides {there}: ask for another version in [conda] packages, or leave it to pip"
+        )
+    return error
+
+
+def _blind(resolver: str) -> SpecError:
+    return SpecError(
+        "the spec is not valid",
+        problems=(
+            Problem(
+                "pip.resolver",
+                f"`{resolver}` cannot resolve against what conda provides",
+                'write resolver = "uv"',
+            ),
+        ),
+    )
 
 
 def _wheels(releases: Sequence[Release], question: Question, index: PythonIndex) -> tuple[Wheel, ...]:
     """Return the wheels that are really needed; a resolver may have been asked for more to bind it."""
-    declared = {release.pin.name: release.metadata.requires for release in releases}
+    declared: dict[NormalizedName, tuple[str, ...]] = {pin.name: () for pin in question.provided}
+    declared |= {release.pin.name: tuple(release.metadata.requires) for release in releases}
     activated = activate(question.requirements, declared, question.target.marker_environment)
     for missing, by in left_out(activated, declared):
         raise EnvbuildError(

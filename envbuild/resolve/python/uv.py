@@ -26,6 +26,7 @@ from envbuild.resolve.python.backend import (
 )
 from envbuild.resolve.python.explain import without_secrets
 from envbuild.resolve.python.files import end_of_snapshot
+from envbuild.resolve.python.provided import stand_ins
 from envbuild.resolve.python.target import TargetPython, libc_version
 
 MANYLINUX_MINORS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
@@ -139,9 +140,9 @@ class UvResolver:
             f"--python-version={question.target.version}",
             f"--python-platform={uv_platform(question.target)}",
         ]
-        if question.constraints:
-            constraints = write_lines(folder / "constraints.txt", question.constraints)
-            arguments.append(f"--constraints={constraints}")
+        constraints = [*question.constraints, *stand_ins(question.provided, folder / "provided")]
+        if constraints:
+            arguments.append(f"--constraints={write_lines(folder / 'constraints.txt', constraints)}")
         if question.snapshot:
             arguments.append(f"--exclude-newer={end_of_snapshot(question.snapshot):%Y-%m-%dT%H:%M:%SZ}")
         if question.upgrade:

@@ -1,10 +1,11 @@
 from collections.abc import Iterable
 
+from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Wheel
 from envbuild.remote.address import Address
 from envbuild.store.artifact import Artifact
 from envbuild.store.plan import artifacts_of
-from tests.rig.locks import BASE_DEBS, GIT, INSTALLER, WHEELS, image_base, sample_lock
+from tests.rig.locks import BASE_DEBS, GIT, INSTALLER, WHEELS, conda_lock, image_base, sample_lock
 
 
 class FakeLocator:
@@ -13,7 +14,7 @@ class FakeLocator:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def locate(self, file: Wheel | Deb) -> Iterable[Address]:
+    def locate(self, file: Wheel | Deb | CondaPackage) -> Iterable[Address]:
         self.asked.append(file.file)
         return (Address.of(f"https://mirror.example.com/{file.path}"),)
 
@@ -21,7 +22,7 @@ class FakeLocator:
 def planned(lock_base: object = None) -> tuple[tuple[Artifact, ...], FakeLocator]:
     lock = sample_lock(image_base()) if lock_base else sample_lock()
     locator = FakeLocator()
-    return artifacts_of(lock, lock.targets[0], wheels=locator, debs=locator), locator
+    return artifacts_of(lock, lock.targets[0], wheels=locator, debs=locator, conda=locator), locator
 
 
 def test_a_target_on_packages_needs_all_debs_and_wheels() -> None:
@@ -57,6 +58,23 @@ def test_the_installer_counts_once_when_it_is_installed_too() -> None:
     target = lock.targets[0]
     both = target.model_copy(update={"wheels": (*target.wheels, target.installer)})
 
-    artifacts = artifacts_of(lock, both, wheels=FakeLocator(), debs=FakeLocator())
+    artifacts = artifacts_of(lock, both, wheels=FakeLocator(), debs=FakeLocator(), conda=FakeLocator())
 
     assert [artifact.filename for artifact in artifacts].count(INSTALLER.file) == 1
+
+
+def test_conda_packages_come_with_what_lays_them_down() -> None:
+    lock = conda_lock()
+
+    artifacts = artifacts_of(
+        lock, lock.targets[0], wheels=FakeLocator(), debs=FakeLocator(), conda=FakeLocator()
+    )
+
+    assert [artifact.filename for artifact in artifacts if artifact.kind == "conda"] == [
+        package.file for package in lock.conda
+    ]
+    assert [artifact.filename for artifact in artifacts if artifact.kind == "wheel"] == [
+        wheel.file for wheel in lock.wheels
+    ]
+    numpy = next(artifact for artifact in artifacts if artifact.filename == lock.conda[0].file)
+    assert list(numpy.locate()) == [Address.of(f"https://mirror.example.com/{lock.conda[0].path}")]

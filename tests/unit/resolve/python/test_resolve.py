@@ -14,7 +14,7 @@ from envbuild.lock.model import Libc, Wheel
 from envbuild.platforms import AMD64, ARM64, host
 from envbuild.remote.pip_config import ClientConfiguration
 from envbuild.resolve.python.backend import OnCandidate, Pin, Question
-from envbuild.resolve.python.resolve import pin_installer, resolve_python
+from envbuild.resolve.python.resolve import INSTALLER, pin_tool, resolve_python
 from envbuild.resolve.python.target import TargetPython
 from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
 from tests.rig.index import PackageIndex, make_sdist, make_wheel
@@ -482,7 +482,7 @@ def test_the_installer_has_the_version_envbuild_runs_with(desk: Desk) -> None:
     version = importlib.metadata.version("installer")
     make_wheel(desk.folder, "installer", version)
     make_wheel(desk.folder, "installer", "99.0")
-    wheel = pin_installer(TARGET, index=desk.client(), cache=desk.cache)
+    wheel = pin_tool(INSTALLER, TARGET, index=desk.client(), cache=desk.cache)
     assert (wheel.name, wheel.version, wheel.index) == ("installer", version, "default")
 
 
@@ -490,5 +490,5 @@ def test_an_index_without_the_installer_is_an_error(desk: Desk) -> None:
     version = importlib.metadata.version("installer")
     make_wheel(desk.folder, "installer", "99.0")
     with pytest.raises(NoSolutionError) as caught:
-        pin_installer(TARGET, index=desk.client(), cache=desk.cache)
+        pin_tool(INSTALLER, TARGET, index=desk.client(), cache=desk.cache)
     assert caught.value.message == f"`installer` {version} cannot be installed: the index has no file of it"
