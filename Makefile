@@ -15,8 +15,11 @@ JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest $(T) $(if $(K),-k '$(K)')
 PARALLEL = -n $(JOBS) --dist loadgroup
 
+# What `make demo` builds with: docker or local.
+ENGINE ?= docker
+
 # Starts the engine (a no-op when one answers) and points docker's client at it.
-ENGINE = DOCKER_HOST=$$(scripts/engine start); export DOCKER_HOST; \
+WITH_ENGINE = DOCKER_HOST=$$(scripts/engine start); export DOCKER_HOST; \
 	export PATH="$$PATH:$${ENVBUILD_ENGINE_HOME:-/var/lib/envbuild-engine}/bin";
 
 .PHONY: help
@@ -60,7 +63,7 @@ golden: dev ## Rewrite the golden files; review the diff
 
 .PHONY: test
 test: setup lint ## Lint, then all tests but those that need a GPU
-	@$(ENGINE) $(PYTEST) -m 'not gpu' $(PARALLEL)
+	@$(WITH_ENGINE) $(PYTEST) -m 'not gpu' $(PARALLEL)
 
 .PHONY: test-unit
 test-unit: dev ## Tests that need nothing but this checkout
@@ -68,11 +71,11 @@ test-unit: dev ## Tests that need nothing but this checkout
 
 .PHONY: test-engine
 test-engine: setup dev ## Tests that need a Docker Engine; starts one
-	@$(ENGINE) $(PYTEST) -m 'engine and not gpu' $(PARALLEL)
+	@$(WITH_ENGINE) $(PYTEST) -m 'engine and not gpu' $(PARALLEL)
 
 .PHONY: test-gpu
 test-gpu: setup dev ## Tests that need an NVIDIA GPU
-	@$(ENGINE) $(PYTEST) -m gpu
+	@$(WITH_ENGINE) $(PYTEST) -m gpu
 
 .PHONY: property
 property: dev ## Generative tests, with many more examples
@@ -80,7 +83,7 @@ property: dev ## Generative tests, with many more examples
 
 .PHONY: bench
 bench: setup dev ## Run the benchmarks
-	@$(ENGINE) $(BIN)/python -m benchmarks
+	@$(WITH_ENGINE) $(BIN)/python -m benchmarks
 
 .PHONY: engine
 engine: ## Start a Docker Engine if none answers; print its DOCKER_HOST
@@ -91,8 +94,8 @@ engine-stop: ## Stop the engine that `make engine` started
 	@scripts/engine stop
 
 .PHONY: demo
-demo: setup dev ## Lock, build and verify an example from nothing
-	@$(ENGINE) PATH="$$PWD/$(BIN):$$PATH" scripts/demo
+demo: setup dev ## Lock, build and verify an example from nothing; ENGINE=local needs no docker
+	@$(if $(filter local,$(ENGINE)),,$(WITH_ENGINE)) PATH="$$PWD/$(BIN):$$PATH" ENVBUILD_ENGINE=$(ENGINE) scripts/demo
 
 .PHONY: check-generated
 check-generated: schema ## Fail when a generated file is stale

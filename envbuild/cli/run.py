@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from envbuild.cli.engines import EngineOption
 from envbuild.cli.options import Frozen, Gpus, Offline, PlatformOption, Quiet, SpecPath, Variant, Verbose
 
 
@@ -24,6 +25,7 @@ def run(
     spec: SpecPath = None,
     variant: Variant = None,
     platform: PlatformOption = None,
+    engine: EngineOption = None,
     frozen: Frozen = False,
     offline: Offline = False,
     quiet: Quiet = False,
@@ -33,6 +35,7 @@ def run(
 
     The image is built first when it is not there; exits with the command's own code.
     """
+    from envbuild.cli.engines import ENGINES, choose_engine
     from envbuild.cli.output import Output
     from envbuild.cli.project import choose_target, find_project, fresh_lock
     from envbuild.cli.wiring import build_target, run_in_image
@@ -40,14 +43,26 @@ def run(
 
     output = Output(quiet=quiet, verbose=verbose)
     try:
-        lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
+        project = find_project(spec, frozen=frozen)
+        lock = fresh_lock(project, frozen=frozen)
         target = choose_target(lock, variant=variant, platform=platform)
+        chosen = choose_engine(engine, project)
         with output.activity() as activity:
-            outcome = build_target(lock, target, use_cache=True, offline=offline, activity=activity)
+            # both engines make the same environment, so an image that either made will do
+            outcome = build_target(
+                lock,
+                target,
+                engine=chosen,
+                made_by=ENGINES,
+                use_cache=True,
+                offline=offline,
+                activity=activity,
+            )
         status = run_in_image(
             outcome,
             target,
             command,
+            engine=chosen,
             copies=tuple(copy or ()),
             env=dict(pair for item in env or () for pair in _variable(item)),
             gpus=gpus,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from envbuild.cli.engines import EngineOption
 from envbuild.cli.options import (
     AsJson,
     Frozen,
@@ -56,6 +57,7 @@ def verify(
     spec: SpecPath = None,
     variant: Variant = None,
     platform: PlatformOption = None,
+    engine: EngineOption = None,
     frozen: Frozen = False,
     offline: Offline = False,
     as_json: AsJson = False,
@@ -77,10 +79,12 @@ def verify(
             )
         raise typer.Exit(_verify_here(profile=profile, require_gpu=require_gpu, as_json=as_json))
 
+    from envbuild.cli.engines import choose_engine
     from envbuild.cli.project import choose_target, find_project, fresh_lock
     from envbuild.cli.wiring import verify_target
 
-    lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
+    project = find_project(spec, frozen=frozen)
+    lock = fresh_lock(project, frozen=frozen)
     target = choose_target(lock, variant=variant, platform=platform)
     if require_gpu and target.gpu is None:
         raise UsageError(
@@ -91,6 +95,7 @@ def verify(
         reference, report = verify_target(
             lock,
             target,
+            engine=choose_engine(engine, project),
             image=image,
             deep=deep,
             gpus=gpus,

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 from envbuild.store.location import cache_folder, vendor_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from envbuild.cli.engines import EngineName
     from envbuild.cli.output import Activity
-    from envbuild.image.engine import ImageFacts
+    from envbuild.image.engine import Engine, GpuEngine, ImageFacts
     from envbuild.image.ensure import BuildOutcome
     from envbuild.image.gpus import GpuAccess
+    from envbuild.image.layer import Compression
     from envbuild.lock.model import Lock, Target
     from envbuild.render.recipe import Recipe
     from envbuild.store.artifact import Artifact
@@ -121,27 +125,60 @@ def recipe_of(lock: "Lock", target: "Target") -> "Recipe":
     return render_recipe(lock, target, probe=build_probe())
 
 
-def find_image(lock: "Lock", target: "Target") -> "tuple[str, ImageFacts | None]":
-    """Return the reference of a target's image, and what the engine says of it when it holds that image."""
+def open_engine(name: "EngineName", gpus: "GpuAccess | None") -> "GpuEngine":
+    """Return the engine called ``name``, whose containers get ``gpus``; it is not spoken to yet.
+
+    :raises UsageError: GPUs are demanded of the local engine.
+    """
+    if name == "local":
+        from envbuild.cli.local import open_local_engine
+
+        return open_local_engine(gpus)
     from envbuild.image.docker_engine import DockerEngine
+
+    return DockerEngine(gpus=gpus)
+
+
+def find_image(
+    lock: "Lock", target: "Target", engine: "Engine", *, made_by: "Collection[str]"
+) -> "tuple[str, ImageFacts | None]":
+    """Return the reference of a target's image, and what the engine says of it when it holds that image."""
     from envbuild.image.ensure import is_image_of
     from envbuild.image.reference import image_reference_for
     from envbuild.lock.identity import target_digest
 
     reference = image_reference_for(lock, target)
-    found = DockerEngine().find(reference)
-    held = found is not None and is_image_of(found, target_digest(lock, target))
+    found = engine.find(reference)
+    held = found is not None and is_image_of(found, target_digest(lock, target), engines=made_by)
     return reference, found if held else None
 
 
 def build_target(
-    lock: "Lock", target: "Target", *, use_cache: bool, offline: bool, activity: "Activity"
+    lock: "Lock",
+    target: "Target",
+    *,
+    engine: "EngineName",
+    made_by: "Collection[str] | None" = None,
+    use_cache: bool,
+    offline: bool,
+    activity: "Activity",
+    compression: "Compression" = "zstd",
 ) -> "BuildOutcome":
-    """Return the image of a target, built when the engine does not hold it or nothing may be reused."""
+    """Return the image of a target, built when ``engine`` does not hold it or nothing may be reused.
+
+    ``made_by`` names the engines whose image will do; by default it is ``engine`` alone.
+    """
+    if engine == "local":
+        from envbuild.cli.local import build_locally
+
+        return build_locally(
+            lock, target, use_cache=use_cache, offline=offline, activity=activity, compression=compression
+        )
     from envbuild.image.docker_engine import DockerEngine
     from envbuild.image.ensure import BuildOutcome, build_image
 
-    reference, found = find_image(lock, target)
+    docker = DockerEngine()
+    reference, found = find_image(lock, target, docker, made_by=made_by or (engine,))
     if found is not None and use_cache:
         return BuildOutcome(reference, found, built=False)
     artifacts = Artifacts(lock, target, offline, activity)
@@ -149,7 +186,7 @@ def build_target(
     return build_image(
         recipe,
         reference,
-        engine=DockerEngine(),
+        engine=docker,
         artifacts=lambda: artifacts.laid_out(recipe),
         scratch=artifacts.store.folder / "contexts",
         use_cache=use_cache,
@@ -157,8 +194,12 @@ def build_target(
     )
 
 
-def push_image(outcome: "BuildOutcome", *, activity: "Activity") -> str:
+def push_image(outcome: "BuildOutcome", *, engine: "EngineName", offline: bool, activity: "Activity") -> str:
     """Push the image of ``outcome`` unless the registry has it, and return its digest there."""
+    if engine == "local":
+        from envbuild.cli.local import push_locally
+
+        return push_locally(outcome, offline=offline, activity=activity)
     from envbuild.image.docker_engine import DockerEngine
     from envbuild.image.push import push_once
 
@@ -208,6 +249,7 @@ def verify_target(
     lock: "Lock",
     target: "Target",
     *,
+    engine: "EngineName",
     image: str | None,
     deep: bool,
     gpus: str = "auto",
@@ -221,28 +263,28 @@ def verify_target(
     :raises EngineError: the engine does not hold the image.
     """
     from envbuild.errors import EngineError
-    from envbuild.image.docker_engine import DockerEngine
     from envbuild.image.reference import image_reference_for
     from envbuild.lock.identity import project_target, target_digest
     from envbuild.verify.image import verify_image
 
-    engine = DockerEngine(gpus=_gpu_access(target, gpus))
+    holder = open_engine(engine, _gpu_access(target, gpus))
     reference = image or image_reference_for(lock, target)
     activity.on_stage(f"asking {reference}")
-    facts = engine.find(reference)
+    facts = holder.find(reference)
     if facts is None:
         hint = "pull it, or check its name" if image else "run `envbuild build`"
-        raise EngineError(f"the engine has no image {reference}", hint=hint)
+        name = "the engine" if engine == "docker" else "the local engine"
+        raise EngineError(f"{name} has no image {reference}", hint=hint)
     artifacts = Artifacts(lock, target, offline, activity)
     report = verify_image(
-        engine,
+        holder,
         facts,
         project_target(lock, target),
         digest=target_digest(lock, target),
         profile=profile,
         expected=_expected(artifacts) if deep else None,
         require_gpu=require_gpu,
-        withheld=engine.withheld,
+        withheld=holder.withheld,
     )
     return reference, report
 
@@ -274,22 +316,21 @@ def run_in_image(
     target: "Target",
     command: Sequence[str],
     *,
+    engine: "EngineName",
     copies: tuple[Path, ...],
     env: dict[str, str],
     gpus: str = "auto",
 ) -> int:
     """Run ``command`` in an image on this terminal's streams and return its exit status."""
-    from envbuild.image.docker_engine import DockerEngine
     from envbuild.image.feed import tar_of
 
     archive = tar_of(copies, uid=target.user.uid, gid=target.user.gid) if copies else None
     sys.stdout.flush()
-    return DockerEngine(gpus=_gpu_access(target, gpus)).run_attached(
+    return open_engine(engine, _gpu_access(target, gpus)).run_attached(
         outcome.reference,
         command,
         archive=archive,
         workdir=target.workdir,
         env=env,
         interactive=not sys.stdin.closed and not sys.stdin.isatty(),
-        terminal=False,
     )

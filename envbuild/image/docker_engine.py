@@ -120,7 +120,7 @@ class DockerEngine:
         workdir: str,
         env: Mapping[str, str],
         interactive: bool,
-        terminal: bool,
+        terminal: bool = False,
     ) -> int:
         """Run ``command`` on this terminal's streams and return its exit status; the container is removed.
 
@@ -196,6 +196,14 @@ class DockerEngine:
             for message in self._client.api.load_image(chunks):  # type: ignore[no-untyped-call]
                 if "error" in message:
                     raise EngineError("the engine refused the archive", detail=str(message["error"])[:500])
+
+    def save(self, reference: str) -> Iterator[bytes]:
+        """Yield an archive of an image.
+
+        :raises EngineError: the engine does not answer, or has no such image.
+        """
+        with _engine_errors():
+            yield from self._client.api.get_image(reference)
 
     def pull_as(self, name: str, digest: str, reference: str) -> None:
         """Pull ``name@digest`` and keep it as ``reference`` alone.
@@ -305,7 +313,7 @@ def _engine_errors() -> Iterator[None]:
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise EngineError(
             "no Docker Engine answers",
-            hint="start it, or name it in DOCKER_HOST",
+            hint="start it, name it in DOCKER_HOST, or use --engine local, which needs none",
             detail=str(error).splitlines()[0][:300],
         ) from error
 

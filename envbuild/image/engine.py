@@ -51,15 +51,10 @@ class ContainerOutcome:
 
 
 class Engine(Protocol):
-    """Holds images, makes them, and runs commands in them."""
+    """Holds images, and runs commands in them."""
 
     def find(self, reference: str) -> ImageFacts | None:
         """Return what the engine says of a local image, or None when it has none of that name."""
-
-    def build(
-        self, context: BuildContext, reference: str, *, use_cache: bool, on_event: Callable[[str], None]
-    ) -> None:
-        """Build ``context`` and name the result; ``on_event`` sees a line per step as it starts."""
 
     def run(
         self, reference: str, command: Sequence[str], *, files: Mapping[str, bytes], user: str | None
@@ -68,3 +63,35 @@ class Engine(Protocol):
 
         ``files`` are laid into the container first, by absolute path.
         """
+
+    def run_attached(
+        self,
+        reference: str,
+        command: Sequence[str],
+        *,
+        archive: bytes | None,
+        workdir: str,
+        env: Mapping[str, str],
+        interactive: bool,
+    ) -> int:
+        """Run ``command`` on this terminal's streams and return its exit status.
+
+        ``archive`` is a tar laid into ``workdir`` first.
+        """
+
+
+class GpuEngine(Engine, Protocol):
+    """An engine that knows why its containers get no GPU."""
+
+    @property
+    def withheld(self) -> str | None:
+        """Why containers get no GPU although some were wanted; None when they get them, or none were."""
+
+
+class BuildingEngine(Engine, Protocol):
+    """An engine that builds from a Dockerfile."""
+
+    def build(
+        self, context: BuildContext, reference: str, *, use_cache: bool, on_event: Callable[[str], None]
+    ) -> None:
+        """Build ``context`` and name the result; ``on_event`` sees a line per step as it starts."""

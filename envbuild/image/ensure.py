@@ -1,21 +1,22 @@
 """The image of a target: found when it is already there, else built from verified artifacts."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envbuild.errors import BuildFailedError
-from envbuild.image.engine import BuildContext, Engine, ImageFacts
+from envbuild.image.engine import BuildContext, BuildingEngine, ImageFacts
 from envbuild.lock.identity import RECIPE_FORMAT
 from envbuild.render import labels
 
 if TYPE_CHECKING:
     from envbuild.render.recipe import Recipe
 
-ENGINE_NAME = "docker"
+DOCKER, LOCAL = "docker", "local"
+"""Values of the label that says what made an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +29,21 @@ class BuildOutcome:
     """False when the engine already held it."""
 
 
-def is_image_of(facts: ImageFacts, digest: str) -> bool:
-    """Return whether an image says it was made from the target of ``digest``, by this engine and format.
+def is_image_of(facts: ImageFacts, digest: str, *, engines: Container[str] = (DOCKER,)) -> bool:
+    """Return whether an image says it was made from the target of ``digest``, by these engines and format.
 
     The tag alone is not enough: anybody can give an image another's name.
     """
-    expected = {labels.TARGET: digest, labels.ENGINE: ENGINE_NAME, labels.FORMAT: str(RECIPE_FORMAT)}
-    return all(facts.labels.get(label) == value for label, value in expected.items())
+    expected = {labels.TARGET: digest, labels.FORMAT: str(RECIPE_FORMAT)}
+    made_by = facts.labels.get(labels.ENGINE)
+    return made_by in engines and all(facts.labels.get(label) == value for label, value in expected.items())
 
 
 def build_image(
     recipe: "Recipe",
     reference: str,
     *,
-    engine: Engine,
+    engine: BuildingEngine,
     artifacts: Callable[[], AbstractContextManager[Path]],
     scratch: Path,
     use_cache: bool,

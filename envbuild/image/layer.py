@@ -1,12 +1,16 @@
 """One layer of an image as the layer cache holds it: what configuration and manifest must say of it."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from envbuild.digest import OciDigest
 
 ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 GZIP_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 """Media types of layers (image-spec, layer.md)."""
+
+Compression = Literal["zstd", "gzip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +34,13 @@ class Layer:
 
     comment: str
     """What the image's history says of it (``created_by``)."""
+
+
+def media_type_of(compression: Compression) -> str:
+    """Return the media type of layers compressed so."""
+    return ZSTD_LAYER if compression == "zstd" else GZIP_LAYER
+
+
+def layer_path(cache: Path, digest: OciDigest) -> Path:
+    """Return where the layer cache below ``cache`` has a layer's compressed bytes, or would have them."""
+    return cache / "layers" / "sha256" / digest.removeprefix("sha256:")

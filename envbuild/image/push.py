@@ -6,7 +6,7 @@ from typing import Protocol
 from envbuild.errors import NetworkError
 from envbuild.image.engine import ImageFacts
 from envbuild.platforms import PLATFORMS
-from envbuild.remote.reference import parse_reference
+from envbuild.remote.reference import ImageReference, parse_reference
 from envbuild.remote.registry import RegistryClient
 
 
@@ -28,11 +28,19 @@ def push_once(engine: Pusher, reference: str, image: ImageFacts, *, on_event: Ca
     parsed = parse_reference(reference)
     if registry.digest_of(parsed) is None:
         engine.push(reference, on_event=on_event)
+    return digest_there(registry, parsed, image)
+
+
+def digest_there(registry: RegistryClient, reference: ImageReference, image: ImageFacts) -> str:
+    """Return the digest of ``image`` in the registry, where its tag names something.
+
+    :raises NetworkError: the tag names another image there.
+    """
     platform = next(item for item in PLATFORMS.values() if item.architecture == image.architecture)
-    there = registry.resolve(parsed, platform)
+    there = registry.resolve(reference, platform)
     if there.config.diff_ids != image.diff_ids:
         raise NetworkError(
-            f"{reference} already names another image in its registry",
+            f"{reference.familiar} already names another image in its registry",
             hint="another engine builds other bytes from the same lock; pull that image, or delete the tag",
         )
     return there.index or there.digest

@@ -249,6 +249,16 @@ class RegistryTransport:
             )
 
 
+class OfflineTransport(RegistryTransport):
+    """Sends nothing: for work that is to do with what is here."""
+
+    def send(self, method: str, reference: ImageReference, path: str, **_: object) -> requests.Response:  # noqa: ARG002
+        """Refuse.  :raises NetworkError: always."""
+        raise NetworkError(
+            f"what is known of `{reference.familiar}` is not in the cache", hint="run without --offline"
+        )
+
+
 def server_message(response: requests.Response) -> str | None:
     """Return what the registry says is wrong (distribution-spec, error codes), shortened."""
     try:

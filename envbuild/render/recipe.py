@@ -106,8 +106,7 @@ def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
     digest = target_digest(lock, target)
     files = {
         "Dockerfile": _dockerfile(lock, target, layers=layers, fetches=fetches, digest=digest).encode(),
-        "envbuild/lock.json": canonical_json(project_target(lock, target)) + b"\n",
-        "envbuild/probe.pyz": probe,
+        **{f"envbuild/{name}": content for name, content in carried_files(lock, target, probe=probe).items()},
         **{f"recipe/{name}": content for name, content in recipe_scripts().items()},
     }
     return Recipe(
@@ -119,6 +118,11 @@ def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
         fetches=fetches,
         seed=plan_seed(lock.base_debs_of(lock.base(target))),
     )
+
+
+def carried_files(lock: Lock, target: Target, *, probe: bytes) -> dict[str, bytes]:
+    """Return what an image carries in ``/etc/envbuild``, by name: its target's lock, and its probe."""
+    return {"lock.json": canonical_json(project_target(lock, target)) + b"\n", "probe.pyz": probe}
 
 
 def recipe_scripts() -> dict[str, bytes]:

@@ -258,8 +258,8 @@ class GpuTable(Table):
 class BuildTable(Table):
     """How images are built; never part of the lock."""
 
-    engine: Literal["docker"] = "docker"
-    """What builds the image."""
+    engine: Literal["docker", "local"] = "docker"
+    """What builds the image: a Docker Engine, or envbuild itself without any daemon."""
 
 
 class Overlay(Table):

@@ -88,7 +88,11 @@ def test_without_an_engine_the_way_to_name_one_is_told(locked: Program, command:
     said = [line for line in stderr.splitlines() if not line.startswith("  ")]
     # `run` keeps the codes below 125 for the command
     assert (running.returncode, stdout) == (125 if command[0] == "run" else 6, "")
-    assert said == [NO_ENGINE, "", "hint: start it, or name it in DOCKER_HOST"]
+    assert said == [
+        NO_ENGINE,
+        "",
+        "hint: start it, name it in DOCKER_HOST, or use --engine local, which needs none",
+    ]
 
 
 def test_run_without_a_command_is_a_usage_error(program: Program):

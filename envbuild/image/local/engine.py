@@ -24,8 +24,14 @@ NETWORK_FILES: Final = ("/etc/hosts", "/etc/resolv.conf")
 class LocalEngine:
     """The images of one cache folder."""
 
-    def __init__(self, cache: Path, *, blobs: Callable[[OciImage], Blobs]) -> None:
-        """Use the images below ``cache``; ``blobs`` gives the bytes of an image's layers."""
+    def __init__(
+        self, cache: Path, *, blobs: Callable[[OciImage], Blobs], withheld: str | None = None
+    ) -> None:
+        """Use the images below ``cache``; ``blobs`` gives the bytes of an image's layers.
+
+        ``withheld`` is why what runs gets no GPU, where one was wanted.
+        """
+        self.withheld = withheld
         self._images = ImageStore(cache)
         self._trees = LayerTrees(cache)
         self._scratch = cache / ROOTS

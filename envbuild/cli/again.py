@@ -1,0 +1,55 @@
+"""``python -m envbuild.cli.again``: the second build of `envbuild build --check`, in a process of its own.
+
+Reads what to build from standard input.  Everything that must have no part in the result is different here:
+the environment and the clock are the caller's business, the rest is below.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from envbuild.cli.check import REFERENCE
+from envbuild.cli.local import place_for
+from envbuild.cli.output import Activity, Output, error_text
+from envbuild.cli.wiring import Artifacts
+from envbuild.errors import EnvbuildError
+from envbuild.image.local.assembly import assemble_image
+from envbuild.image.local.images import ImageStore
+from envbuild.lock.codec import loads
+from envbuild.lock.select import select_target
+
+
+class _Talk(Activity):
+    """Says each stage in a line."""
+
+    def on_stage(self, text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def main() -> int:
+    """Build what standard input says; return the exit status."""
+    order = json.load(sys.stdin)
+    os.umask(0o077)
+    lock = loads(order["lock"])
+    target = select_target(lock, variant=order["variant"], platform=order["platform"], host=None)
+    folder = Path(order["folder"])
+    try:
+        place = place_for(
+            Artifacts(lock, target, order["offline"], _Talk()),
+            folder,
+            compression=order["compression"],
+            workers=order["workers"],
+            arrange=lambda wheels: tuple(reversed(wheels)),
+        )
+        image = assemble_image(lock, target, place)
+    except EnvbuildError as error:
+        sys.stderr.write(error_text(error, Output()))
+        return int(error.exit_code)
+    ImageStore(folder).put(REFERENCE, image)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""`envbuild build --check` for the docker engine: what one engine can promise of its own builds."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from envbuild.cli.check import Checked, differing
+from envbuild.cli.local import SCRATCH
+from envbuild.store.location import cache_folder
+
+if TYPE_CHECKING:
+    from envbuild.cli.output import Activity
+    from envbuild.image.ensure import BuildOutcome
+    from envbuild.lock.model import Lock, Target
+
+NOTES: Final = (
+    "the engine's clock, and the order it works in, are its own and were not varied",
+    "another version of the engine may give another digest for the same files; --engine local gives the same",
+)
+
+
+def check_docker(
+    lock: "Lock", target: "Target", outcome: "BuildOutcome", *, offline: bool, activity: "Activity"
+) -> Checked:
+    """Build the image of ``outcome`` again without the engine's cache and compare the two.
+
+    :raises VerificationError: it came out otherwise.
+    """
+    from envbuild.cli.wiring import Artifacts, recipe_of
+    from envbuild.image.docker_engine import DockerEngine
+    from envbuild.image.docker_images import read_saved
+    from envbuild.image.ensure import build_image
+    from envbuild.image.oci.compare import compare_images
+
+    docker = DockerEngine()
+    recipe = recipe_of(lock, target)
+    artifacts = Artifacts(lock, target, offline, activity)
+    again = f"{outcome.reference}-again"
+    try:
+        activity.on_stage("building again, without cache")
+        second = build_image(
+            recipe,
+            again,
+            engine=docker,
+            artifacts=lambda: artifacts.laid_out(recipe),
+            scratch=artifacts.store.folder / SCRATCH,
+            use_cache=False,
+            on_event=activity.on_stage,
+        )
+        if second.image.identifier != outcome.image.identifier:
+            activity.on_stage("comparing the two images")
+            with tempfile.TemporaryDirectory(prefix="check-", dir=cache_folder() / SCRATCH) as name:
+                one = read_saved(docker.save(outcome.reference), Path(name, "one"))
+                other = read_saved(docker.save(again), Path(name, "other"))
+                found = compare_images(one.image, other.image, read_one=one.chunks, read_other=other.chunks)
+            raise differing(outcome, found)
+    finally:
+        docker.remove(again)
+    return Checked(varied=("run of every step", "folder of the recipe"), notes=NOTES)

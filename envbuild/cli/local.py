@@ -1,0 +1,313 @@
+"""The local engine joined to this machine: its cache, its network, its terminal."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from envbuild.store.location import cache_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from envbuild.cli.output import Activity
+    from envbuild.cli.outputs import ImageOutput
+    from envbuild.cli.wiring import Artifacts
+    from envbuild.image.engine import GpuEngine
+    from envbuild.image.ensure import BuildOutcome
+    from envbuild.image.gpus import GpuAccess
+    from envbuild.image.layer import Compression
+    from envbuild.image.load import Loaded
+    from envbuild.image.local.assemble import LayerState
+    from envbuild.image.local.assembly import Place
+    from envbuild.image.local.blobs import BaseBlobs, ImageBlobs
+    from envbuild.image.oci.base import BaseImage
+    from envbuild.image.oci.image import OciImage
+    from envbuild.lock.model import ImageSource, Lock, Target, Wheel
+    from envbuild.remote.reference import ImageReference
+    from envbuild.remote.registry import RegistryClient
+
+NO_GPUS: Final = "the local engine gives no GPU to what it runs"
+
+SCRATCH: Final = "contexts"
+"""Below the cache folder: what is needed while a build runs."""
+
+DOCUMENTS: Final = "documents"
+"""Below the folder of images: manifests and configurations, of bases too."""
+
+
+def open_local_engine(gpus: "GpuAccess | None") -> "GpuEngine":
+    """Return the engine that needs no daemon, on this user's cache folder.
+
+    :raises UsageError: GPUs are demanded of it.
+    """
+    from envbuild.errors import UsageError
+    from envbuild.image.gpus import AUTO, NONE
+    from envbuild.image.local.engine import LocalEngine
+
+    if gpus is not None and gpus.devices not in {AUTO, NONE}:
+        raise UsageError(
+            NO_GPUS, hint="use --engine docker; the image is the same after `envbuild build --load`"
+        )
+    withheld = NO_GPUS if gpus is not None and gpus.devices == AUTO else None
+    return LocalEngine(cache_folder(), blobs=partial(blobs_of, offline=False), withheld=withheld)
+
+
+def build_locally(
+    lock: "Lock",
+    target: "Target",
+    *,
+    use_cache: bool,
+    offline: bool,
+    activity: "Activity",
+    compression: "Compression" = "zstd",
+) -> "BuildOutcome":
+    """Return the image of a target, assembled when it is not here whole or nothing may be reused."""
+    from envbuild.image.ensure import LOCAL, BuildOutcome, is_image_of
+    from envbuild.image.layer import media_type_of
+    from envbuild.image.local.blobs import is_whole
+    from envbuild.image.local.images import ImageStore, facts_of
+    from envbuild.image.reference import image_reference_for
+    from envbuild.lock.identity import target_digest
+
+    images = ImageStore(cache_folder())
+    reference = image_reference_for(lock, target)
+    image = images.get(reference) if use_cache else None
+    if image is not None:
+        facts = facts_of(image)
+        own = image.layers[image.base_layers :]
+        if (
+            is_image_of(facts, target_digest(lock, target), engines=(LOCAL,))
+            and is_whole(image, cache_folder())
+            and all(layer.media_type == media_type_of(compression) for layer in own)
+        ):
+            return BuildOutcome(reference, facts, built=False)
+    image = assemble(
+        lock, target, use_cache=use_cache, offline=offline, activity=activity, compression=compression
+    )
+    images.put(reference, image)
+    return BuildOutcome(reference, facts_of(image), built=True)
+
+
+def assemble(
+    lock: "Lock",
+    target: "Target",
+    *,
+    use_cache: bool,
+    offline: bool,
+    activity: "Activity",
+    compression: "Compression",
+) -> "OciImage":
+    """Assemble the image of a target; with nothing of the cache in it, when nothing may be reused."""
+    import tempfile
+    from pathlib import Path
+
+    from envbuild.cli.wiring import Artifacts
+    from envbuild.image.layer import layer_path
+    from envbuild.image.local.assembly import assemble_image
+
+    artifacts = Artifacts(lock, target, offline, activity)
+    cache = cache_folder()
+    if use_cache:
+        return assemble_image(lock, target, place_for(artifacts, cache, compression=compression))
+    (cache / SCRATCH).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="build-", dir=cache / SCRATCH) as name:
+        image = assemble_image(lock, target, place_for(artifacts, Path(name), compression=compression))
+        for layer in image.layers[image.base_layers :]:
+            place = layer_path(cache, layer.digest)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            layer_path(Path(name), layer.digest).replace(place)
+    return image
+
+
+def place_for(
+    artifacts: "Artifacts",
+    cache: "Path",
+    *,
+    compression: "Compression",
+    workers: int | None = None,
+    arrange: "Callable[[Sequence[Wheel]], Sequence[Wheel]] | None" = None,
+) -> "Place":
+    """Return where and of what the image of the artifacts' target is assembled: layers go below ``cache``."""
+    from envbuild.image.local.assembly import Place
+    from envbuild.image.local.codec import codec_of
+    from envbuild.render.recipe import carried_files
+    from envbuild.verify.bundle import build_probe
+
+    lock, target, activity = artifacts.lock, artifacts.target, artifacts.activity
+    source = lock.base(target).image
+    options: dict[str, Any] = {} if arrange is None else {"arrange": arrange}
+    return Place(
+        cache=cache,
+        codec=codec_of(compression),
+        artifact=_Debs(artifacts).path,
+        open_wheel=lambda wheel: artifacts.store.open_verified(wheel.sha256),
+        fetch_wheels=lambda wheels: artifacts.fetch([artifacts.by_sha256[item.sha256] for item in wheels]),
+        carried=carried_files(lock, target, probe=build_probe()),
+        base=_base(source, target, offline=artifacts.offline, activity=activity) if source else None,
+        workers=workers,
+        on_event=activity.on_stage,
+        progress=_Progress(activity),
+        **options,
+    )
+
+
+class _Debs:
+    """The packages of a target, fetched together when the first is asked for."""
+
+    def __init__(self, artifacts: "Artifacts") -> None:
+        self._artifacts = artifacts
+        self._lock = threading.Lock()
+        self._is_fetched = False
+
+    def path(self, sha256: str) -> "Path":
+        with self._lock:
+            if not self._is_fetched:
+                debs = [item for item in self._artifacts.by_sha256.values() if item.kind == "deb"]
+                self._artifacts.fetch(debs)
+                self._is_fetched = True
+        return self._artifacts.store.place_of(sha256)
+
+
+class _Progress:
+    """Shows layers being made."""
+
+    def __init__(self, activity: "Activity") -> None:
+        self._activity = activity
+
+    def show(self, state: "LayerState") -> None:
+        self._activity.on_stage("assembling layers of wheels")
+        self._activity.on_bytes(state.bytes_done, state.bytes_total)
+
+
+def _base(
+    source: "ImageSource", target: "Target", *, offline: bool, activity: "Activity"
+) -> "tuple[BaseImage, BaseBlobs]":
+    """Return what an image takes over from its base, and where that has its layers."""
+    from envbuild.errors import IntegrityError
+    from envbuild.image.local.blobs import BaseBlobs
+    from envbuild.image.oci.base import read_base_image
+    from envbuild.platforms import PLATFORMS
+    from envbuild.remote.reference import parse_reference
+
+    reference = parse_reference(source.reference).at(source.digest)
+    registry = _registry(offline=offline)
+    image = registry.resolve(reference, PLATFORMS[target.platform])
+    if image.config_digest != source.config or image.config.diff_ids != source.diff_ids:
+        raise IntegrityError(
+            f"{reference.familiar} is not the base that was locked", hint="run `envbuild lock` again"
+        )
+    activity.on_stage(f"reading {source.reference}")
+    blobs = BaseBlobs(cache_folder(), reference, registry=registry, offline=offline)
+    return read_base_image(image.config.document, image.layers), blobs
+
+
+def _registry(*, offline: bool) -> "RegistryClient":
+    """Return a reader of registries that keeps documents; offline it has nothing else."""
+    from envbuild.image.local.images import FOLDER
+    from envbuild.remote.registry import RegistryClient
+    from envbuild.remote.registry_transport import OfflineTransport
+
+    documents = cache_folder() / FOLDER / DOCUMENTS
+    return RegistryClient(documents=documents, transport=OfflineTransport() if offline else None)
+
+
+def blobs_of(image: "OciImage", *, offline: bool) -> "ImageBlobs":
+    """Return where the layers of an image of this cache are."""
+    from envbuild.image.local.blobs import BaseBlobs, ImageBlobs, base_reference
+    from envbuild.image.local.images import facts_of
+
+    reference = base_reference(facts_of(image).labels) if image.base_layers else None
+    base = (
+        BaseBlobs(cache_folder(), reference, registry=_registry(offline=offline), offline=offline)
+        if reference
+        else None
+    )
+    return ImageBlobs(image, cache=cache_folder(), base=base)
+
+
+def image_of(reference: str) -> "OciImage":
+    """Return an image that was just built."""
+    from envbuild.errors import EngineError
+    from envbuild.image.local.images import ImageStore
+
+    image = ImageStore(cache_folder()).get(reference)
+    if image is None:
+        raise EngineError(f"the local engine lost {reference}", hint="run `envbuild build` again")
+    return image
+
+
+def write_output(
+    outcome: "BuildOutcome", output: "ImageOutput", *, offline: bool, activity: "Activity"
+) -> None:
+    """Write an image to where ``output`` says."""
+    from envbuild.image.oci.archive import write_archive
+    from envbuild.image.oci.layout import write_layout
+    from envbuild.image.oci.progress import Count
+
+    image = image_of(outcome.reference)
+    blobs, count = blobs_of(image, offline=offline), Count(activity.on_bytes)
+    activity.on_stage(f"writing {output}")
+    write = write_layout if output.kind == "oci" else write_archive
+    write(image, outcome.reference, output.path, blobs=blobs, count=count)
+
+
+def load_into_docker(outcome: "BuildOutcome", *, offline: bool, activity: "Activity") -> "Loaded":
+    """Make the Docker Engine hold an image of the local engine, sending only what it lacks."""
+    from envbuild.image.docker_engine import DockerEngine
+    from envbuild.image.load import load_image
+    from envbuild.image.oci.progress import Count
+
+    image = image_of(outcome.reference)
+    activity.on_stage(f"loading {outcome.reference}")
+    return load_image(
+        DockerEngine(),
+        image,
+        outcome.reference,
+        blobs=blobs_of(image, offline=offline),
+        count=Count(activity.on_bytes),
+        on_event=activity.on_note,
+    )
+
+
+def push_locally(outcome: "BuildOutcome", *, offline: bool, activity: "Activity") -> str:
+    """Push an image of the local engine unless the registry has it, and return its digest there."""
+    from envbuild.image.local.pushed import PushMemory
+    from envbuild.image.oci.progress import Count
+    from envbuild.image.oci.push import push_image
+    from envbuild.image.push import digest_there
+    from envbuild.remote.reference import parse_reference
+    from envbuild.remote.registry import RegistryClient
+    from envbuild.remote.registry_transport import RegistryTransport
+    from envbuild.remote.registry_writer import RegistryWriter
+
+    image, reference = image_of(outcome.reference), parse_reference(outcome.reference)
+    transport = RegistryTransport(environment=os.environ)
+    registry = RegistryClient(transport=transport)
+    there = registry.digest_of(reference)
+    if there is not None:
+        return there if there == image.descriptor.digest else digest_there(registry, reference, outcome.image)
+    activity.on_stage(f"pushing {outcome.reference}")
+    memory = PushMemory(cache_folder())
+    pushed = push_image(
+        image,
+        reference,
+        writer=RegistryWriter(transport),
+        blobs=blobs_of(image, offline=offline),
+        mounts={**memory.repositories(reference), **_base_mounts(image, reference)},
+        count=Count(activity.on_bytes),
+    )
+    memory.note(reference, [layer.digest for layer in image.layers])
+    return pushed.digest
+
+
+def _base_mounts(image: "OciImage", reference: "ImageReference") -> Mapping[str, str]:
+    """Return the repository that has the base's layers, where it is one of the same registry."""
+    from envbuild.image.local.blobs import base_reference
+    from envbuild.image.local.images import facts_of
+
+    base = base_reference(facts_of(image).labels)
+    if base is None or base.registry != reference.registry or base.repository == reference.repository:
+        return {}
+    return {layer.digest: base.repository for layer in image.layers[: image.base_layers]}

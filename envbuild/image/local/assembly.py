@@ -1,0 +1,237 @@
+"""From a target to its image: the layers of all steps, made side by side where nothing keeps them apart.
+
+The base comes first.  On it the system packages are installed while the wheels become layers, unless the
+interpreter itself is among those packages.  What lies in the layer cache is not made again, and then nothing
+it would be made of is needed either: no artifact, no byte of the base, no private root.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Final, Self
+
+from envbuild.image.engine import ContainerOutcome
+from envbuild.image.layer import Layer
+from envbuild.image.local.assemble import LayerProgress, make_wheel_layers
+from envbuild.image.local.blobs import BaseBlobs
+from envbuild.image.local.cache import LayerCache
+from envbuild.image.local.codec import Codec
+from envbuild.image.local.compiling import COMPILE_ENVIRONMENT, TargetPython
+from envbuild.image.local.ownership import TreeCache
+from envbuild.image.local.root import PrivateRoot
+from envbuild.image.local.steps import ROOTS, Steps
+from envbuild.image.local.trees import LayerTrees, PackedLayer
+from envbuild.image.local.wheels import OpenWheel, WheelWorkshop
+from envbuild.image.oci.base import BaseImage
+from envbuild.image.oci.image import MOST_LAYERS, OciImage, compose_image, require_room
+from envbuild.lock.identity import epoch_of
+from envbuild.lock.model import PREFIX, Lock, Target, Wheel
+from envbuild.render.layers import LAYERS, WheelLayer, plan_wheel_layers
+from envbuild.render.recipe import plan_seed, recipe_scripts
+
+FIXED_LAYERS: Final = 4
+"""Layers besides those planned for wheels: system packages, environment, modes, user and lock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an image is assembled, and of what."""
+
+    cache: Path
+    """Folder of layers, trees and private roots."""
+
+    codec: Codec
+    artifact: Callable[[str], Path]
+    """Gives the verified file of a sha256, fetched when it is not here."""
+
+    open_wheel: OpenWheel
+    fetch_wheels: Callable[[Sequence[Wheel]], None]
+    """Told which wheels are going to be read, so that they come several at a time."""
+
+    carried: Mapping[str, bytes]
+    """Files that go to ``/etc/envbuild``, by name."""
+
+    base: tuple[BaseImage, BaseBlobs] | None = None
+    """The image base and its layers, for a target that has one."""
+
+    workers: int | None = None
+    """Wheels read at the same time; None for as many as there are cores."""
+
+    arrange: Callable[[Sequence[Wheel]], Sequence[Wheel]] = lambda wheels: wheels
+    """The order wheels are planned in: it has no part in the result, which ``build --check`` proves."""
+
+    on_event: Callable[[str], None] = lambda _text: None
+    progress: LayerProgress | None = None
+
+    @cached_property
+    def layers(self) -> LayerCache:
+        """Layers by what they are made of."""
+        return LayerCache(self.cache)
+
+    @cached_property
+    def trees(self) -> LayerTrees:
+        """Layers unpacked."""
+        return LayerTrees(self.cache)
+
+    def packed(self, layer: Layer) -> PackedLayer:
+        """Return a layer that was made here as one that can be unpacked."""
+        return PackedLayer(layer.diff_id, partial(self.layers.chunks, layer))
+
+
+def assemble_image(lock: Lock, target: Target, place: Place) -> OciImage:
+    """Return the image of ``target``; its layers are in the layer cache afterwards.
+
+    :raises SpecError: the base has so many layers that nothing can be laid on it.
+    :raises BuildFailedError: a step failed; its last lines are the detail.
+    :raises IntegrityError: an artifact or a layer of the base is broken, or wheels contradict each other.
+    :raises EngineError: this machine cannot run the steps.
+    """
+    base = lock.base(target)
+    below = len(base.image.layers) if base.image else 1
+    require_room(below, FIXED_LAYERS + 1)
+    plan = plan_wheel_layers(
+        place.arrange(lock.wheels_of(target)), budget=min(LAYERS, MOST_LAYERS - below - FIXED_LAYERS)
+    )
+    assembly = _Assembly(lock, target, place)
+    bottom, packed = assembly.base()
+    system_debs = lock.system_debs_of(target)
+    needs_system = target.interpreter.provider.removeprefix("deb ") in {deb.name for deb in system_debs}
+    with ThreadPoolExecutor(1) as pool, _Stop() as stop:
+        if needs_system:
+            system = assembly.system(packed)
+            under_wheels = (*packed, *map(place.packed, system))
+            wheels = pool.submit(assembly.wheels, plan, under_wheels, stop.event)
+        else:
+            under_wheels = packed
+            wheels = pool.submit(assembly.wheels, plan, under_wheels, stop.event)
+            system = assembly.system(packed)
+        ground = (*packed, *map(place.packed, system))
+        environment = assembly.environment(under_wheels)
+        top = assembly.finish(ground)
+        return compose_image(
+            lock,
+            target,
+            (*bottom, *system, environment, *wheels.result(), top),
+            base=place.base[0] if place.base else None,
+        )
+
+
+class _Stop:
+    """Calls work in other threads off when this one fails."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.event.set()
+
+
+class _Assembly:
+    """The steps of one target."""
+
+    def __init__(self, lock: Lock, target: Target, place: Place) -> None:
+        self._lock = lock
+        self._target = target
+        self._place = place
+        base = lock.base(target)
+        # the base's own time: what lies below the wheels is then shared by all that stand on it
+        self._base_epoch = int(base.created.timestamp())
+        self._steps = Steps(
+            cache=place.layers,
+            trees=place.trees,
+            scratch=place.cache / ROOTS,
+            codec=place.codec,
+            scripts=recipe_scripts(),
+            artifact=place.artifact,
+            environment=base.env,
+            on_event=place.on_event,
+        )
+
+    def base(self) -> tuple[tuple[Layer, ...], tuple[PackedLayer, ...]]:
+        """Return the layers the image gets of its own for its base, and all it stands on."""
+        if self._place.base:
+            image, blobs = self._place.base
+            pairs = zip(image.diff_ids, image.layers, strict=True)
+            return (), tuple(PackedLayer(diff_id, partial(blobs.read, blob)) for diff_id, blob in pairs)
+        debs = self._lock.base_debs_of(self._lock.base(self._target))
+        layer = self._steps.bootstrap(debs, plan_seed(debs), epoch=self._base_epoch)
+        return (layer,), (self._place.packed(layer),)
+
+    def system(self, below: Sequence[PackedLayer]) -> tuple[Layer, ...]:
+        debs = self._lock.system_debs_of(self._target)
+        return (self._steps.install(below, debs, epoch=self._base_epoch),) if debs else ()
+
+    def environment(self, below: Sequence[PackedLayer]) -> Layer:
+        return self._steps.environment_of(below, interpreter=self._target.interpreter.path, prefix=PREFIX)
+
+    def finish(self, below: Sequence[PackedLayer]) -> Layer:
+        return self._steps.finish(
+            below,
+            user=self._target.user,
+            workdir=self._target.workdir,
+            files=self._place.carried,
+            epoch=epoch_of(self._lock, self._target),
+        )
+
+    def wheels(
+        self, plan: Sequence[WheelLayer], below: Sequence[PackedLayer], stop: threading.Event
+    ) -> tuple[Layer, ...]:
+        place, target = self._place, self._target
+        with _Interpreter(place, below, target.interpreter.path) as interpreter:
+            workshop = WheelWorkshop(
+                cache=place.layers,
+                trees=TreeCache(place.cache),
+                open_wheel=place.open_wheel,
+                codec=place.codec,
+                prefix=PREFIX,
+                python=target.interpreter.version,
+                compiler=TargetPython(target.interpreter.version, interpreter.run),
+                stop=stop,
+            )
+            place.fetch_wheels(list(_needed(plan, workshop)))
+            return make_wheel_layers(plan, workshop, workers=place.workers, progress=place.progress)
+
+
+def _needed(plan: Sequence[WheelLayer], workshop: WheelWorkshop) -> Iterator[Wheel]:
+    """Yield the wheels that are going to be read."""
+    for layer in plan:
+        is_missing = workshop.cache.get(workshop.key(layer)) is None
+        for wheel in layer.wheels:
+            known = workshop.trees.get(wheel, prefix=workshop.prefix, python=workshop.series)
+            if is_missing or known is None:
+                yield wheel
+
+
+class _Interpreter:
+    """The target's Python in a private root, which is made when it is first asked for something."""
+
+    def __init__(self, place: Place, below: Sequence[PackedLayer], path: str) -> None:
+        self._place = place
+        self._below = below
+        self._path = path
+        self._cleanup = contextlib.ExitStack()
+        self._lock = threading.Lock()
+        self._root: PrivateRoot | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cleanup.close()
+
+    def run(self, arguments: Sequence[str], stdin: bytes) -> ContainerOutcome:
+        """Run the interpreter."""
+        with self._lock:
+            if self._root is None:
+                folders = self._cleanup.enter_context(self._place.trees.held(self._below))
+                root = PrivateRoot(folders, scratch=self._place.cache / ROOTS, writable=False)
+                self._root = self._cleanup.enter_context(root)
+        return self._root.run((self._path, *arguments), stdin=stdin, env=COMPILE_ENVIRONMENT)
