@@ -20,7 +20,7 @@ from envbuild.resolve.conda import solver
 from envbuild.resolve.conda.explain import shortened
 from envbuild.resolve.python.files import end_of_snapshot
 
-_KEPT = re.compile(r"(?!CONDA_|MAMBA_|PIXI_|ENVBUILD_CONDA_|PYTHONDONTWRITEBYTECODE$)")
+_KEPT = re.compile(r"(?!CONDA_|MAMBA_|PIXI_|PYTHONDONTWRITEBYTECODE$)")
 """Settings of a conda on this machine would change its answer; without bytecode conda-lock takes 3 s more."""
 
 LAST_LINES = 15
@@ -117,7 +117,10 @@ def _process_environment(
 ) -> dict[str, str]:
     folder = cache / "conda"
     folder.mkdir(parents=True, exist_ok=True)
-    own = {key: value for key, value in environment.items() if _KEPT.match(key)} | {
+    own = {key: value for key, value in environment.items() if _KEPT.match(key)}
+    for name in (solver.LOCKED_VARIABLE, solver.NEWER_VARIABLE):
+        own.pop(name, None)
+    own |= {
         solver.CACHE_VARIABLE: str(folder),
         "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
         "NO_COLOR": "1",
