@@ -12,7 +12,7 @@ from pathlib import Path
 from envbuild.digest import sha256_file
 from envbuild.image.engine import ContainerOutcome
 from envbuild.image.local.cache import LayerCache
-from envbuild.image.local.codec import codec_of
+from envbuild.image.local.codec import Compression, codec_of
 from envbuild.image.local.compiling import COMPILE_ENVIRONMENT, TargetPython
 from envbuild.image.local.ownership import TreeCache
 from envbuild.image.local.wheels import WheelWorkshop
@@ -67,16 +67,21 @@ def locked(path: Path, *, size: int | None = None) -> Wheel:
 
 
 def workshop(
-    folder: Path, cache: Path, *, python: TargetPython | None = None, prefix: str = "/opt/venv"
+    folder: Path,
+    cache: Path,
+    *,
+    python: TargetPython | None = None,
+    version: str = VERSION,
+    codec: Compression = "zstd",
 ) -> WheelWorkshop:
     """Return a workshop for the wheels in ``folder``."""
     return WheelWorkshop(
         cache=LayerCache(cache),
         trees=TreeCache(cache),
         open_wheel=lambda wheel: (folder / wheel.file).open("rb"),
-        codec=codec_of("zstd"),
-        prefix=prefix,
-        python=VERSION,
+        codec=codec_of(codec),
+        prefix="/opt/venv",
+        python=version,
         compiler=python,
     )
 

@@ -14,6 +14,9 @@ from envbuild.image.layer import GZIP_LAYER, ZSTD_LAYER
 
 Compression = Literal["zstd", "gzip"]
 
+_PIECE = 1 << 18
+"""Bytes handed to zlib-ng at a time; a change of it changes the bytes that come out."""
+
 
 class Compressor(Protocol):
     """A stream being compressed."""
@@ -51,7 +54,27 @@ class Codec:
             frame = zstandard.ZstdCompressor(level=self.level, write_content_size=False, write_checksum=False)
             return cast("Compressor", frame.compressobj())
         # 16 asks for a gzip header, into which no name and no time is written
-        return zlib_ng.compressobj(self.level, zlib_ng.DEFLATED, 16 + zlib_ng.MAX_WBITS)
+        return _Even(zlib_ng.compressobj(self.level, zlib_ng.DEFLATED, 16 + zlib_ng.MAX_WBITS))
+
+
+class _Even:
+    """Cuts the input into pieces of one size: what zlib-ng writes depends on how it is fed."""
+
+    def __init__(self, compressor: Compressor) -> None:
+        self._compressor = compressor
+        self._pending = bytearray()
+
+    def compress(self, data: bytes, /) -> bytes:
+        self._pending += data
+        whole = len(self._pending) // _PIECE * _PIECE
+        ready = bytes(self._pending[:whole])
+        del self._pending[:whole]
+        return b"".join(
+            self._compressor.compress(ready[start : start + _PIECE]) for start in range(0, whole, _PIECE)
+        )
+
+    def flush(self) -> bytes:
+        return self._compressor.compress(bytes(self._pending)) + self._compressor.flush()
 
 
 def codec_of(name: Compression) -> Codec:

@@ -1,7 +1,9 @@
 """Bytecode of one wheel, compiled by the target's own interpreter, as the docker engine's build does it."""
 
+import contextlib
 import io
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +26,10 @@ Its environment is to be :data:`COMPILE_ENVIRONMENT` and nothing else.  Called f
 """
 
 COMPILE_ENVIRONMENT = ENVIRONMENT
+
+_LARGE = 16_000_000
+_ONE_LARGE_AT_A_TIME = threading.Lock()
+"""What a wheel of more than so many bytes of sources needs is several times that, torch's some 300 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +60,12 @@ class Bytecode:
         for name, text in sources:
             names.append(name)
             frames.write(encode_sources(((name, text),)))
+        with _ONE_LARGE_AT_A_TIME if frames.tell() > _LARGE else contextlib.nullcontext():
+            self._compile(python, names, frames, wheel)
+
+    def _compile(self, python: TargetPython, names: list[str], frames: io.BytesIO, wheel: str) -> None:
         outcome = python.run(arguments(program(), python.series), frames.getvalue())
-        del frames
+        frames.close()
         if outcome.exit_status:
             raise BuildFailedError(
                 f"compiling {wheel} failed", detail=outcome.stderr.decode(errors="replace").strip()[-2000:]

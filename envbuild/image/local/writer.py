@@ -21,6 +21,9 @@ Not per environment, or nothing would be shared; not 0, which some programs take
 1079); a day after the oldest time a zip archive can hold, so that zipping files works in every time zone.
 """
 
+_LARGE = CHUNK >> 3
+"""Bytes from which a piece is hashed and compressed by itself: smaller ones are gathered."""
+
 _WHITEOUT, _OPAQUE = b".wh.", b".wh..wh..opq"
 
 
@@ -198,15 +201,14 @@ class LayerWriter:
         return path
 
     def _write(self, data: bytes) -> None:
-        if len(data) < CHUNK:
-            self._pending += data
-            if len(self._pending) < CHUNK:
-                return
-            self._drain()
-        else:
-            # large pieces go on without being copied
+        if len(data) >= _LARGE:
+            # goes on without being copied
             self._drain()
             self._put(data)
+            return
+        self._pending += data
+        if len(self._pending) >= CHUNK:
+            self._drain()
 
     def _drain(self) -> None:
         if self._pending:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from envbuild.errors import BuildFailedError, IntegrityError
 from envbuild.image.local.assemble import LayerState, make_wheel_layers
+from envbuild.image.local.codec import Compression
 from envbuild.image.local.compiling import TargetPython
 from envbuild.image.local.writer import MTIME
 from envbuild.render.layers import LAYERS, WheelLayer, plan_wheel_layers
@@ -186,6 +187,27 @@ def test_layers_share_and_differ_by_their_wheels_alone(tmp_path_factory, trees, 
     for name in {name for tree in trees for name in tree}:
         executable = any(tree.get(name, False) for tree in trees)
         assert found[f"opt/venv/{SITE}/{name}"] == (0o755 if executable else 0o644, name.encode())
+
+
+GOLDEN: dict[Compression, tuple[str, str]] = {
+    "zstd": (
+        "sha256:56f96013f762be0e9b33e7afe71f29d16446aa613374e310565d90a3782a03f1",
+        "sha256:800b062d21b64dc6fbe2a8c97cfebbe0ee41567b8cae13b4eb3d370abcaad3ff",
+    ),
+    "gzip": (
+        "sha256:56f96013f762be0e9b33e7afe71f29d16446aa613374e310565d90a3782a03f1",
+        "sha256:1cf838ddc822ceb33665fb63cf6e38e17b078156036802c45f84166c5436fcc8",
+    ),
+}
+
+
+@pytest.mark.parametrize("codec", list(GOLDEN))
+def test_the_layer_of_a_wheel_is_the_golden_one(tmp_path, codec):
+    """A change here changes every layer of wheels: their format number must go up with it."""
+    wheel = write_wheel(tmp_path / "wheels", "demo", EVERYTHING, executable=EXECUTABLE)
+    shop = workshop(tmp_path / "wheels", tmp_path / "cache", version="3.11.2", codec=codec)
+    layer = shop.make(layer_of(wheel))
+    assert (layer.diff_id, layer.digest) == GOLDEN[codec]
 
 
 def test_nothing_is_read_when_nothing_is_made(tmp_path):

@@ -5,9 +5,12 @@ import zlib
 
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from envbuild.image.layer import GZIP_LAYER, ZSTD_LAYER
 from envbuild.image.local.codec import Codec, codec_of
+from envbuild.image.local.tar import TarEntry, header
 from envbuild.image.local.writer import MTIME, EntryOrderError, LayerWriter, whiteout_name
 
 ZSTD, GZIP = codec_of("zstd"), codec_of("gzip")
@@ -119,9 +122,96 @@ def test_whiteouts_have_their_place():
     assert whiteout_name("b") == b".wh.b"
 
 
-def test_large_files_of_another_gigabyte_count_have_their_size():
-    from envbuild.image.local.tar import TarEntry, header  # noqa: PLC0415
-
+def test_files_of_more_than_eight_gigabytes_have_their_size():
     member = tarfile.TarFile.open(fileobj=io.BytesIO(header(TarEntry(name=b"big", size=9 << 30)))).next()
     assert member
     assert member.size == 9 << 30
+
+
+GOLDEN = {
+    "zstd": [
+        "zstd -3 by libzstd 1.5.7",
+        "sha256:e86c9faa90a5eb0eda7936ce4f93482bbcb5f4b8e7f5c28eee56df869d99e0da",
+        "sha256:7d77f40513220545bd64a4cc25e07d2942e34ae2f2bf16ab8f0ca44a2864c5f1",
+    ],
+    "gzip": [
+        "gzip -6 by zlib-ng 2.3.3",
+        "sha256:e86c9faa90a5eb0eda7936ce4f93482bbcb5f4b8e7f5c28eee56df869d99e0da",
+        "sha256:01ed1e814e03858a84936beeae1d55978fc2cf507806d6cdde32a94aa5b2cdc1",
+    ],
+}
+
+
+@pytest.mark.parametrize("codec", [ZSTD, GZIP], ids=lambda codec: codec.name)
+def test_a_layer_is_the_golden_one(codec):
+    """A change here changes the digest of every layer: the writer's format number must go up with it."""
+    layer, _ = write(some_of_everything, codec)
+    assert [codec.identity, layer.diff_id, layer.digest] == GOLDEN[codec.name]
+
+
+PARTS = st.binary(min_size=1, max_size=70).filter(
+    lambda part: not set(part) & set(b"/\0") and part not in {b".", b".."} and not part.startswith(b".wh.")
+)
+PATHS = st.lists(PARTS, min_size=1, max_size=4).map(b"/".join)
+NUMBERS = st.one_of(st.integers(0, 3000), st.integers(0, 2**32))
+FILES = st.tuples(
+    st.binary(max_size=2000),
+    st.integers(0, 0o7777),
+    NUMBERS,
+    NUMBERS,
+    st.integers(0, 2**36),
+    st.dictionaries(st.sampled_from(["security.capability", "user.x"]), st.binary(min_size=1), max_size=2),
+)
+TREES = st.dictionaries(PATHS, st.one_of(FILES, PARTS, st.none()), max_size=8)
+
+
+def fill(writer, tree):
+    for path, what in sorted(tree.items()):
+        if what is None:
+            writer.add_directory(path)
+        elif isinstance(what, bytes):
+            writer.add_symlink(path, what)
+        else:
+            data, mode, uid, gid, mtime, xattrs = what
+            writer.add_file(path, len(data), [data], mode=mode, uid=uid, gid=gid, mtime=mtime, xattrs=xattrs)
+
+
+@pytest.mark.property
+@given(TREES)
+def test_any_tree_is_read_back_by_the_standard_library_as_it_was_written(tree):
+    """POSIX.1-2017, pax: a record takes the place of a field the ustar header cannot hold."""
+    layer, data = write(lambda writer: fill(writer, tree))
+    content = unpack(data)
+    assert layer.diff_id == f"sha256:{hashlib.sha256(content).hexdigest()}"
+    found: dict[bytes, object] = {}
+    with tarfile.open(fileobj=io.BytesIO(content), encoding="utf-8", errors="surrogateescape") as archive:
+        for member in archive:
+            name = member.name.encode(errors="surrogateescape")
+            if member.isdir():
+                found[name] = None
+            elif member.issym():
+                found[name] = member.linkname.encode(errors="surrogateescape")
+            else:
+                stream = archive.extractfile(member)
+                assert stream
+                xattrs = {
+                    key.removeprefix("SCHILY.xattr."): value.encode(errors="surrogateescape")
+                    for key, value in member.pax_headers.items()
+                    if key.startswith("SCHILY.")
+                }
+                extent = (member.mode, member.uid, member.gid, member.mtime)
+                found[name] = (stream.read(), *extent, xattrs)
+    assert found == tree
+    assert list(found) == sorted(tree)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("codec", [ZSTD, GZIP], ids=lambda codec: codec.name)
+@given(data=st.data())
+def test_how_content_is_cut_does_not_show(codec, data):
+    noise = b"".join(hashlib.sha256(b"%d" % number).digest() * 3 for number in range(6000))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(noise)), max_size=6)))
+    pieces = [noise[start:end] for start, end in zip([0, *cuts], [*cuts, len(noise)], strict=True)]
+    assert write(lambda writer: writer.add_file("a", len(noise), pieces), codec) == write(
+        lambda writer: writer.add_file("a", len(noise), [noise]), codec
+    )
