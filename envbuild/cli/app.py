@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from envbuild import __version__
-from envbuild.cli import build, cache, diff, explain, export, lock, merge_driver, render, run, verify
+from envbuild.cli import build, cache, diff, explain, export, lock, merge_driver, render, run, status, verify
 from envbuild.cli.output import Output, error_text
 from envbuild.errors import EnvbuildError, ExitCode
 
@@ -83,6 +83,7 @@ app.command(name="lock")(lock.lock)
 app.command(name="diff")(diff.diff)
 app.command(name="render")(render.render)
 app.command(name="build")(build.build)
+app.command(name="status")(status.status)
 app.command(name="verify")(verify.verify)
 app.command(name="run", context_settings={"allow_interspersed_args": False})(run.run)
 app.add_typer(explain.app, name="explain")

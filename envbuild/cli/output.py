@@ -59,12 +59,7 @@ class Output:
 
     def table(self, rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> None:
         """Tell rows in aligned columns."""
-        lines = [tuple(row) for row in ((header, *rows) if header else rows)]
-        if self.quiet or not lines:
-            return
-        widths = [max(len(row[column]) for row in lines) for column in range(len(lines[0]))]
-        for position, row in enumerate(lines):
-            text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for position, text in enumerate(() if self.quiet else aligned(rows, header=header)):
             self.talk.write(self.styled(text, BOLD) if header and position == 0 else text)
             self.talk.write("\n")
 
@@ -120,6 +115,14 @@ class LineActivity(Activity):
         if text not in self._noted:
             self._noted.add(text)
             self._output.note(text)
+
+
+def aligned(rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> Iterator[str]:
+    """Yield rows as lines of aligned columns, the header first; nothing when there are no rows at all."""
+    lines = [tuple(row) for row in ((header, *rows) if header else rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for row in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def shows_colour(stream: TextIO) -> bool:

@@ -1,0 +1,131 @@
+import gc
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from envbuild.cli.project import Project
+from envbuild.cli.standing import Standing, standings_of
+from envbuild.errors import EngineError, NetworkError
+from envbuild.lock.codec import dumps
+from envbuild.lock.identity import target_digest
+from envbuild.lock.model import Lock
+from tests.cli.program import SPEC, Program
+from tests.rig.locks import digest, image_base, sample_lock
+
+IMAGE_SPEC = SPEC.replace('packages = "debian:bookworm"', 'image = "registry.example.com/python:3.11-slim"')
+ON_IMAGE = sample_lock(image_base())
+LOCKED = digest("index")
+LABELS = {"dev.envbuild.engine": "docker", "dev.envbuild.format": "1"}
+
+
+def standing(program: Program, lock: Lock = ON_IMAGE, *, image=None, names=LOCKED) -> Standing:
+    """Return how `lock` stands when the engine holds `image` and the base's tag names `names`."""
+    program.has(lock, IMAGE_SPEC if lock.bases[0].image else SPEC)
+
+    def ask(answer):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    (found,) = standings_of(
+        Project(program.spec), find_image=lambda _: ask(image), digest_of=lambda _: ask(names)
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("names", "state", "drifted"),
+    [
+        pytest.param(digest("index"), "as locked", False, id="the index of the tag"),
+        pytest.param(digest("manifest"), "as locked", False, id="the image itself"),
+        pytest.param(digest("newer"), "moved", True, id="another"),
+        pytest.param(None, "gone", True, id="nothing"),
+        pytest.param(NetworkError("no answer"), "unknown", False, id="unreachable"),
+    ],
+)
+def test_what_the_tag_of_the_base_names_now(program: Program, names, state: str, drifted: bool):
+    found = standing(program, names=names)
+
+    assert (found.base_state, found.drifted) == (state, drifted)
+    assert found.why == ("no answer" if state == "unknown" else None)
+
+
+def test_a_base_from_packages_has_no_tag(program: Program):
+    found = standing(program, sample_lock(), names=NetworkError("never asked"))
+
+    assert (found.base, found.base_state, found.why) == ("debian:bookworm", "from packages", None)
+
+
+def test_an_image_counts_when_it_says_it_is_of_this_target(program: Program):
+    mine = LABELS | {"dev.envbuild.target": target_digest(ON_IMAGE, ON_IMAGE.targets[0])}
+
+    assert standing(program, image=SimpleNamespace(labels=mine)).built is True
+    assert standing(program, image=SimpleNamespace(labels=LABELS)).built is False
+    assert standing(program).built is False
+
+
+def test_without_an_engine_nothing_is_known_of_images(program: Program):
+    found = standing(program, image=EngineError("no Docker Engine answers"))
+
+    assert (found.built, found.why, found.drifted) == (None, "no Docker Engine answers", False)
+
+
+def test_a_stale_lock_has_drifted(program: Program):
+    program.has(sample_lock(), SPEC.replace("seed = 7", "seed = 8"))
+
+    (found,) = standings_of(Project(program.spec), find_image=lambda _: None, digest_of=lambda _: None)
+
+    assert [str(problem) for problem in found.stale] == ["determinism.seed: 7 → 8"]
+    assert found.drifted
+
+
+def test_a_pushed_image_is_shown_by_its_digest(program: Program):
+    repository = "registry.example.com/team/train"
+    request = sample_lock().request.model_copy(update={"repository": repository})
+    lock = sample_lock().model_copy(update={"request": request})
+
+    found = standing(program, lock, names=digest("pushed"))
+
+    assert found.pushed == digest("pushed")
+    assert found.reference.startswith(f"{repository}:")
+
+
+# Docker's SDK leaves the socket of a connection that failed to the garbage collector
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+class TestTheCommand:
+    @pytest.fixture(autouse=True)
+    def _collected(self):
+        yield
+        gc.collect()
+
+    def test_a_table_of_all_specs(self, program: Program):
+        for name, spec in (("a", SPEC), ("b", SPEC.replace("seed = 7", "seed = 8"))):
+            folder = program.folder / name
+            folder.mkdir()
+            (folder / "envbuild.toml").write_text(spec)
+            (folder / "envbuild.lock").write_text(dumps(sample_lock()))
+
+        answer = program("status", "--all", "--exit-code")
+
+        header, first, second = answer.stdout.splitlines()
+        assert answer.code == 1
+        assert header.split() == ["spec", "target", "lock", "image", "registry", "base"]
+        assert first.startswith("a     default on linux/amd64  answers the spec")
+        assert first.endswith("unknown  -         debian:bookworm from packages")
+        assert second.startswith("b     default on linux/amd64  stale: 1 fields")
+        assert "note: run `envbuild lock`: determinism.seed: 7 → 8\n" in answer.stderr
+
+    def test_nothing_reachable_is_no_failure(self, program: Program):
+        program.has(
+            sample_lock(image_base("127.0.0.1:9/python:3.11-slim")),
+            IMAGE_SPEC.replace("registry.example.com", "127.0.0.1:9"),
+        )
+
+        answer = program("status", "--json", "--exit-code")
+
+        (entry,) = json.loads(answer.stdout)
+        assert answer.code == 0
+        assert entry["base"] == {"reference": "127.0.0.1:9/python:3.11-slim", "state": "unknown"}
+        assert entry["built"] is None
+        assert "127.0.0.1:9" in entry["unknown-because"]
