@@ -2,14 +2,14 @@
 
 The rules are those of the CUDA C++ Programming Guide, "Application Compatibility" (binary and PTX
 compatibility, architecture-specific and family-specific targets), and of the nvcc manual, "GPU Feature List".
+
+Standard library only: the probe carries this module into containers (``verify/bundle.py``).
 """
 
 import re
 from dataclasses import dataclass
 from functools import total_ordering
-from typing import Annotated, Final, Literal
-
-from pydantic import AfterValidator
+from typing import Final, Literal
 
 Scope = Literal["", "a", "f"]
 """What a target name ends in: nothing, ``a`` (this very capability only) or ``f`` (its family only)."""
@@ -90,12 +90,3 @@ class ComputeCapability:
 def capabilities(text: str) -> tuple[ComputeCapability, ...]:
     """Read capabilities kept on one line of a data file."""
     return tuple(ComputeCapability.parse(word) for word in text.split())
-
-
-def _checked(text: str) -> str:
-    capabilities(text)
-    return text
-
-
-CapabilityList = Annotated[str, AfterValidator(_checked)]
-"""Capabilities on one line of a data file, with spaces between them."""

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from envbuild.catalog.capability import CapabilityList, ComputeCapability, capabilities
-from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table
+from envbuild.catalog.capability import ComputeCapability, capabilities
+from envbuild.catalog.tables import BUILT_IN, CapabilityList, Catalog, Row, Table
 from envbuild.catalog.versions import (
     MinorVersion,
     Number,

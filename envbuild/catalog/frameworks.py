@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import Field
 
-from envbuild.catalog.capability import CapabilityList, ComputeCapability, capabilities
-from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table
+from envbuild.catalog.capability import ComputeCapability, capabilities
+from envbuild.catalog.tables import BUILT_IN, CapabilityList, Catalog, Row, Table
 from envbuild.catalog.versions import MinorVersion, Version, version_key
 from envbuild.values import Value
 

@@ -12,12 +12,24 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 
+from pydantic import AfterValidator
+
+from envbuild.catalog.capability import capabilities
 from envbuild.values import Value
 
 DIGEST_LENGTH: Final = 12
 """Hexadecimal digits of an update's digest in the version."""
+
+
+def _checked(text: str) -> str:
+    capabilities(text)
+    return text
+
+
+CapabilityList = Annotated[str, AfterValidator(_checked)]
+"""Capabilities on one line of a data file, with spaces between them."""
 
 
 class Row(Value):

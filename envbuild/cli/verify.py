@@ -24,7 +24,7 @@ from envbuild.cli.options import (
 
 if TYPE_CHECKING:
     from envbuild.cli.output import Output
-    from envbuild.verify.checks.report import Outcome, Report
+    from envbuild.verify.checks.report import Outcome, Report, Result
 
 SELF = Path("/etc/envbuild")
 """Where an image carries its target's lock and its probe."""
@@ -41,6 +41,10 @@ def verify(
     ] = False,
     here: Annotated[
         bool, typer.Option("--here", help="Verify the container this runs in with the lock it carries.")
+    ] = False,
+    host: Annotated[
+        bool,
+        typer.Option("--host", help="Verify this machine: processor, driver and GPUs, without a container."),
     ] = False,
     gpus: Gpus = "auto",
     require_gpu: Annotated[
@@ -77,11 +81,13 @@ def verify(
             raise UsageError(
                 "--here takes no image, --deep or --junit", hint="they need the artifacts outside"
             )
+        if host:
+            raise UsageError("--here and --host ask two different things", hint="leave one of the two out")
         raise typer.Exit(_verify_here(profile=profile, require_gpu=require_gpu, as_json=as_json))
 
     from envbuild.cli.engines import choose_engine
     from envbuild.cli.project import choose_target, find_project, fresh_lock
-    from envbuild.cli.wiring import verify_target
+    from envbuild.cli.wiring import verify_machine, verify_target
 
     project = find_project(spec, frozen=frozen)
     lock = fresh_lock(project, frozen=frozen)
@@ -91,20 +97,26 @@ def verify(
             f"--require-gpu, but variant `{target.variant}` locks no GPU",
             hint="ask for another --variant, or give the spec a [gpu] table",
         )
-    with output.activity() as activity:
-        reference, report = verify_target(
-            lock,
-            target,
-            engine=choose_engine(engine, project),
-            image=image,
-            deep=deep,
-            gpus=gpus,
-            require_gpu=require_gpu,
-            profile=profile,
-            offline=offline,
-            activity=activity,
-        )
-    _tell(output, reference, report)
+    if host:
+        if image or deep:
+            raise UsageError("--host takes no image and no --deep", hint="there is no container to look into")
+        report = verify_machine(lock, target, require_gpu=require_gpu)
+        _tell(output, "this machine", report, verdicts=("can run the lock", "cannot run the lock"))
+    else:
+        with output.activity() as activity:
+            reference, report = verify_target(
+                lock,
+                target,
+                engine=choose_engine(engine, project),
+                image=image,
+                deep=deep,
+                gpus=gpus,
+                require_gpu=require_gpu,
+                profile=profile,
+                offline=offline,
+                activity=activity,
+            )
+        _tell(output, reference, report)
     if junit:
         from envbuild import atomic
         from envbuild.verify.junit import render_junit
@@ -114,11 +126,17 @@ def verify(
         raise typer.Exit(ExitCode.VERIFICATION)
 
 
-def _tell(output: "Output", reference: str, report: "Report") -> None:
+def _tell(
+    output: "Output",
+    subject: str,
+    report: "Report",
+    *,
+    verdicts: tuple[str, str] = ("matches its lock", "differs from its lock"),
+) -> None:
     if output.as_json:
         from envbuild.verify.checks.rendering import report_document
 
-        output.document(report_document(report) | {"image": reference})
+        output.document(report_document(report) | {"image": subject})
         return
     marks: dict[Outcome, str] = {
         "passed": "ok",
@@ -127,11 +145,17 @@ def _tell(output: "Output", reference: str, report: "Report") -> None:
         "skipped": "skipped",
     }
     shown = [result for result in report.results if output.verbose or result.outcome != "passed"]
-    output.table([(marks[result.outcome], result.group, result.difference) for result in shown])
+    output.table([(marks[result.outcome], result.group, _text(result)) for result in shown])
     counted = Counter(result.outcome for result in report.results)
     counts = ", ".join(f"{counted[outcome]} {outcome}" for outcome in marks if counted[outcome])
-    verdict = "matches its lock" if report.succeeded else "differs from its lock"
-    output.say(f"{reference} {verdict}: {counts}")
+    verdict = verdicts[0] if report.succeeded else verdicts[1]
+    output.say(f"{subject} {verdict}: {counts}")
+
+
+def _text(result: "Result") -> str:
+    """Return a result on one line; what was skipped has nothing found to tell of."""
+    text = result.title if result.outcome == "skipped" else result.difference
+    return f"{text}: {result.reason}" if result.reason and result.outcome != "passed" else text
 
 
 def _verify_here(*, profile: str, require_gpu: bool, as_json: bool) -> int:

@@ -289,6 +289,14 @@ def verify_target(
     return reference, report
 
 
+def verify_machine(lock: "Lock", target: "Target", *, require_gpu: bool) -> "Report":
+    """Compare this machine with what the target needs of one."""
+    from envbuild.lock.identity import project_target
+    from envbuild.verify.host import verify_host
+
+    return verify_host(project_target(lock, target), require_gpu=require_gpu)
+
+
 def _gpu_access(target: "Target", gpus: str) -> "GpuAccess | None":
     """Return what ``--gpus`` asks for; an environment for CPUs gets GPUs only when they are named."""
     from envbuild.image.gpus import AUTO, parse_gpus
