@@ -123,6 +123,7 @@ def evaluate_bytecode(check: Check, context: Context) -> Iterator[Result]:
     yield from results or [context.passed(check, found=found)]
 
 
+_WRITABLE = 0o222
 _KIND_WORDS = {"f": "a file", "l": "a link", "o": "a special file"}
 
 
@@ -177,9 +178,12 @@ def _judge_file(
         return  # a folder of one package may be a link of another (merged /usr); what it leads to is compared
     if context.claims.is_owned_as_found(path, found) and described[0][:4] != "mode":
         return  # another locked package replaces the file (Replaces, Debian Policy 7.6)
-    difference: Difference = "personal" if entry.conffile else "changed"
-    reason = f"{check.title}; a configuration file" if entry.conffile else check.title
     expected, now = described
+    # a dev container may let its person edit the environment (render/devcontainer/editable.py)
+    opened = expected[:4] == "mode" and found[1] == entry.mode | _WRITABLE
+    opened = opened and path.startswith(f"{context.target.prefix}/")
+    difference: Difference = "personal" if entry.conffile or opened else "changed"
+    reason = f"{check.title}; a configuration file" if entry.conffile else check.title
     yield context.single(
         check, f"file{path}", difference, title=path, expected=expected, found=now, reason=reason
     )

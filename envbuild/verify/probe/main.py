@@ -1,6 +1,7 @@
 """The probe's command line: the only place of this room that prints."""
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -58,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", parents=[common], help="compare with the lock in the image")
     check.add_argument("--lock", type=Path, help=f"another file than {LOCK}")
+    check.add_argument(
+        "--target", metavar="DIGEST", help="digest of the target that lock must be of: sha256:…"
+    )
     check.add_argument("--profile", choices=("image", "devcontainer"), default="image")
     check.add_argument("--require-gpu", action="store_true", help="without a GPU that works, fail")
     check.set_defaults(run=_check)
@@ -81,7 +85,14 @@ def _print_facts(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     lock: Path = options.lock or options.root / LOCK.lstrip("/")
-    target = read_target(json.loads(lock.read_text(encoding="utf-8")))
+    document = lock.read_bytes()
+    if options.target not in {None, _target_digest(document)}:
+        sys.stderr.write(
+            f"error: this container was made from another lock: its target is {_target_digest(document)}, "
+            f"not {options.target}\nhint: build the image of the present lock and make the container anew\n"
+        )
+        return DIFFERENCES
+    target = read_target(json.loads(document))
     facts = gather_facts(
         prefix=target.prefix,
         variables=tuple(target.env),
@@ -94,3 +105,9 @@ def _check(options: argparse.Namespace) -> int:
     text = render_json(report) if options.json else render_text(report)
     sys.stdout.buffer.write(text.encode())
     return 0 if report.succeeded else DIFFERENCES
+
+
+def _target_digest(document: bytes) -> str:
+    """Return the digest of the target an image's lock is of: that of its JSON, canonical as it lies there."""
+    canonical = document.removesuffix(b"\n")
+    return f"sha256:{hashlib.sha256(canonical).hexdigest()}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from envbuild.digest import sha256_bytes
 from envbuild.verify.bundle import build_probe, facts_arguments, probe_arguments
 from envbuild.verify.checks import read_facts
 
@@ -247,6 +248,20 @@ def test_check_takes_a_profile_and_another_lock(
     done = run(sys.executable, probe, *arguments, "--profile", "devcontainer", env=environment)
     assert done.returncode == 0
     assert "warned   pytz → 2024.2.6 (not in the lock)" in done.stdout.decode()
+
+
+def test_check_wants_the_lock_of_the_target_it_is_given(
+    probe: Path, root: Path, environment: dict[str, str]
+) -> None:
+    lock = root / "etc/envbuild/lock.json"
+    digest = f"sha256:{sha256_bytes(lock.read_bytes())}"
+    lock.write_bytes(lock.read_bytes() + b"\n")  # as an image holds it
+    arguments = ("check", "--root", root, "--target")
+    assert run(sys.executable, probe, *arguments, digest, env=environment).returncode == 0
+    done = run(sys.executable, probe, *arguments, f"sha256:{'0' * 64}", env=environment)
+    assert done.returncode == 8
+    assert done.stdout == b""
+    assert f"its target is {digest}, not sha256:0000" in done.stderr.decode()
 
 
 @pytest.mark.parametrize(
