@@ -10,7 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from envbuild import __version__
-from envbuild.cli import build, cache, diff, explain, export, lock, merge_driver, render, run, status, verify
+from envbuild.cli import (
+    build,
+    cache,
+    devcontainer,
+    diff,
+    explain,
+    export,
+    lock,
+    merge_driver,
+    render,
+    run,
+    status,
+    verify,
+)
 from envbuild.cli.output import Output, error_text
 from envbuild.errors import EnvbuildError, ExitCode
 
@@ -89,6 +102,7 @@ app.command(name="run", context_settings={"allow_interspersed_args": False})(run
 app.add_typer(explain.app, name="explain")
 app.add_typer(export.app, name="export")
 app.add_typer(merge_driver.app, name="merge-driver")
+app.command(name="devcontainer")(devcontainer.devcontainer)
 app.add_typer(cache.app, name="cache")
 
 

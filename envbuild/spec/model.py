@@ -110,6 +110,7 @@ CondaSpec = Annotated[
 ]
 CondaName = Annotated[str, AfterValidator(conda_rules.package_name), _text(conda_rules.NAME, "graphviz")]
 CondaCuda = Annotated[str, AfterValidator(conda_rules.cuda), _text(conda_rules.CUDA, "12.6")]
+Feature = Annotated[str, AfterValidator(rules.feature), _text(rules.FEATURE, "./tools")]
 DistributionName = Annotated[str, AfterValidator(rules.distribution_name)]
 Line = Annotated[str, AfterValidator(rules.plain)]
 Word = Annotated[str, AfterValidator(rules.filled)]
@@ -262,6 +263,22 @@ class BuildTable(Table):
     """What builds the image: a Docker Engine, or envbuild itself without any daemon."""
 
 
+class DevContainerTable(Table):
+    """What `envbuild devcontainer` writes; never part of the lock."""
+
+    gpu: Literal["optional", "required", "none"] | None = None
+    """What a host must have; absent: a GPU is optional where the environment has use for one."""
+
+    editable: bool | None = None
+    """Whether installed packages can be edited in it; absent: if its user is root, who could anyway."""
+
+    features: dict[Feature, dict[Word, str | bool]] = Field(default_factory=dict)
+    """Dev container features with their options; pinned by digest in `devcontainer-lock.json`."""
+
+    extensions: tuple[Word, ...] = ()
+    """Extensions of VS Code, by identifier, besides Python's."""
+
+
 class Overlay(Table):
     """A variant: changes laid over the spec.
 
@@ -295,6 +312,9 @@ class Overlay(Table):
 
     determinism: Annotated[DeterminismTable | Literal[False] | None, Switch(DeterminismTable)] = None
     """Laid over [determinism]."""
+
+    devcontainer: Annotated[DevContainerTable | Literal[False] | None, Switch(DevContainerTable)] = None
+    """Laid over [devcontainer]."""
 
 
 class Spec(Table):
@@ -338,6 +358,9 @@ class Spec(Table):
 
     build: BuildTable = BuildTable()
     """How images are built."""
+
+    devcontainer: DevContainerTable = DevContainerTable()
+    """What a dev container of the environment is like."""
 
     variants: dict[Name, Overlay] = Field(default_factory=dict)
     """Variants by name."""

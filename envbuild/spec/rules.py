@@ -48,6 +48,13 @@ GPU_TARGET = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$"
 GPU_DRIVER = r"^>=[0-9]{3}(?:\.[0-9]{1,3}){0,2}$"
 """As ``nvidia-smi`` shows it: branch, and release when that matters."""
 
+FEATURE = (
+    rf"^(?:{_HOST}(?:/{_COMPONENT})+(?::[\w][\w.-]{{0,127}}|@sha256:[0-9a-f]{{64}})?"
+    r"|https://[^@?#\s]+\.tgz|\./[^\s\\]+)$"
+)
+"""A dev container feature: in a registry, an archive by address, or a folder beside the configuration
+(containers.dev, "Dev Container Features", referencing a feature)."""
+
 _TAG_OR_DIGEST = re.compile(r"[:@][^/]*$")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _OTHER_PLATFORM_NAMES = {
@@ -278,4 +285,14 @@ def gpu_driver(value: str) -> str:
     found = re.search(r"[0-9]{3}(?:\.[0-9]{1,3}){0,2}", value)
     raise RefusedError(
         f"`{value}` is not a lower bound of driver versions", hint=f'write ">={found[0] if found else 535}"'
+    )
+
+
+def feature(value: str) -> str:
+    """Return how a dev container refers to a feature."""
+    if re.fullmatch(FEATURE, value) and ".." not in value.split("/"):
+        return value
+    raise RefusedError(
+        f"`{value}` is not a dev container feature",
+        hint="write `registry.example.com/features/name:1`, an address that ends in `.tgz`, or `./folder`",
     )

@@ -14,7 +14,14 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 CLI = ROOT / "docs/reference/cli.md"
 ENVIRONMENT = ROOT / "docs/reference/environment.md"
-PAGES = (README, CLI, ENVIRONMENT, ROOT / "docs/reference/lock.md", ROOT / "docs/explanation/how-it-works.md")
+PAGES = (
+    README,
+    CLI,
+    ENVIRONMENT,
+    ROOT / "docs/reference/lock.md",
+    ROOT / "docs/explanation/how-it-works.md",
+    *sorted((ROOT / "docs/how-to").glob("*.md")),
+)
 RECORDS = tuple(sorted((ROOT / "docs/adr").glob("*.md")))
 
 HELP = re.compile(

@@ -99,7 +99,9 @@ def test_the_reference_documents_every_key() -> None:
         for name, field in table.model_fields.items()
         if table is not Overlay
     }
-    sections = {"base", "pip", "system", "conda", "gpu", "image", "determinism", "build", "variants"}
+    sections = {
+        "base", "pip", "system", "conda", "gpu", "image", "determinism", "build", "devcontainer", "variants",
+    }  # fmt: skip
     assert documented | sections == keys | sections
     for section in sections - {"variants"}:
         assert f"\n## `[{section}]`\n" in REFERENCE

@@ -1,0 +1,22 @@
+"""The layer that makes installed packages editable in a dev container: a Dockerfile and what it runs."""
+
+from envbuild.lock.model import PREFIX, Target
+from envbuild.render.devcontainer.configuration import DOCKERFILE, ImageChoice
+from envbuild.render.templates import render_template, template_folder
+
+SCRIPT = "editable.py"
+FILES = (DOCKERFILE, SCRIPT)
+
+
+def editable_files(target: Target, image: ImageChoice) -> dict[str, str]:
+    """Return the files beside the configuration, by name."""
+    values = {
+        "image": image.reference,
+        "interpreter": target.interpreter.path,
+        "prefix": PREFIX,
+        "user": target.user,
+    }
+    return {
+        DOCKERFILE: render_template("devcontainer/Dockerfile.j2", values),
+        SCRIPT: (template_folder() / "devcontainer" / SCRIPT).read_text(encoding="utf-8"),
+    }
