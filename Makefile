@@ -97,6 +97,10 @@ engine-stop: ## Stop the engine that `make engine` started
 demo: setup dev ## Lock, build and verify an example from nothing; ENGINE=local needs no docker
 	@$(if $(filter local,$(ENGINE)),,$(WITH_ENGINE)) PATH="$$PWD/$(BIN):$$PATH" ENVBUILD_ENGINE=$(ENGINE) scripts/demo
 
+.PHONY: torch-gpu
+torch-gpu: setup dev ## Build and verify examples/torch-gpu (3 GB); write docs/torch-gpu.md
+	@$(ENGINE) $(BIN)/python scripts/torch-gpu
+
 .PHONY: check-generated
 check-generated: schema ## Fail when a generated file is stale
 	git diff --exit-code
