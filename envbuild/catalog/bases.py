@@ -27,3 +27,10 @@ def minor_of(python: str) -> str:
 def default_image(python: str) -> str:
     """Return the base image for a Python version, patch release kept.  :raises KeyError: unknown here."""
     return IMAGES[minor_of(python)].replace("{python}", python)
+
+
+def mirrored(image: str, registry: str | None) -> str:
+    """Return an image of Docker Hub as a mirror of it has it: official images are below ``library`` there."""
+    if registry is None:
+        return image
+    return f"{registry}/{image}" if "/" in image else f"{registry}/library/{image}"

@@ -174,6 +174,12 @@ def cuda_images(
     return tuple(sorted(found, key=_newest_first))
 
 
+def python_of_distribution(name: str, catalog: Catalog = BUILT_IN) -> str | None:
+    """Return ``major.minor`` of a distribution's own Python (``ubuntu24.04``), or None."""
+    found = catalog.table(CudaImageTable).distributions.get(name)
+    return found.python if found else None
+
+
 def _general(flavour: str) -> str:
     """Return a flavour without the major of cuDNN that older tags have in it."""
     return re.sub(r"^cudnn[0-9]", "cudnn", flavour)

@@ -5,15 +5,16 @@ import importlib.metadata
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envbuild.catalog.bases import DISTRIBUTIONS
 from envbuild.catalog.tables import BUILT_IN
-from envbuild.errors import NoSolutionError
+from envbuild.errors import NoSolutionError, SpecError
 from envbuild.lock.conda import CondaPackage
-from envbuild.lock.model import Deb, Wheel
+from envbuild.lock.model import Deb, Interpreter, Wheel
 from envbuild.platforms import PLATFORMS, PlatformName
 from envbuild.remote.apt_sources import AptSettings, Keyring, read_settings
 from envbuild.remote.index import PythonIndex
@@ -65,13 +66,11 @@ class LiveResolvers:
     ) -> Foundation:
         """Return the base: from its registry, or bootstrapped from packages."""
         if request.base.packages is None:
-            facts = self._image(str(request.base.image), request.python, platform, progress)
-            if facts.interpreter is None:
-                raise ValueError("an interpreter was asked for")
+            facts, interpreter = self._with_python(request, platform, progress)
             # a build clamps what is newer than its epoch: nothing of the base may be
             newest = max(facts.base.created, facts.newest)
             base = facts.base.model_copy(update={"created": newest})
-            return Foundation(base=base, interpreter=facts.interpreter)
+            return Foundation(base=base, interpreter=interpreter)
         self._note_apt()
         found = resolve_packages_base(
             self.apt,
@@ -102,7 +101,7 @@ class LiveResolvers:
         return resolve_system(
             self.apt,
             world,
-            request.system.packages,
+            (*request.system.packages, *foundation.python_packages),
             installed=installed,
             previous=previous,
             upgrade=upgrade,
@@ -232,28 +231,88 @@ class LiveResolvers:
             raise ValueError("a base has either an image or packages")
         # the base may be a previous lock's: read exactly what is pinned, whatever its tag names today
         pinned = f"{base.image.reference.partition('@')[0]}@{base.image.digest}"
-        facts = self._image(pinned, request.python, base.platform, progress)
+        facts = self._image(pinned, None, base.platform, progress)
         if not facts.can_install:
             raise NoSolutionError(
                 f"{base.image.reference} has no dpkg, so no system packages can be laid on it",
                 hint="take another base, or leave [system] empty",
             )
+        return self._world_of(facts, snapshot, key=base.key)
+
+    def _world_of(self, facts: "ImageBaseFacts", snapshot: date | None, *, key: str) -> tuple[AptWorld, str]:
+        """Return the archives an image takes packages from, and its dpkg status."""
         world = world_of_image(
-            base.key,
+            key,
             [
                 source
                 for path, text in facts.apt_sources.items()
                 for source in parse_source_list(text, name=path)
             ],
             [Keyring(path=path, content=content) for path, content in facts.apt_keyrings.items()],
-            platform=platform,
+            platform=PLATFORMS[facts.base.platform],
             settings=self.apt_settings,
             snapshot=snapshot,
         )
         return world, facts.dpkg_status
 
+    def _with_python(
+        self, request: VariantRequest, platform: PlatformName, progress: Progress
+    ) -> "tuple[ImageBaseFacts, Interpreter]":
+        """Return an image, and the Python in it or for it.
+
+        Images of CUDA have none: then it is the distribution's own where that is the wanted one, else a
+        standalone build.
+
+        :raises SpecError: there is no such Python.
+        """
+        from envbuild.resolve.python_for_base import distribution_python, standalone_python
+
+        reference = str(request.base.image)
+        try:
+            facts = self._image(reference, request.python, platform, progress)
+        except SpecError:
+            if request.gpu is None:
+                raise
+            facts = self._image(reference, None, platform, progress)
+            if facts.can_install and distribution_python(facts.base.os) == request.python:
+                progress.on_stage(f"Python {request.python} of {facts.base.os.pretty_name}")
+                world, installed = self._world_of(facts, request.snapshot, key=facts.base.key)
+                return facts, self._packaged(request.python, world, installed, progress)
+            progress.on_stage(f"standalone Python {request.python}")
+            found = standalone_python(
+                request.python,
+                PLATFORMS[platform],
+                image=reference,
+                snapshot=request.snapshot,
+                store=Store(self.cache),
+                vendor=vendor_folder(),
+            )
+            self._tools["pbs-installer"] = importlib.metadata.version("pbs-installer")
+            return facts, found
+        if facts.interpreter is None:
+            raise ValueError("an interpreter was asked for")
+        return facts, facts.interpreter
+
+    def _packaged(
+        self, python: str, world: AptWorld, installed: str | tuple[Deb, ...], progress: Progress
+    ) -> Interpreter:
+        """Return the Python that the distribution's packages will bring."""
+        from envbuild.resolve.python_for_base import packaged_interpreter
+
+        self._note_apt()
+        debs = resolve_system(
+            self.apt,
+            world,
+            (f"python{python}",),
+            installed=installed,
+            previous=(),
+            upgrade=Upgrade(),
+            progress=progress,
+        )
+        return packaged_interpreter(python, debs)
+
     def _image(
-        self, reference: str, python: str, platform: PlatformName, progress: Progress
+        self, reference: str, python: str | None, platform: PlatformName, progress: Progress
     ) -> "ImageBaseFacts":
         from envbuild.remote.registry import RegistryClient
         from envbuild.resolve.image_base import read_image_base

@@ -10,7 +10,7 @@ from typing import Any
 
 from envbuild.digest import canonical_json, sha256_bytes
 from envbuild.lock.conda import CondaPackage
-from envbuild.lock.model import Deb, Lock, Target, Wheel
+from envbuild.lock.model import Deb, Interpreter, Lock, Target, Wheel
 
 RECIPE_FORMAT = 1
 """Goes up whenever the same lock renders to another image; golden tests of the recipe hold it."""
@@ -50,7 +50,7 @@ def project_target(lock: Lock, target: Target) -> dict[str, Any]:
         "platform": target.platform,
         "epoch": epoch_of(lock, target),
         "base": described,
-        "interpreter": target.interpreter.model_dump(mode="json", by_alias=True),
+        "interpreter": _interpreter(target.interpreter),
         "prefix": target.prefix,
         "installer": _wheel(lock.installer_of(target)),
         "debs": debs,
@@ -76,6 +76,12 @@ def tag_of(digest: str) -> str:
 
 def _deb(deb: Deb, part: str) -> dict[str, Any]:
     return deb.model_dump(mode="json", by_alias=True, exclude=set(_NOT_CONTENT_OF_DEB)) | {"in": part}
+
+
+def _interpreter(interpreter: Interpreter) -> dict[str, Any]:
+    """Return an interpreter; without an archive it looks as it did before there were any."""
+    exclude = {"archive": {"path"}} if interpreter.archive else {"archive": True}
+    return interpreter.model_dump(mode="json", by_alias=True, exclude=exclude)
 
 
 def _wheel(wheel: Wheel) -> dict[str, Any]:

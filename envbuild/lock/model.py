@@ -39,6 +39,9 @@ RelativePath = Annotated[
 
 FORMAT_VERSION: Literal[1] = 1
 
+STANDALONE = "standalone"
+"""Provider of an interpreter that an archive brings, unpacked to ``/opt/python``."""
+
 PREFIX = "/opt/venv"
 """Where the Python environment lives in an image without conda packages."""
 
@@ -190,6 +193,21 @@ class Base(Value):
     """dpkg ``path-exclude`` (``-pattern``) and ``path-include`` (``+pattern``) rules, in order."""
 
 
+class PythonArchive(Value):
+    """A standalone Python that is laid into the image, where the base has not the wanted one."""
+
+    file: Annotated[str, StringConstraints(pattern=r"^cpython-[A-Za-z0-9._+-]+\.tar\.gz$")]
+    """File name; never a path."""
+
+    path: RelativePath
+    """Below the address of the releases; each machine knows where that is."""
+
+    size: PositiveInt
+    """Bytes."""
+
+    sha256: Sha256
+
+
 class Interpreter(Value):
     """The Python that runs the environment."""
 
@@ -201,10 +219,13 @@ class Interpreter(Value):
     """Absolute, symlinks resolved."""
 
     provider: str
-    """``deb python3.11-minimal`` when dpkg owns it, else ``image``."""
+    """``deb python3.11-minimal`` when dpkg owns it, ``standalone`` for an archive, else ``image``."""
 
     sha256: Sha256 | None = None
     """Of the executable, where it could be read without installing anything."""
+
+    archive: PythonArchive | None = None
+    """What brings it; None: the base or its packages."""
 
 
 class CondaInstaller(Value):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from envbuild.digest import canonical_json
 from envbuild.lock.identity import epoch_of, project_target, tag_of, target_digest
-from envbuild.lock.model import PREFIX, Deb, ImageSource, Lock, Target, Wheel
+from envbuild.lock.model import PREFIX, Deb, ImageSource, Lock, PythonArchive, Target, Wheel
 from envbuild.render.labels import labels_of
 from envbuild.render.layers import WheelLayer, plan_wheel_layers
 from envbuild.render.templates import render_template, template_folder
@@ -34,6 +34,9 @@ SCRIPTS = (
 )
 MODULES = ("bytecode.py", "wheel_files.py")
 """Modules of this room that the install script imports: what they decide is decided once for all engines."""
+
+PYTHON_SCRIPT = "python.sh"
+"""Only in a recipe that lays a standalone Python."""
 
 SEED = "seed.tar"
 
@@ -109,6 +112,8 @@ def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
         **{f"envbuild/{name}": content for name, content in carried_files(lock, target, probe=probe).items()},
         **{f"recipe/{name}": content for name, content in recipe_scripts().items()},
     }
+    if target.interpreter.archive:
+        files[f"recipe/{PYTHON_SCRIPT}"] = (template_folder() / "recipe" / PYTHON_SCRIPT).read_bytes()
     return Recipe(
         digest=digest,
         tag=tag_of(digest),
@@ -168,9 +173,20 @@ def _plan_fetches(lock: Lock, target: Target, layers: tuple[WheelLayer, ...]) ->
     fetches = [_wheel_fetch(lock.installer_of(target), "/tools")]
     for position, layer in enumerate(layers, start=1):
         fetches += [_wheel_fetch(wheel, _layer_folder(position)) for wheel in layer.wheels]
+    if target.interpreter.archive:
+        fetches.append(_python_fetch(target.interpreter.archive))
     fetches += [_deb_fetch(deb, "/debs/base") for deb in lock.base_debs_of(lock.base(target))]
     fetches += [_deb_fetch(deb, "/debs/system") for deb in lock.system_debs_of(target)]
     return tuple(fetches)
+
+
+def _python_fetch(archive: PythonArchive) -> Fetch:
+    return Fetch(
+        sha256=archive.sha256,
+        target=f"/python/{archive.file}",
+        argument="PYTHON_URL",
+        path=archive.path,
+    )
 
 
 def _layer_folder(position: int) -> str:
@@ -224,6 +240,7 @@ def _dockerfile(
         "base_image": _pinned(base.image) if base.image else "",
         "base_path": base.env.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         "has_system_debs": bool(target.debs),
+        "standalone": target.interpreter.archive is not None,
         "interpreter": target.interpreter.path,
         "prefix": PREFIX,
         "wheel_layers": tuple(

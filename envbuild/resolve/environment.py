@@ -53,6 +53,15 @@ class Foundation:
         provided = {line for package in conda.packages for line in package.distributions}
         return replace(self, interpreter=conda.interpreter, provided=tuple(sorted(provided)))
 
+    @property
+    def python_packages(self) -> tuple[str, ...]:
+        """Packages of the distribution that bring the interpreter, where the base has it not yet."""
+        kind, _, name = self.interpreter.provider.partition(" ")
+        if kind != "deb" or self.base.image is None:
+            return ()
+        installed = {deb.partition("=")[0] for deb in self.base.debs}
+        return () if name in installed else (name.removesuffix("-minimal"),)
+
 
 class Resolvers(Protocol):
     """The edges a resolution may touch."""
@@ -225,7 +234,7 @@ class _Run:
             and not self.upgrade.touches(deb.name for deb in locked)
         ):
             return locked
-        if not asked.system.packages:
+        if not asked.system.packages and not foundation.python_packages:
             return ()
         return self.resolvers.system(
             asked, foundation, previous=locked, upgrade=self.upgrade, progress=self.progress

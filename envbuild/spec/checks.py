@@ -93,5 +93,7 @@ def _idle_gpu_keys(spec: Spec, variant: str, asked: Spec, prefix: str) -> Iterat
         return
     if asked.base is not None and asked.gpu.image != "auto":
         yield at("image", "[base] is there, so this chooses nothing", "leave one of the two out")
+    if asked.base is not None and asked.gpu.registry is not None:
+        yield at("registry", "[base] is there, so nothing comes from it", "leave one of the two out")
     if asked.gpu.vendor == "amd" and asked.gpu.cuda != "auto":
         yield at("cuda", "AMD's GPUs run no CUDA", "leave it out; the wheels' ROCm decides")

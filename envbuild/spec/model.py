@@ -103,6 +103,9 @@ IndexUrl = Annotated[
 ]
 Cuda = Annotated[str, AfterValidator(rules.cuda), _text(rules.CUDA, "12.6")]
 GpuTarget = Annotated[str, AfterValidator(rules.gpu_target), _text(rules.GPU_TARGET, "sm_90")]
+Registry = Annotated[
+    str, AfterValidator(rules.registry), _text(rules.REGISTRY, "registry.example.com/docker-hub")
+]
 GpuDriver = Annotated[str, AfterValidator(rules.gpu_driver), _text(rules.GPU_DRIVER, ">=535")]
 CondaChannel = Annotated[str, AfterValidator(conda_rules.channel), _text(conda_rules.CHANNEL, "conda-forge")]
 CondaSpec = Annotated[
@@ -254,6 +257,9 @@ class GpuTable(Table):
 
     image: Literal["auto", "slim", "base", "runtime", "cudnn-runtime", "devel"] = "auto"
     """What of CUDA the base brings; `auto`: no more than the wheels lack.  Only without [base]."""
+
+    registry: Registry | None = None
+    """Registry that mirrors Docker Hub, which matched bases come from in its place.  Only without [base]."""
 
 
 class BuildTable(Table):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from envbuild.catalog.bases import default_image
+from envbuild.catalog.bases import default_image, mirrored
 from envbuild.errors import Problem, SpecError
 from envbuild.spec.conda_request import CondaSources
 from envbuild.spec.files import read_text
@@ -112,7 +112,8 @@ def _base(asked: Spec) -> BaseRequest:
         return BaseRequest(image=asked.base.image, packages=asked.base.packages)
     if asked.gpu and asked.gpu.image != "slim":
         return BaseRequest()
-    return BaseRequest(image=default_image(asked.python))
+    registry = asked.gpu.registry if asked.gpu else None
+    return BaseRequest(image=mirrored(default_image(asked.python), registry))
 
 
 def _gpu(asked: Spec) -> GpuRequest | None:
@@ -124,6 +125,7 @@ def _gpu(asked: Spec) -> GpuRequest | None:
         targets=tuple(sorted(set(asked.gpu.targets))),
         driver=asked.gpu.driver,
         image=asked.gpu.image,
+        registry=asked.gpu.registry,
     )
 
 

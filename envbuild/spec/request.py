@@ -69,6 +69,9 @@ class GpuRequest(Value):
 
     image: GpuImage = "auto"
 
+    registry: str | None = None
+    """Mirror of Docker Hub that matched bases come from."""
+
 
 class CondaRequest(Value):
     """conda packages wanted, the environment's Python among them."""

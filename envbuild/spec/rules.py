@@ -43,6 +43,7 @@ INDEX_URL = r"^https?://[^@?#\s]+$"
 DEFAULT_INDEX = "default"
 """The client's own index: what a package without a source comes from, and what the lock calls it."""
 
+REGISTRY = rf"^{_HOST}(?:/{_COMPONENT})*$"
 CUDA = r"^(?:auto|(?:11|12|13)\.[0-9])$"
 GPU_TARGET = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$"
 GPU_DRIVER = r"^>=[0-9]{3}(?:\.[0-9]{1,3}){0,2}$"
@@ -251,6 +252,18 @@ def index_url(value: str) -> str:
         raise RefusedError("contains a query or a fragment", hint="write the plain address of the index")
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def registry(value: str) -> str:
+    """Return a registry, with the path below which it mirrors another."""
+    if "://" in value:
+        raise RefusedError("a registry has no scheme", hint=f"write `{value.partition('://')[2]}`")
+    host = value.partition("/")[0]
+    if not re.fullmatch(REGISTRY, value) or not (host == "localhost" or "." in host or ":" in host):
+        raise RefusedError(
+            f"`{value}` is not a registry", hint="write its host, as in `registry.example.com/docker-hub`"
+        )
+    return value
 
 
 def cuda(value: str) -> str:

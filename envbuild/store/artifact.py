@@ -12,7 +12,7 @@ from envbuild.store.sizes import readable_size
 class Artifact:
     """One file of the lock, and how to find out where it can be had."""
 
-    kind: Literal["wheel", "deb", "conda"]
+    kind: Literal["wheel", "deb", "conda", "python"]
 
     name: str
     """For people: ``numpy 2.3.4``."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Protocol
 
 from envbuild.lock.conda import CondaPackage
-from envbuild.lock.model import Deb, Lock, Target, Wheel
+from envbuild.lock.model import Deb, Lock, PythonArchive, Target, Wheel
 from envbuild.remote.address import Address
 from envbuild.store.artifact import Artifact
 
@@ -37,9 +37,11 @@ def artifacts_of(
     """Return every file a build of ``target`` needs, each once, by kind, sorted by file name.
 
     The wheels of the environment, conda packages and what installs both, the packages of a bootstrapped base
-    and those laid on it.  No locator is asked anything before an artifact turns out to be missing.
+    and those laid on it, a standalone Python.  No locator is asked anything before an artifact is missing.
     """
+    archive = target.interpreter.archive
     found = (
+        *([python_artifact(archive)] if archive else []),
         *(
             _of_deb(deb, debs)
             for deb in (*lock.base_debs_of(lock.base(target)), *lock.system_debs_of(target))
@@ -72,6 +74,25 @@ def wheel_artifact(wheel: Wheel, locator: WheelLocator) -> Artifact:
         sha256=wheel.sha256,
         size=wheel.size,
         locate=partial(locator.locate, wheel),
+    )
+
+
+def python_artifact(archive: PythonArchive) -> Artifact:
+    """Return a standalone Python as what the store holds."""
+
+    def locate() -> Iterable[Address]:
+        # the table of builds is a megabyte: only a file that is missing is worth it
+        from envbuild.remote.standalone import standalone_address  # noqa: PLC0415
+
+        return (standalone_address(archive.path),)
+
+    return Artifact(
+        kind="python",
+        name=archive.file.partition("+")[0].replace("-", " "),
+        filename=archive.file,
+        sha256=archive.sha256,
+        size=archive.size,
+        locate=locate,
     )
 
 

@@ -7,7 +7,7 @@ stay there.  Only when something looks for CUDA in the system are they resolved 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from envbuild.catalog.bases import default_image
+from envbuild.catalog.bases import default_image, mirrored
 from envbuild.catalog.tables import BUILT_IN, Catalog
 from envbuild.errors import NoSolutionError
 from envbuild.lock.model import Wheel
@@ -94,4 +94,5 @@ def _first(asked: VariantRequest, gpu: GpuRequest, catalog: Catalog) -> VariantR
 
 def _on(asked: VariantRequest, choice: BaseChoice) -> VariantRequest:
     image = choice.image.reference if choice.image else default_image(asked.python)
+    image = mirrored(image, asked.gpu.registry if asked.gpu else None)
     return asked.model_copy(update={"base": BaseRequest(image=image)})

@@ -275,7 +275,7 @@ def spec_of(text: str, tmp_path: Path) -> Spec:
         ("[determinism]\nseed = 4294967296", "determinism.seed", "must lie between 0 and 4294967295", None),
         ("[determinism]\nseed = true", "determinism.seed", "must be a whole number, not true", None),
         ('[determinism]\nseed = "42"', "determinism.seed", "must be a whole number, not a string", None),
-        ('[build]\nengine = "podman"', "build.engine", "must be `docker`", None),
+        ('[build]\nengine = "podman"', "build.engine", "must be `docker` or `local`", None),
         (
             "pip = false",
             "pip",
@@ -341,6 +341,24 @@ def spec_of(text: str, tmp_path: Path) -> Spec:
             "gpu.image",
             "[base] is there, so this chooses nothing",
             "leave one of the two out",
+        ),
+        (
+            '[base]\npackages = "debian:bookworm"\n[gpu]\nregistry = "registry.example.com"',
+            "gpu.registry",
+            "[base] is there, so nothing comes from it",
+            "leave one of the two out",
+        ),
+        (
+            '[gpu]\nregistry = "mirror"',
+            "gpu.registry",
+            "`mirror` is not a registry",
+            "write its host, as in `registry.example.com/docker-hub`",
+        ),
+        (
+            '[gpu]\nregistry = "https://registry.example.com"',
+            "gpu.registry",
+            "a registry has no scheme",
+            "write `registry.example.com`",
         ),
         (
             '[gpu]\nvendor = "amd"\n[variants.a.gpu]\ncuda = "12.6"',

@@ -74,6 +74,15 @@ def test_a_named_flavour_of_a_named_version_is_the_first_that_is_asked() -> None
     assert found.asked.base.image == "nvidia/cuda:12.6.3-devel-ubuntu24.04"
 
 
+def test_a_mirror_of_docker_hub_has_both_under_the_same_paths() -> None:
+    resolver = Resolver({}, "onnxruntime-gpu==1.22.0")
+    matched(resolver, GpuRequest(cuda="12.6", registry="registry.example.com/hub"))
+    assert resolver.asked == [
+        f"registry.example.com/hub/library/{SLIM}",
+        "registry.example.com/hub/nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04",
+    ]
+
+
 def test_bases_that_chase_each_other_are_an_error() -> None:
     image = "nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04"
     resolver = Resolver({SLIM: "onnxruntime-gpu==1.22.0", image: "torch==2.2.0+cu126"})
