@@ -66,6 +66,10 @@ class EnvbuildError(Exception):
         self.detail = detail
 
 
+class CatalogError(EnvbuildError):
+    """The catalogue, or an update of it, cannot be used; ``problems`` names the rows."""
+
+
 class UsageError(EnvbuildError):
     """The command line asks for something contradictory."""
 

@@ -37,7 +37,9 @@ def check(catalog: Catalog) -> tuple[Flaw, ...]:
     if broken:
         # what is not well formed cannot be compared
         return tuple(sorted(broken))
-    found = [flaw for table in TABLES for flaw in _sources(catalog.table(table), table.file)]
+    found = [
+        flaw for table in TABLES for flaw in _sources(catalog.table(table), whole=not catalog.is_updated)
+    ]
     for rule in RULES:
         found.extend(rule(catalog))
     excused = known_holes()
@@ -65,11 +67,13 @@ def _malformed(catalog: Catalog) -> Iterator[Flaw]:
                 yield Flaw(where, "contradiction", problem["msg"].removeprefix("Value error, "))
 
 
-def _sources(table: Table, file: str) -> Iterator[Flaw]:
+def _sources(table: Table, *, whole: bool) -> Iterator[Flaw]:
+    """Yield what is wrong with sources; ``whole`` says that no rows were replaced, so that all are needed."""
+    file = table.file
     named = set(_named_sources(table.model_dump(exclude={"sources"})))
     for source in sorted(named - set(table.sources)):
         yield Flaw(f"{file} sources", "hole", f"`{source}` is named by a row and not listed")
-    for source in sorted(set(table.sources) - named - _SOURCES_OF_WHOLE_FILES):
+    for source in sorted(set(table.sources) - named - _SOURCES_OF_WHOLE_FILES) if whole else ():
         yield Flaw(f"{file} sources", "contradiction", f"`{source}` is listed and no row names it")
 
 

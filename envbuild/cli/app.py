@@ -14,6 +14,7 @@ from envbuild.cli import (
     build,
     cache,
     devcontainer,
+    catalog,
     diff,
     explain,
     export,
@@ -103,6 +104,7 @@ app.add_typer(explain.app, name="explain")
 app.add_typer(export.app, name="export")
 app.add_typer(merge_driver.app, name="merge-driver")
 app.command(name="devcontainer")(devcontainer.devcontainer)
+app.add_typer(catalog.app, name="catalog")
 app.add_typer(cache.app, name="cache")
 
 

@@ -79,6 +79,7 @@ def lock_project(
         on_stale(problem)
 
     from envbuild import atomic
+    from envbuild.catalog.in_force import catalog_in_force
     from envbuild.lock.codec import dumps
     from envbuild.resolve.environment import Upgrade, lock_environment
 
@@ -89,6 +90,7 @@ def lock_project(
             resolvers=resolvers,
             upgrade=Upgrade(wish.everything, wish.packages),
             progress=progress,
+            catalog=catalog_in_force(),
         )
     atomic.write_text(project.lock, dumps(lock))
     return Outcome(project, lock, written=True)

@@ -63,6 +63,11 @@ class Output:
             self.talk.write(self.styled(text, BOLD) if header and position == 0 else text)
             self.talk.write("\n")
 
+    def columns(self, rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> None:
+        """Write rows in aligned columns as data."""
+        for text in aligned(rows, header=header):
+            self.data(text)
+
     @contextlib.contextmanager
     def activity(self, style: ProgressStyle = "auto") -> Iterator["Activity"]:
         """Show long work while it goes on: a live line on a terminal, plain lines elsewhere."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envbuild.catalog.bases import DISTRIBUTIONS
-from envbuild.catalog.tables import BUILT_IN
+from envbuild.catalog.in_force import catalog_in_force
+from envbuild.catalog.tables import Catalog
 from envbuild.errors import NoSolutionError, SpecError
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Interpreter, Wheel
@@ -52,6 +53,7 @@ class LiveResolvers:
     cache: Path
     index: PythonIndex
     environment: dict[str, str]
+    catalog: Catalog
     _tools: dict[str, str] = field(default_factory=dict)
     _images: "dict[str, ImageBaseFacts]" = field(default_factory=dict)
 
@@ -199,7 +201,7 @@ class LiveResolvers:
 
     def tools(self) -> dict[str, str]:
         """Return the version of each program and table that had a say."""
-        return self._tools | {"catalog": BUILT_IN.version}
+        return self._tools | {"catalog": self.catalog.version}
 
     @cached_property
     def apt(self) -> Apt:
@@ -355,6 +357,8 @@ def open_resolvers() -> Iterator[LiveResolvers]:
     """Yield the resolvers of one run."""
     index = PythonIndex.of_this_machine()
     try:
-        yield LiveResolvers(cache=cache_folder(), index=index, environment=dict(os.environ))
+        yield LiveResolvers(
+            cache=cache_folder(), index=index, environment=dict(os.environ), catalog=catalog_in_force()
+        )
     finally:
         index.close()

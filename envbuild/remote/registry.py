@@ -5,10 +5,11 @@ The distribution API, version 1.1.  What is read by digest is verified against i
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,6 +54,11 @@ READ_DELAYS_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)
 """Waits before a broken read is taken up again; what arrives in between starts the count anew."""
 
 MOST_TAG_PAGES: Final = 10
+"""Of tags that are only searched for near names."""
+
+PAGES_OF_ALL_TAGS: Final = 500
+"""Registries that give a hundred tags at a time have this many pages for the largest repositories."""
+
 TAGS_A_PAGE: Final = "1000"
 
 _OK, _PARTIAL, _NOT_FOUND, _METHOD_NOT_ALLOWED = 200, 206, 404, 405
@@ -166,24 +172,38 @@ class RegistryClient:
 
     def tags(self, reference: ImageReference) -> tuple[str, ...]:
         """Return the tags of the repository in the registry's order; of very many only the first."""
+        return tuple(
+            tag for page in itertools.islice(self._tag_pages(reference), MOST_TAG_PAGES) for tag in page
+        )
+
+    def all_tags(self, reference: ImageReference) -> tuple[str, ...]:
+        """Return every tag of the repository in the registry's order.
+
+        :raises NetworkError: there are more than any repository has, or a page follows itself.
+        """
         found: list[str] = []
+        for number, page in enumerate(self._tag_pages(reference)):
+            if number == PAGES_OF_ALL_TAGS:
+                raise NetworkError(f"{reference.registry} does not come to an end of the tags")
+            found += page
+        return tuple(found)
+
+    def _tag_pages(self, reference: ImageReference) -> Iterator[tuple[str, ...]]:
         path: str | None = f"{reference.repository}/tags/list"
         params: Mapping[str, str] | None = {"n": TAGS_A_PAGE}
-        for _ in range(MOST_TAG_PAGES):
-            if path is None:
-                break
+        while path is not None:
             response = self._transport.send("GET", reference, path, params=params)
             if response.status_code == _NOT_FOUND:
                 raise missing_repository(reference)
             if response.status_code != _OK:
                 raise refused(reference, "the list of tags", response)
             try:
-                found += [str(tag) for tag in response.json()["tags"] or ()]
+                page = tuple(str(tag) for tag in response.json()["tags"] or ())
             except (ValueError, KeyError, TypeError) as error:
                 raise DocumentError(f"{reference.registry} did not answer with tags") from error
+            yield page
             link = _NEXT_PAGE.search(response.headers.get("Link", ""))
             path, params = (link[1] if link else None), None
-        return tuple(found)
 
     def read_blob(self, reference: ImageReference, blob: Descriptor) -> Generator[bytes, None, None]:
         """Yield the content of ``blob`` from the repository of ``reference``, chunk by chunk.

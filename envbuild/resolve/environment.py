@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from envbuild.catalog.bases import default_image
+from envbuild.catalog.tables import BUILT_IN, Catalog
 from envbuild.errors import NoSolutionError
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.gpu import GpuFacts
@@ -210,6 +211,7 @@ class _Run:
     resolvers: Resolvers
     upgrade: Upgrade
     progress: Progress
+    catalog: Catalog
 
     def foundation(self, asked: VariantRequest, platform: PlatformName, before: _Before | None) -> Foundation:
         """Return the base of a target."""
@@ -311,6 +313,7 @@ class _Run:
             ),
             read=lambda wanted: self.resolvers.architectures(asked, wanted, progress=self.progress),
             known=known,
+            catalog=self.catalog,
             progress=self.progress,
         )
 
@@ -348,7 +351,7 @@ class _Place:
         stands = None
         if self.before and not self.run.upgrade.everything:
             stands = self.before.request.base
-        matched = match(asked, asked.gpu, self._wheels, start=stands)
+        matched = match(asked, asked.gpu, self._wheels, start=stands, catalog=self.run.catalog)
         return matched.asked, matched.wheels
 
     def conda(self, asked: VariantRequest) -> CondaResolution | None:
@@ -368,16 +371,22 @@ class _Place:
 
 
 def lock_environment(
-    request: Request, *, previous: Lock | None, resolvers: Resolvers, upgrade: Upgrade, progress: Progress
+    request: Request,
+    *,
+    previous: Lock | None,
+    resolvers: Resolvers,
+    upgrade: Upgrade,
+    progress: Progress,
+    catalog: Catalog = BUILT_IN,
 ) -> Lock:
     """Resolve ``request`` to exact files, keeping what of ``previous`` need not change.
 
     :raises NoSolutionError: nothing satisfies the request.
     :raises SpecError: the request contradicts what its base turned out to be.
     """
-    refuse_unknown_gpus(request)
+    refuse_unknown_gpus(request, catalog=catalog)
     gathered = _Gathered()
-    run = _Run(resolvers, upgrade, progress)
+    run = _Run(resolvers, upgrade, progress, catalog)
     foundations: dict[tuple[str, PlatformName], Foundation] = {}
     installer = _previous_installer(previous)
     targets = []

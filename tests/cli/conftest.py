@@ -24,6 +24,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
         "COLUMNS": str(WIDTH),
         "DOCKER_HOST": "unix:///nonexistent",
         "ENVBUILD_CACHE_DIR": str(tmp_path / "cache"),
+        "ENVBUILD_DATA_DIR": str(tmp_path / "data"),
         "HOME": str(home),
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_INDEX_URL": "http://127.0.0.1:9/simple",

@@ -89,6 +89,7 @@ class FakeRegistry:
     """Blobs come whole, but the connection breaks where their end would be announced."""
     swap: dict[str, bytes] = field(default_factory=dict)
     """Digest → what is sent in its place."""
+    tags_a_page: int = 2
     no_tags: bool = False
     digest_header: bool = True
 
@@ -306,9 +307,12 @@ class _Handler(BaseHTTPRequestHandler):
             # two a page, whatever was asked for
             last = self.query.get("last", [""])[0]
             start = tags.index(last) + 1 if last else 0
-            page = tags[start : start + 2]
-            more = start + 2 < len(tags)
-            link = {"Link": f'</v2/{repository}/tags/list?n=2&last={page[-1]}>; rel="next"'} if more else {}
+            size = self.fake.tags_a_page
+            page = tags[start : start + size]
+            more = start + size < len(tags)
+            link = (
+                {"Link": f'</v2/{repository}/tags/list?n={size}&last={page[-1]}>; rel="next"'} if more else {}
+            )
             self._send(200, json.dumps({"name": repository, "tags": page}).encode(), link)
 
     def _blob(self, repository: str, digest: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from envbuild.errors import IntegrityError, NetworkError, NotFoundError
 from envbuild.platforms import AMD64, ARM64
+from envbuild.remote import registry
 from envbuild.remote.http import open_session
 from envbuild.remote.manifest import Descriptor, DocumentError, ImageError
 from envbuild.remote.reference import ImageReference, parse_reference
@@ -812,6 +813,29 @@ def test_tags_of_all_pages(fake: FakeRegistry, client: RegistryClient) -> None:
         fake.put_image("x", tag)
 
     assert client.tags(at(fake, "x")) == ("a", "b", "c", "d", "e")
+
+
+def test_only_all_tags_go_beyond_a_few_pages(
+    fake: FakeRegistry, client: RegistryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tag in "abcde":
+        fake.put_image("x", tag)
+    monkeypatch.setattr(registry, "MOST_TAG_PAGES", 2)
+
+    assert client.tags(at(fake, "x")) == ("a", "b", "c", "d")
+    assert client.all_tags(at(fake, "x")) == ("a", "b", "c", "d", "e")
+
+
+def test_more_tags_than_any_repository_has_are_an_error(
+    fake: FakeRegistry, client: RegistryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tag in "abcde":
+        fake.put_image("x", tag)
+    monkeypatch.setattr(registry, "PAGES_OF_ALL_TAGS", 2)
+
+    with pytest.raises(NetworkError) as caught:
+        client.all_tags(at(fake, "x"))
+    assert caught.value.message == f"{fake.host} does not come to an end of the tags"
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}"])
