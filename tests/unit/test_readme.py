@@ -18,6 +18,8 @@ PAGES = (
     README,
     CLI,
     ENVIRONMENT,
+    ROOT / "docs/reference/catalog.md",
+    ROOT / "docs/explanation/fleet.md",
     ROOT / "docs/reference/lock.md",
     ROOT / "docs/explanation/how-it-works.md",
     *sorted((ROOT / "docs/how-to").glob("*.md")),
