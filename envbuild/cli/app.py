@@ -13,8 +13,8 @@ from envbuild import __version__
 from envbuild.cli import (
     build,
     cache,
-    devcontainer,
     catalog,
+    devcontainer,
     diff,
     explain,
     export,
