@@ -1,25 +1,48 @@
 """`envbuild build`."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from envbuild.cli.engines import EngineOption
-from envbuild.cli.options import AsJson, Frozen, Offline, PlatformOption, Quiet, SpecPath, Variant, Verbose
+from envbuild.cli.options import (
+    AllSpecs,
+    AsJson,
+    Frozen,
+    Offline,
+    PlatformOption,
+    Quiet,
+    SpecPath,
+    Variant,
+    Verbose,
+)
 from envbuild.errors import UsageError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from envbuild.cli.built import Built
     from envbuild.cli.engines import EngineName
+    from envbuild.cli.output import Activity, Output
+    from envbuild.cli.outputs import ImageOutput
+    from envbuild.cli.project import Project
     from envbuild.lock.model import Lock
 
 
 def build(
     *,
     spec: SpecPath = None,
+    every: AllSpecs = False,
     variant: Variant = None,
     platform: PlatformOption = None,
     frozen: Frozen = False,
     engine: EngineOption = None,
+    pull: Annotated[
+        bool,
+        typer.Option("--pull", help="Take the image from its registry, if it is there, and do not build it."),
+    ] = False,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Run every step again, and build even when the image exists.")
     ] = False,
@@ -59,75 +82,154 @@ def build(
 
     Prints its reference; there is nothing to do when the engine has it.
     """
-    from envbuild.cli.built import Built
-    from envbuild.cli.check import check_build
-    from envbuild.cli.engines import choose_engine
-    from envbuild.cli.local import load_into_docker, write_output
     from envbuild.cli.output import Output
     from envbuild.cli.outputs import parse_output
-    from envbuild.cli.project import choose_target, find_project, fresh_lock
-    from envbuild.cli.wiring import build_target, push_image
+    from envbuild.cli.project import find_project
 
     talk = Output(quiet=quiet, verbose=verbose, as_json=as_json)
-    project = find_project(spec, frozen=frozen)
-    lock = fresh_lock(project, frozen=frozen)
-    target = choose_target(lock, variant=variant, platform=platform)
-    chosen = choose_engine(engine, project)
-    outputs = tuple(parse_output(text) for text in output or ())
-    _refuse_contradictions(lock, chosen, push=push, of_local=bool(outputs) or load or compression != "zstd")
-    with talk.activity(progress) as activity:
+    wish = _Wish(
+        variant=variant,
+        platform=platform,
+        frozen=frozen,
+        engine=engine,
+        use_cache=not no_cache,
+        pull=pull,
+        outputs=tuple(parse_output(text) for text in output or ()),
+        load=load,
+        push=push,
+        check=check,
+        compression=compression,
+        offline=offline,
+    )
+    if every:
+        raise typer.Exit(_build_all(talk, spec, wish))
+    built = _build(find_project(spec, frozen=frozen), wish, talk.activity(progress))
+    built.tell(talk)
+    if as_json:
+        talk.document(built.document())
+    else:
+        talk.data(built.outcome.reference)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What the command line says of building."""
+
+    variant: str | None
+    platform: str | None
+    frozen: bool
+    engine: "EngineName | None"
+    use_cache: bool
+    pull: bool
+    outputs: "tuple[ImageOutput, ...]"
+    load: bool
+    push: bool
+    check: bool
+    compression: Literal["zstd", "gzip"]
+    offline: bool
+
+
+def _build(project: "Project", wish: _Wish, activity: "AbstractContextManager[Activity]") -> "Built":
+    from envbuild.cli.built import Built
+    from envbuild.cli.check import check_build
+    from envbuild.cli.engines import ENGINES, choose_engine
+    from envbuild.cli.local import load_into_docker, write_output
+    from envbuild.cli.project import choose_target, fresh_lock
+    from envbuild.cli.wiring import build_target, pull_image, push_image
+
+    lock = fresh_lock(project, frozen=wish.frozen)
+    target = choose_target(lock, variant=wish.variant, platform=wish.platform)
+    chosen = choose_engine(wish.engine, project)
+    _refuse_contradictions(lock, chosen, wish)
+    with activity as progress:
+        if wish.pull:
+            pull_image(lock, target, activity=progress)
         outcome = build_target(
             lock,
             target,
             engine=chosen,
-            use_cache=not no_cache,
-            offline=offline,
-            activity=activity,
-            compression=compression,
+            # what a registry gave may be the other engine's: it is the same environment
+            made_by=ENGINES if wish.pull else None,
+            use_cache=wish.use_cache,
+            offline=wish.offline,
+            activity=progress,
+            compression=wish.compression,
         )
-        checked = loaded = None
-        if check:
+        checked = loaded = pushed = None
+        if wish.check:
             checked = check_build(
                 lock,
                 target,
                 outcome,
                 engine=chosen,
-                offline=offline,
-                activity=activity,
-                compression=compression,
+                offline=wish.offline,
+                activity=progress,
+                compression=wish.compression,
             )
-        for place in outputs:
-            write_output(outcome, place, offline=offline, activity=activity)
-        if load:
-            loaded = load_into_docker(outcome, offline=offline, activity=activity)
-        pushed = push_image(outcome, engine=chosen, offline=offline, activity=activity) if push else None
-    built = Built(
+        for place in wish.outputs:
+            write_output(outcome, place, offline=wish.offline, activity=progress)
+        if wish.load:
+            loaded = load_into_docker(outcome, offline=wish.offline, activity=progress)
+        if wish.push:
+            pushed = push_image(outcome, engine=chosen, offline=wish.offline, activity=progress)
+    return Built(
         outcome=outcome,
         engine=chosen,
         target=target,
         checked=checked,
-        outputs=outputs,
+        outputs=wish.outputs,
         loaded=loaded,
         pushed=pushed,
     )
-    built.tell(talk)
-    if as_json:
-        talk.document(built.document())
+
+
+def _build_all(talk: "Output", spec: "Path | None", wish: _Wish) -> int:
+    from contextlib import nullcontext
+
+    from envbuild.cli.many import document, projects_of, tell, work_on
+
+    if wish.outputs:
+        raise UsageError("--output names one place, and --all builds many images")
+    done: dict[Project, Built] = {}
+
+    def work(project: "Project", activity: "Activity") -> str:
+        done[project] = built = _build(project, wish, nullcontext(activity))
+        verb = "built" if built.outcome.built else "was there"
+        return f"{built.outcome.reference} {verb}{', pushed' if built.pushed else ''}"
+
+    results = work_on(projects_of(spec, every=True, frozen=wish.frozen), work, output=talk)
+    if talk.as_json:
+        talk.document(
+            [
+                entry | (done[result.project].document() if result.project in done else {})
+                for entry, result in zip(document(results), results, strict=True)
+            ]
+        )
     else:
-        talk.data(outcome.reference)
+        for result in results:
+            if result.project in done:
+                talk.data(done[result.project].outcome.reference)
+    return tell(talk, results)
 
 
-def _refuse_contradictions(lock: "Lock", engine: "EngineName", *, push: bool, of_local: bool) -> None:
+def _refuse_contradictions(lock: "Lock", engine: "EngineName", wish: _Wish) -> None:
     """Return if the options go together.
 
     :raises UsageError: they do not.
     """
-    if push and not lock.request.repository:
+    if wish.push and not lock.request.repository:
         raise UsageError(
             "there is nowhere to push to", hint="name `repository` under [image] in the spec and lock again"
         )
-    if engine != "local" and of_local:
+    if engine != "local" and (wish.outputs or wish.load or wish.compression != "zstd"):
         raise UsageError(
             "--output, --load and --compression are the local engine's",
             hint="use --engine local, or `docker save` for an image of the docker engine",
         )
+    if wish.pull and engine == "local":
+        raise UsageError(
+            "--pull brings an image into the docker engine",
+            hint="the local engine has nothing to gain: it keeps its layers, and shares them between images",
+        )
+    if wish.pull and wish.offline:
+        raise UsageError("--pull asks a registry, and --offline asks nobody")

@@ -4,13 +4,15 @@ import json
 import os
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from envbuild.cli.engines import EngineOption
 from envbuild.cli.options import (
+    AllSpecs,
     AsJson,
     Frozen,
     Gpus,
@@ -23,11 +25,24 @@ from envbuild.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from envbuild.cli.output import Output
+    from contextlib import AbstractContextManager
+
+    from envbuild.cli.engines import EngineName
+    from envbuild.cli.output import Activity, Output
+    from envbuild.cli.project import Project
     from envbuild.verify.checks.report import Outcome, Report, Result
 
 SELF = Path("/etc/envbuild")
 """Where an image carries its target's lock and its probe."""
+
+THIS_MACHINE = "this machine"
+
+MARKS: "dict[Outcome, str]" = {
+    "passed": "ok",
+    "failed": "DIFFERS",
+    "warned": "warning",
+    "skipped": "skipped",
+}
 
 
 def verify(
@@ -59,6 +74,7 @@ def verify(
         Path | None, typer.Option("--junit", help="Write a JUnit report to this file too.")
     ] = None,
     spec: SpecPath = None,
+    every: AllSpecs = False,
     variant: Variant = None,
     platform: PlatformOption = None,
     engine: EngineOption = None,
@@ -77,79 +93,154 @@ def verify(
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     if here:
-        if image or deep or junit:
+        if image or deep or junit or every:
             raise UsageError(
-                "--here takes no image, --deep or --junit", hint="they need the artifacts outside"
+                "--here takes no image, --all, --deep or --junit", hint="they need the artifacts outside"
             )
         if host:
             raise UsageError("--here and --host ask two different things", hint="leave one of the two out")
         raise typer.Exit(_verify_here(profile=profile, require_gpu=require_gpu, as_json=as_json))
 
-    from envbuild.cli.engines import choose_engine
-    from envbuild.cli.project import choose_target, find_project, fresh_lock
-    from envbuild.cli.wiring import verify_machine, verify_target
+    if host and (image or deep):
+        raise UsageError("--host takes no image and no --deep", hint="there is no container to look into")
+    if every and (image or junit):
+        raise UsageError("--all verifies the images of all locks: it takes no image and no --junit")
 
-    project = find_project(spec, frozen=frozen)
-    lock = fresh_lock(project, frozen=frozen)
-    target = choose_target(lock, variant=variant, platform=platform)
-    if require_gpu and target.gpu is None:
-        raise UsageError(
-            f"--require-gpu, but variant `{target.variant}` locks no GPU",
-            hint="ask for another --variant, or give the spec a [gpu] table",
-        )
-    if host:
-        if image or deep:
-            raise UsageError("--host takes no image and no --deep", hint="there is no container to look into")
-        report = verify_machine(lock, target, require_gpu=require_gpu)
-        _tell(output, "this machine", report, verdicts=("can run the lock", "cannot run the lock"))
-    else:
-        with output.activity() as activity:
-            reference, report = verify_target(
-                lock,
-                target,
-                engine=choose_engine(engine, project),
-                image=image,
-                deep=deep,
-                gpus=gpus,
-                require_gpu=require_gpu,
-                profile=profile,
-                offline=offline,
-                activity=activity,
-            )
-        _tell(output, reference, report)
+    from envbuild.cli.project import find_project
+
+    wish = _Wish(
+        image=image,
+        deep=deep,
+        host=host,
+        gpus=gpus,
+        require_gpu=require_gpu,
+        profile=profile,
+        variant=variant,
+        platform=platform,
+        engine=engine,
+        frozen=frozen,
+        offline=offline,
+    )
+    if every:
+        raise typer.Exit(_verify_all(output, spec, wish))
+    verified = _verify(find_project(spec, frozen=frozen), wish, output.activity())
+    _tell(output, verified)
     if junit:
         from envbuild import atomic
         from envbuild.verify.junit import render_junit
 
-        atomic.write_text(junit, render_junit(report))
-    if not report.succeeded:
+        atomic.write_text(junit, render_junit(verified.report))
+    if not verified.report.succeeded:
         raise typer.Exit(ExitCode.VERIFICATION)
 
 
-def _tell(
-    output: "Output",
-    subject: str,
-    report: "Report",
-    *,
-    verdicts: tuple[str, str] = ("matches its lock", "differs from its lock"),
-) -> None:
-    if output.as_json:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What the command line says of verifying."""
+
+    image: str | None
+    deep: bool
+    host: bool
+    gpus: str
+    require_gpu: bool
+    profile: Literal["image", "devcontainer"]
+    variant: str | None
+    platform: str | None
+    engine: "EngineName | None"
+    frozen: bool
+    offline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """What was compared with a lock, and what came of it."""
+
+    subject: str
+    report: "Report"
+
+    @property
+    def verdict(self) -> str:
+        """One line, with the counts."""
+        if self.subject == THIS_MACHINE:
+            said = "can run the lock" if self.report.succeeded else "cannot run the lock"
+        else:
+            said = "matches its lock" if self.report.succeeded else "differs from its lock"
+        counted = Counter(result.outcome for result in self.report.results)
+        counts = ", ".join(f"{counted[outcome]} {outcome}" for outcome in MARKS if counted[outcome])
+        return f"{self.subject} {said}: {counts}"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The whole report as JSON values."""
         from envbuild.verify.checks.rendering import report_document
 
-        output.document(report_document(report) | {"image": subject})
+        return report_document(self.report) | {"image": self.subject}
+
+
+def _verify(project: "Project", wish: _Wish, activity: "AbstractContextManager[Activity]") -> _Verified:
+    from envbuild.cli.engines import choose_engine
+    from envbuild.cli.project import choose_target, fresh_lock
+    from envbuild.cli.wiring import verify_machine, verify_target
+    from envbuild.errors import UsageError
+
+    lock = fresh_lock(project, frozen=wish.frozen)
+    target = choose_target(lock, variant=wish.variant, platform=wish.platform)
+    if wish.require_gpu and target.gpu is None:
+        raise UsageError(
+            f"--require-gpu, but variant `{target.variant}` locks no GPU",
+            hint="ask for another --variant, or give the spec a [gpu] table",
+        )
+    if wish.host:
+        return _Verified(THIS_MACHINE, verify_machine(lock, target, require_gpu=wish.require_gpu))
+    with activity as progress:
+        found = verify_target(
+            lock,
+            target,
+            engine=choose_engine(wish.engine, project),
+            image=wish.image,
+            deep=wish.deep,
+            gpus=wish.gpus,
+            require_gpu=wish.require_gpu,
+            profile=wish.profile,
+            offline=wish.offline,
+            activity=progress,
+        )
+    return _Verified(*found)
+
+
+def _verify_all(output: "Output", spec: Path | None, wish: _Wish) -> int:
+    from contextlib import nullcontext
+
+    from envbuild.cli.many import document, projects_of, tell, work_on
+    from envbuild.errors import VerificationError
+
+    found: dict[Project, _Verified] = {}
+
+    def work(project: "Project", activity: "Activity") -> str:
+        found[project] = verified = _verify(project, wish, nullcontext(activity))
+        if not verified.report.succeeded:
+            lines = [_text(result) for result in verified.report.results if result.outcome == "failed"]
+            raise VerificationError(verified.verdict, detail="\n".join(lines))
+        return verified.verdict
+
+    results = work_on(projects_of(spec, every=True, frozen=wish.frozen), work, output=output)
+    if output.as_json:
+        output.document(
+            [
+                entry | (found[result.project].document if result.project in found else {})
+                for entry, result in zip(document(results), results, strict=True)
+            ]
+        )
+    return tell(output, results)
+
+
+def _tell(output: "Output", verified: _Verified) -> None:
+    if output.as_json:
+        output.document(verified.document)
         return
-    marks: dict[Outcome, str] = {
-        "passed": "ok",
-        "failed": "DIFFERS",
-        "warned": "warning",
-        "skipped": "skipped",
-    }
-    shown = [result for result in report.results if output.verbose or result.outcome != "passed"]
-    output.table([(marks[result.outcome], result.group, _text(result)) for result in shown])
-    counted = Counter(result.outcome for result in report.results)
-    counts = ", ".join(f"{counted[outcome]} {outcome}" for outcome in marks if counted[outcome])
-    verdict = verdicts[0] if report.succeeded else verdicts[1]
-    output.say(f"{subject} {verdict}: {counts}")
+    shown = [r for r in verified.report.results if output.verbose or r.outcome != "passed"]
+    output.table([(MARKS[result.outcome], result.group, _text(result)) for result in shown])
+    output.say(verified.verdict)
 
 
 def _text(result: "Result") -> str:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from envbuild.cli.engines import ENGINES
 from envbuild.store.location import cache_folder, vendor_folder
 
 if TYPE_CHECKING:
@@ -192,6 +193,17 @@ def build_target(
         use_cache=use_cache,
         on_event=activity.on_stage,
     )
+
+
+def pull_image(lock: "Lock", target: "Target", *, activity: "Activity") -> None:
+    """Bring a target's image into the docker engine from its registry, if that has it and this lacks it."""
+    from envbuild.image.docker_engine import DockerEngine
+
+    docker = DockerEngine()
+    reference, found = find_image(lock, target, docker, made_by=ENGINES)
+    if found is None and lock.request.repository:
+        activity.on_stage(f"asking the registry for {reference}")
+        docker.pull(reference, on_event=activity.on_stage)
 
 
 def push_image(outcome: "BuildOutcome", *, engine: "EngineName", offline: bool, activity: "Activity") -> str:

@@ -171,6 +171,27 @@ class DockerEngine:
                 if message.get("status", "").startswith(("Pushed", "Layer already exists")):
                     on_event(f"{message['status']} {message.get('id', '')}")
 
+    def pull(self, reference: str, *, on_event: Callable[[str], None]) -> bool:
+        """Pull an image, and return whether its registry has one of that name.
+
+        Credentials are the docker client's own.
+
+        :raises NetworkError: the registry refused or could not be reached.
+        """
+        repository, _, tag = reference.rpartition(":")
+        with _engine_errors():
+            try:
+                for message in self._client.api.pull(repository, tag=tag, stream=True, decode=True):
+                    if "error" in message:
+                        raise _not_pulled(repository, str(message["error"]))
+                    if message.get("status") == "Pull complete":
+                        on_event(f"pulled {message.get('id', '')}")
+            except docker.errors.NotFound:
+                return False
+            except docker.errors.APIError as error:
+                raise _not_pulled(repository, str(error.explanation or error)) from error
+        return True
+
     def holdings(self) -> Holdings:
         """Return what the engine has that an image of the local engine could share.
 
@@ -325,6 +346,14 @@ def _hint_for(refusal: str) -> str | None:
             "--runtime=docker`, then restart the engine); --gpus none does without"
         )
     return None
+
+
+def _not_pulled(repository: str, reason: str) -> NetworkError:
+    return NetworkError(
+        f"{repository} did not give the image",
+        hint="check the repository, and `docker login` for its registry",
+        detail=reason,
+    )
 
 
 def _no_client() -> EngineError:

@@ -61,7 +61,7 @@ def test_verify_here_takes_nothing_from_outside(locked: Program, option: tuple[s
 
     assert (answer.code, answer.stdout) == (2, "")
     assert answer.stderr == (
-        "error: --here takes no image, --deep or --junit\n\nhint: they need the artifacts outside\n"
+        "error: --here takes no image, --all, --deep or --junit\n\nhint: they need the artifacts outside\n"
     )
 
 
