@@ -202,7 +202,7 @@ def test_nothing_to_do_as_json(locked: Program):
     assert (answer.code, answer.stderr) == (0, "")
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", target.pop("target"))
     assert json.loads(answer.stdout)["written"] is False
-    assert target == {"variant": "default", "platform": "linux/amd64", "wheels": 3, "debs": 6}
+    assert target == {"variant": "default", "platform": "linux/amd64", "wheels": 3, "conda": 0, "debs": 6}
 
 
 def test_the_sample_answers_the_sample_spec(locked: Program):

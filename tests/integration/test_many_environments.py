@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -132,7 +133,7 @@ class Runner:
         for path in self.files.values():
             path.touch()
 
-    def steps(self, action: dict, inputs: dict[str, str]) -> dict[str, int]:
+    def steps(self, action: dict[str, Any], inputs: dict[str, str]) -> dict[str, int]:
         """Run all steps and return their exit statuses by name; after a failure only those for always()."""
         given = {name: str(value["default"]) for name, value in action["inputs"].items()} | inputs
         statuses: dict[str, int] = {}
