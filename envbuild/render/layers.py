@@ -15,7 +15,17 @@ ALONE_BYTES = 1_000_000
 it held 97 % of all bytes (docs/adr/0002-engines-and-layers.md)."""
 
 LAYERS = 40
-"""The most layers of wheels that an image gets, by whichever engine; engines stop at about 125 in all."""
+"""The most layers of wheels that an image gets, by whichever engine."""
+
+MOST_LAYERS = 120
+"""Layers of an image, the base's included.
+
+Docker's graph drivers stop at 125 (moby ``layer.maxLayerDepth``), at load or run rather than at build.
+"""
+
+FIXED_LAYERS = 4
+"""The most layers that are neither the base's nor planned: system packages, the empty environment, the user
+and the lock, and executable files of several wheels."""
 
 NAMED = 6
 """Wheels that a layer's comment names: a line's worth."""
@@ -38,6 +48,11 @@ class WheelLayer:
         names = [f"{wheel.name} {wheel.version}" for wheel in self.wheels]
         shown = ", ".join(names[:NAMED])
         return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
+
+
+def layer_budget(base_layers: int) -> int:
+    """Return how many layers of wheels fit on a base of so many; 1 when there is no room at all."""
+    return max(1, min(LAYERS, MOST_LAYERS - FIXED_LAYERS - base_layers))
 
 
 def plan_wheel_layers(wheels: Iterable[Wheel], *, budget: int) -> tuple[WheelLayer, ...]:

@@ -13,11 +13,8 @@ from envbuild.digest import canonical_json
 from envbuild.lock.identity import epoch_of, project_target, tag_of, target_digest
 from envbuild.lock.model import PREFIX, Deb, ImageSource, Lock, PythonArchive, Target, Wheel
 from envbuild.render.labels import labels_of
-from envbuild.render.layers import WheelLayer, plan_wheel_layers
+from envbuild.render.layers import WheelLayer, layer_budget, plan_wheel_layers
 from envbuild.render.templates import render_template, template_folder
-
-WHEEL_LAYERS = 6
-"""RUN steps for Python: each is a layer the engine compresses by itself, and a line a person reads."""
 
 FETCHES_PER_STAGE = 40
 """ADD steps in one stage: each is a layer there, and engines stop at about 125 in one chain."""
@@ -104,7 +101,9 @@ class _Chunk:
 
 def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
     """Return the recipe of ``target``; ``probe`` is the program the image carries to be verified with."""
-    layers = plan_wheel_layers(lock.wheels_of(target), budget=WHEEL_LAYERS)
+    image = lock.base(target).image
+    budget = layer_budget(len(image.layers) if image else 1)
+    layers = plan_wheel_layers(lock.wheels_of(target), budget=budget)
     fetches = _plan_fetches(lock, target, layers)
     digest = target_digest(lock, target)
     files = {

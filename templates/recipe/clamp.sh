@@ -5,9 +5,10 @@
 # them, whatever the epoch: bytecode that records its source's time stays true.
 started=$(($(date +%s) - 60))
 
+# usage: clamp [-maxdepth N]
 clamp() {
     # what the engine mounts is no part of the layer, and cannot be touched
-    find / -xdev \( -path /proc -o -path /sys -o -path /dev \
+    find / -xdev "$@" \( -path /proc -o -path /sys -o -path /dev \
         -o -path /etc/hosts -o -path /etc/hostname -o -path /etc/resolv.conf \) -prune \
         -o -newermt "@$started" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }

@@ -7,6 +7,7 @@ its own folder, what decides which files there are (wheel_files.py) and how they
 compile.py).  Wheels are installed in the order of their names.  An installed file is never replaced: two
 packages may own one file only when they agree on its content; it is executable if one of them says so, and
 the bytecode is the last one's.  Bytecode is compiled for one wheel per fresh interpreter, from a sorted list.
+What was written, and the folders it lies in, get the time SOURCE_DATE_EPOCH when it is set.
 """  # noqa: INP001 - a script of the recipe, not a module
 
 import argparse
@@ -38,8 +39,12 @@ def main() -> int:
     parser.add_argument("--root", type=Path, default=Path("/"), help="where / of the image lies")
     options = parser.parse_args()
     os.umask(0o022)
+    environment = Environment(options.prefix, options.root)
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
     try:
-        install_wheels(sorted(options.wheels.glob("*.whl")), Environment(options.prefix, options.root))
+        install_wheels(sorted(options.wheels.glob("*.whl")), environment)
+        if epoch:
+            environment.set_times(int(epoch))
     except (InstallationError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -54,6 +59,7 @@ class Environment:
         self.folder = root / prefix.lstrip("/")
         self.owners: dict[str, str] = {}
         self.last_owners: dict[str, str] = {}
+        self.written: set[Path] = set()
 
     def owner(self, name: str) -> str:
         """Return whose file ``name`` is, for a message."""
@@ -65,6 +71,13 @@ class Environment:
             if any(line.split(",")[0].strip('"') == relative for line in record.read_text().splitlines()):
                 return record.parent.name.removesuffix(".dist-info")
         return "the environment itself"
+
+    def set_times(self, seconds: int) -> None:
+        """Set the times of what was written and of the folders above it, from the prefix on."""
+        parents = {parent for path in self.written for parent in path.parents}
+        folders = {folder for folder in parents if folder == self.folder or self.folder in folder.parents}
+        for path in self.written | folders:
+            os.utime(path, (seconds, seconds))
 
 
 def install_wheels(wheels: Iterable[Path], environment: Environment) -> None:
@@ -109,6 +122,7 @@ def write(archive: zipfile.ZipFile, file: File, wheel: str, environment: Environ
         with target.open("xb") as stream:
             stream.writelines(content(archive, file))
         target.chmod(EXECUTABLE if file.executable else PLAIN)
+        environment.written.add(target)
     environment.owners.setdefault(file.name, wheel)
     environment.last_owners[file.name] = wheel
 
@@ -142,6 +156,7 @@ def compile_wheel(wheel: str, sources: "list[File]", environment: Environment) -
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(data)
         target.chmod(PLAIN)
+        environment.written.add(target)
 
 
 def sha256_of(path: Path) -> str:

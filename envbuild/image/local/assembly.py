@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from envbuild.image.engine import ContainerOutcome
 from envbuild.image.layer import Layer
@@ -27,14 +27,11 @@ from envbuild.image.local.steps import ROOTS, Steps
 from envbuild.image.local.trees import LayerTrees, PackedLayer
 from envbuild.image.local.wheels import OpenWheel, WheelWorkshop
 from envbuild.image.oci.base import BaseImage
-from envbuild.image.oci.image import MOST_LAYERS, OciImage, compose_image, require_room
+from envbuild.image.oci.image import OciImage, compose_image, require_room
 from envbuild.lock.identity import epoch_of
 from envbuild.lock.model import PREFIX, Lock, Target, Wheel
-from envbuild.render.layers import LAYERS, WheelLayer, plan_wheel_layers
+from envbuild.render.layers import FIXED_LAYERS, WheelLayer, layer_budget, plan_wheel_layers
 from envbuild.render.recipe import plan_seed, recipe_scripts
-
-FIXED_LAYERS: Final = 4
-"""Layers besides those planned for wheels: system packages, environment, modes, user and lock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +90,7 @@ def assemble_image(lock: Lock, target: Target, place: Place) -> OciImage:
     base = lock.base(target)
     below = len(base.image.layers) if base.image else 1
     require_room(below, FIXED_LAYERS + 1)
-    plan = plan_wheel_layers(
-        place.arrange(lock.wheels_of(target)), budget=min(LAYERS, MOST_LAYERS - below - FIXED_LAYERS)
-    )
+    plan = plan_wheel_layers(place.arrange(lock.wheels_of(target)), budget=layer_budget(below))
     assembly = _Assembly(lock, target, place)
     bottom, packed = assembly.base()
     system_debs = lock.system_debs_of(target)

@@ -18,15 +18,10 @@ from envbuild.lock.identity import epoch_of, target_digest
 from envbuild.lock.model import Lock, Target
 from envbuild.remote.manifest import OCI_CONFIG, OCI_MANIFEST, Descriptor
 from envbuild.render import labels
+from envbuild.render.layers import MOST_LAYERS
 
 ENGINE_NAME: Final = "local"
 """Value of the label that says what made an image."""
-
-MOST_LAYERS: Final = 120
-"""Layers of an image, the base's included.
-
-Docker's graph drivers stop at 125 (moby ``layer.maxLayerDepth``), at load or run rather than at build.
-"""
 
 CREATED: Final = "org.opencontainers.image.created"
 

@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envbuild.render.layers import ALONE_BYTES, plan_wheel_layers
+from envbuild.render.layers import (
+    ALONE_BYTES,
+    FIXED_LAYERS,
+    LAYERS,
+    MOST_LAYERS,
+    layer_budget,
+    plan_wheel_layers,
+)
 from tests.rig.locks import wheel
 
 SIZES = st.lists(st.integers(1, 50 * ALONE_BYTES), max_size=40)
@@ -55,3 +62,24 @@ def test_with_room_for_all_membership_depends_on_no_neighbour(sizes):
     plan = plan_wheel_layers(wheels, budget=len(wheels) + 1)
     for layer in plan:
         assert len(layer.wheels) == 1 or all(item.size < ALONE_BYTES for item in layer.wheels)
+
+
+@pytest.mark.property
+@given(
+    st.lists(st.integers(ALONE_BYTES, 50 * ALONE_BYTES), max_size=20),
+    st.lists(st.integers(1, ALONE_BYTES - 1)),
+)
+def test_small_wheels_move_no_large_one(large, small):
+    """Layers below the last are those of the large wheels, in one order, whatever lies on top."""
+    plan = plan_wheel_layers(wheels_of([*large, *small]), budget=LAYERS)
+    below = plan_wheel_layers(wheels_of(large), budget=LAYERS)
+    assert plan[: len(below)] == below
+    assert [layer.size for layer in below] == sorted(large, reverse=True)
+
+
+@pytest.mark.property
+@given(st.integers(0, 200))
+def test_an_image_has_no_more_layers_than_engines_take(base_layers):
+    budget = layer_budget(base_layers)
+    assert 1 <= budget <= LAYERS
+    assert budget == 1 or base_layers + FIXED_LAYERS + budget <= MOST_LAYERS

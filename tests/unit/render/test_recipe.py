@@ -49,15 +49,20 @@ def test_every_artifact_is_fetched_by_its_sha256():
         assert f"ADD --checksum=sha256:{digest} " in text
 
 
-def test_at_most_six_python_steps():
-    lock = sample_lock()
-    more = tuple(wheel(f"big-{number:02}", size=2_000_000 + number) for number in range(20))
+@pytest.mark.parametrize(("base_layers", "steps"), [(1, 40), (80, 36), (119, 1)])
+def test_there_are_as_many_python_steps_as_engines_take(base_layers, steps):
+    lock = sample_lock(image_base())
+    base = lock.bases[0]
+    assert base.image
+    digests = dict.fromkeys(("layers", "diff_ids"), (f"sha256:{'1' * 64}",) * base_layers)
+    base = base.model_copy(update={"image": base.image.model_copy(update=digests)})
+    more = tuple(wheel(f"big-{number:02}", size=2_000_000 + number) for number in range(50))
     wheels = tuple(sorted((*lock.wheels, *more), key=lambda item: item.file))
     target = lock.targets[0].model_copy(
         update={"wheels": tuple(item.file for item in wheels if item.name != "installer")}
     )
-    lock = lock.model_copy(update={"wheels": wheels, "targets": (target,)})
-    assert recipe_of(lock).files["Dockerfile"].decode().count("wheels.sh") == 6
+    lock = lock.model_copy(update={"wheels": wheels, "targets": (target,), "bases": (base,)})
+    assert recipe_of(lock).files["Dockerfile"].decode().count("wheels.sh") == steps
 
 
 def test_no_stage_is_deeper_than_engines_allow():

@@ -299,7 +299,12 @@ def install(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     script = lay_scripts(tmp_path / "recipe") / "install.py"
 
     def run(
-        *, umask: int = 0o022, wheels: str = "wheels", root: str = "root", python: str = sys.executable
+        *,
+        umask: int = 0o022,
+        wheels: str = "wheels",
+        root: str = "root",
+        python: str = sys.executable,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [
@@ -312,7 +317,12 @@ def install(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
                 "--root",
                 tmp_path / root,
             ],
-            env={**os.environ, "PYTHONWARNINGS": "error", "PYTHONHASHSEED": "random"},
+            env={
+                **os.environ,
+                "PYTHONWARNINGS": "error",
+                "PYTHONHASHSEED": "random",
+                **(environment or {}),
+            },
             capture_output=True,
             text=True,
             check=False,

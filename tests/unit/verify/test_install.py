@@ -46,6 +46,25 @@ def test_two_runs_give_the_same_bytes_whatever_the_umask(
     assert modes == {0o755}
 
 
+def test_what_is_written_gets_the_epoch_and_nothing_else_does(
+    make_wheel: MakeWheel, install: Install, tmp_path: Path
+) -> None:
+    make_wheel("one", {"one.py": b"", "shared.py": b"", "demo/deep/er.py": b""}, folder="first")
+    make_wheel("two", {"two.py": b"", "shared.py": b""}, folder="second")
+    first = {"SOURCE_DATE_EPOCH": "1000000000"}
+    assert install(wheels="first", environment=first).returncode == 0
+    above = (tmp_path / "root" / "opt").stat().st_mtime
+    assert above > 1_700_000_000
+    prefix = tmp_path / "root/opt/venv"
+    times = {path: path.stat().st_mtime for path in (prefix, *prefix.rglob("*"))}
+    assert set(times.values()) == {1_000_000_000}
+    second = {"SOURCE_DATE_EPOCH": "1100000000"}
+    assert install(wheels="second", environment=second).returncode == 0
+    assert all(path.stat().st_mtime == 1_000_000_000 for path in times if path.is_file())
+    changed = {path.stat().st_mtime for path in (prefix, *prefix.rglob("*")) if path not in times}
+    assert changed == {1_100_000_000}
+
+
 def test_two_wheels_that_disagree_on_a_file_are_named(make_wheel: MakeWheel, install: Install) -> None:
     make_wheel("one", {"same.py": b"1"})
     make_wheel("two", {"same.py": b"2"})

@@ -7,9 +7,10 @@ import pytest
 from envbuild.errors import SpecError
 from envbuild.image.layer import Layer
 from envbuild.image.oci.base import read_base_image
-from envbuild.image.oci.image import MOST_LAYERS, compose_image
+from envbuild.image.oci.image import compose_image
 from envbuild.lock.identity import RECIPE_FORMAT
 from envbuild.remote.manifest import Descriptor, DocumentError
+from envbuild.render.layers import MOST_LAYERS
 from tests.rig.locks import digest, image_base, sample_lock
 
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
