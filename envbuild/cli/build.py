@@ -133,7 +133,7 @@ def _build(project: "Project", wish: _Wish, activity: "AbstractContextManager[Ac
     from envbuild.cli.built import Built
     from envbuild.cli.check import check_build
     from envbuild.cli.engines import ENGINES, choose_engine
-    from envbuild.cli.local import load_into_docker, write_output
+    from envbuild.cli.local import act_as_root, find_locally, load_into_docker, write_output
     from envbuild.cli.project import choose_target, fresh_lock
     from envbuild.cli.wiring import build_target, pull_image, push_image
 
@@ -141,6 +141,10 @@ def _build(project: "Project", wish: _Wish, activity: "AbstractContextManager[Ac
     target = choose_target(lock, variant=wish.variant, platform=wish.platform)
     chosen = choose_engine(wish.engine, project)
     _refuse_contradictions(lock, chosen, wish)
+    if chosen == "local" and (
+        not wish.use_cache or wish.check or find_locally(lock, target, compression=wish.compression) is None
+    ):
+        act_as_root()
     with activity as progress:
         if wish.pull:
             pull_image(lock, target, activity=progress)

@@ -74,7 +74,8 @@ def differing(outcome: "BuildOutcome", differences: "Iterable[Difference]") -> E
             )
             for item in differences
         ],
-        hint="a fault of envbuild, or of a package whose scripts write something else each time; report it",
+        hint="if another release of envbuild built it, build with --no-cache first; else it is a fault of "
+        "envbuild, or of a package whose scripts write something else each time: report it",
     )
 
 
@@ -149,15 +150,7 @@ def _build_again(
         "TMPDIR": str(folder),
     }
     library = find_faketime()
-    varied = [
-        "no cache",
-        "folder",
-        "wheels in reverse",
-        f"{workers} at a time",
-        "umask",
-        "time zone",
-        "locale",
-    ]
+    varied = ["cache folder", "order of wheels", "number of workers", "umask", "time zone", "locale"]
     notes: list[str] = []
     if library:
         environment |= {

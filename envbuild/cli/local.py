@@ -1,6 +1,7 @@
 """The local engine joined to this machine: its cache, its network, its terminal."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -54,6 +55,40 @@ def open_local_engine(gpus: "GpuAccess | None") -> "GpuEngine":
     return LocalEngine(cache_folder(), blobs=partial(blobs_of, offline=False), withheld=withheld)
 
 
+def find_locally(
+    lock: "Lock", target: "Target", *, compression: "Compression" = "zstd"
+) -> "BuildOutcome | None":
+    """Return the image of a target when it is here, whole and compressed as asked."""
+    from envbuild.image.ensure import LOCAL, BuildOutcome, is_image_of
+    from envbuild.image.layer import media_type_of
+    from envbuild.image.local.blobs import is_whole
+    from envbuild.image.local.images import ImageStore, facts_of
+    from envbuild.image.reference import image_reference_for
+    from envbuild.lock.identity import target_digest
+
+    reference = image_reference_for(lock, target)
+    image = ImageStore(cache_folder()).get(reference)
+    if image is None or not is_whole(image, cache_folder()):
+        return None
+    facts, own = facts_of(image), image.layers[image.base_layers :]
+    is_the_one = is_image_of(facts, target_digest(lock, target), engines=(LOCAL,)) and all(
+        layer.media_type == media_type_of(compression) for layer in own
+    )
+    return BuildOutcome(reference, facts, built=False) if is_the_one else None
+
+
+def act_as_root() -> None:
+    """Return if this process may make private roots; else start the program anew where it may.
+
+    To be called before anything is shown.
+
+    :raises EngineError: this machine and user give no way to.
+    """
+    from envbuild.image.local.namespace import enter_namespace
+
+    enter_namespace(sys.argv[1:], environment=os.environ)
+
+
 def build_locally(
     lock: "Lock",
     target: "Target",
@@ -64,29 +99,18 @@ def build_locally(
     compression: "Compression" = "zstd",
 ) -> "BuildOutcome":
     """Return the image of a target, assembled when it is not here whole or nothing may be reused."""
-    from envbuild.image.ensure import LOCAL, BuildOutcome, is_image_of
-    from envbuild.image.layer import media_type_of
-    from envbuild.image.local.blobs import is_whole
+    from envbuild.image.ensure import BuildOutcome
     from envbuild.image.local.images import ImageStore, facts_of
     from envbuild.image.reference import image_reference_for
-    from envbuild.lock.identity import target_digest
 
-    images = ImageStore(cache_folder())
-    reference = image_reference_for(lock, target)
-    image = images.get(reference) if use_cache else None
-    if image is not None:
-        facts = facts_of(image)
-        own = image.layers[image.base_layers :]
-        if (
-            is_image_of(facts, target_digest(lock, target), engines=(LOCAL,))
-            and is_whole(image, cache_folder())
-            and all(layer.media_type == media_type_of(compression) for layer in own)
-        ):
-            return BuildOutcome(reference, facts, built=False)
+    found = find_locally(lock, target, compression=compression) if use_cache else None
+    if found is not None:
+        return found
     image = assemble(
         lock, target, use_cache=use_cache, offline=offline, activity=activity, compression=compression
     )
-    images.put(reference, image)
+    reference = image_reference_for(lock, target)
+    ImageStore(cache_folder()).put(reference, image)
     return BuildOutcome(reference, facts_of(image), built=True)
 
 

@@ -36,6 +36,7 @@ def run(
     The image is built first when it is not there; exits with the command's own code.
     """
     from envbuild.cli.engines import ENGINES, choose_engine
+    from envbuild.cli.local import act_as_root
     from envbuild.cli.output import Output
     from envbuild.cli.project import choose_target, find_project, fresh_lock
     from envbuild.cli.wiring import build_target, run_in_image
@@ -47,6 +48,8 @@ def run(
         lock = fresh_lock(project, frozen=frozen)
         target = choose_target(lock, variant=variant, platform=platform)
         chosen = choose_engine(engine, project)
+        if chosen == "local":
+            act_as_root()
         with output.activity() as activity:
             # both engines make the same environment, so an image that either made will do
             outcome = build_target(

@@ -179,6 +179,7 @@ class _Verified:
 
 def _verify(project: "Project", wish: _Wish, activity: "AbstractContextManager[Activity]") -> _Verified:
     from envbuild.cli.engines import choose_engine
+    from envbuild.cli.local import act_as_root
     from envbuild.cli.project import choose_target, fresh_lock
     from envbuild.cli.wiring import verify_machine, verify_target
     from envbuild.errors import UsageError
@@ -192,11 +193,14 @@ def _verify(project: "Project", wish: _Wish, activity: "AbstractContextManager[A
         )
     if wish.host:
         return _Verified(THIS_MACHINE, verify_machine(lock, target, require_gpu=wish.require_gpu))
+    chosen = choose_engine(wish.engine, project)
+    if chosen == "local":
+        act_as_root()
     with activity as progress:
         found = verify_target(
             lock,
             target,
-            engine=choose_engine(wish.engine, project),
+            engine=chosen,
             image=wish.image,
             deep=wish.deep,
             gpus=wish.gpus,

@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
+from envbuild.errors import EngineError
 from envbuild.image.engine import ContainerOutcome
 from envbuild.image.layer import Layer
 from envbuild.image.local.assemble import LayerProgress, make_wheel_layers
@@ -85,8 +86,13 @@ def assemble_image(lock: Lock, target: Target, place: Place) -> OciImage:
     :raises SpecError: the base has so many layers that nothing can be laid on it.
     :raises BuildFailedError: a step failed; its last lines are the detail.
     :raises IntegrityError: an artifact or a layer of the base is broken, or wheels contradict each other.
-    :raises EngineError: this machine cannot run the steps.
+    :raises EngineError: this machine cannot run the steps, or the target has conda packages.
     """
+    if target.conda:
+        raise EngineError(
+            f"the local engine lays no conda packages down, and variant `{target.variant}` has some",
+            hint="use --engine docker",
+        )
     base = lock.base(target)
     below = len(base.image.layers) if base.image else 1
     require_room(below, FIXED_LAYERS + 1)
