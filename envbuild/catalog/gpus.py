@@ -21,7 +21,7 @@ MOST_NEAR_NAMES: Final = 3
 _CAPABILITY = re.compile(r"(?:sm_)?[1-9][0-9]{1,2}|[1-9][0-9]?\.[0-9]")
 _MEMORY = re.compile(r"\b[0-9]+ ?(?:gb|gib)\b")
 _VARIANT = re.compile(
-    r"\b(?:nvidia|tesla|geforce|quadro|pcie|pcie4|sxm[0-9]?|nvl|hbm[0-9]e?|oem|generation)\b"
+    r"\b(?:nvidia|tesla|geforce|quadro|pcie|pcie4|sxm[0-9]?|nvl|hbm[0-9]e?|oem|generation|super|laptop|mobile|gpu)\b"
 )
 
 
