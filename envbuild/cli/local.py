@@ -100,17 +100,22 @@ def build_locally(
 ) -> "BuildOutcome":
     """Return the image of a target, assembled when it is not here whole or nothing may be reused."""
     from envbuild.image.ensure import BuildOutcome
+    from envbuild.image.local.cache import LayerCache
     from envbuild.image.local.images import ImageStore, facts_of
     from envbuild.image.reference import image_reference_for
+    from envbuild.store.store import Store
 
     found = find_locally(lock, target, compression=compression) if use_cache else None
     if found is not None:
         return found
-    image = assemble(
-        lock, target, use_cache=use_cache, offline=offline, activity=activity, compression=compression
-    )
     reference = image_reference_for(lock, target)
-    ImageStore(cache_folder()).put(reference, image)
+    # nothing is pruned meanwhile; afterwards what was not used for longest goes, if there is too much
+    with Store(cache_folder()).use():
+        image = assemble(
+            lock, target, use_cache=use_cache, offline=offline, activity=activity, compression=compression
+        )
+        ImageStore(cache_folder()).put(reference, image)
+    LayerCache(cache_folder()).trim()
     return BuildOutcome(reference, facts_of(image), built=True)
 
 
@@ -191,6 +196,8 @@ class _Debs:
                 debs = [item for item in self._artifacts.by_sha256.values() if item.kind == "deb"]
                 self._artifacts.fetch(debs)
                 self._is_fetched = True
+        # fetching compares sizes only
+        self._artifacts.store.open_verified(sha256).close()
         return self._artifacts.store.place_of(sha256)
 
 
