@@ -41,6 +41,7 @@ def find(
         *_several_majors(derived),
         *_toolkit_of_another_version(packages, derived),
         *_newer_than_known(derived, catalog),
+        *_framework_newer_than_known(derived),
     ]
     if derived.vendor is None and not any(finding.severity == "error" for finding in found):
         found.extend(_nothing_at_all(asked))
@@ -200,6 +201,18 @@ def _newer_than_known(derived: Derivation, catalog: Catalog) -> Iterator[Finding
             "its driver is unknown",
             hint="update the catalogue with `envbuild catalog update`",
         )
+
+
+def _framework_newer_than_known(derived: Derivation) -> Iterator[Finding]:
+    for need in derived.needs:
+        if not need.wants.is_known:
+            cudnn = f" and cuDNN {need.wants.cudnn}" if need.wants.cudnn else ""
+            yield Finding(
+                severity="warning",
+                message=f"{need.package} is newer than the catalogue: it is taken to look for CUDA "
+                f"{need.wants.cuda}{cudnn} in the system, as the newest known version does",
+                hint="update the catalogue with `envbuild catalog update`, or name CUDA and image in [gpu]",
+            )
 
 
 def _nothing_at_all(asked: GpuRequest) -> Iterator[Finding]:

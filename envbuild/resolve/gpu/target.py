@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from envbuild.catalog.gpus import find_gpu
+from envbuild.catalog.rocm import find_amd_gpu
 from envbuild.catalog.tables import BUILT_IN, Catalog
 from envbuild.errors import NoSolutionError, Problem, SpecError
 from envbuild.lock.conda import CondaPackage
@@ -42,9 +43,12 @@ def refuse_unknown_gpus(request: Request, *, catalog: Catalog = BUILT_IN) -> Non
     """
     problems: dict[Problem, None] = {}
     for variant in request.variants.values():
-        for target in variant.gpu.targets if variant.gpu else ():
+        if variant.gpu is None:
+            continue
+        find = find_amd_gpu if variant.gpu.vendor == "amd" else find_gpu
+        for target in variant.gpu.targets:
             try:
-                find_gpu(target, catalog)
+                find(target, catalog)
             except SpecError as error:
                 problems[Problem("gpu.targets", error.message, error.hint)] = None
     if problems:

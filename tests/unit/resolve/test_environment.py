@@ -239,6 +239,13 @@ def test_names_that_are_no_gpus_are_refused_before_anything_is_resolved():
     assert resolvers.asked == []
 
 
+def test_gpus_of_amd_are_names_of_their_own():
+    resolvers = GpuResolvers()
+    with pytest.raises(SpecError) as caught:
+        lock_with(resolvers, asked=gpu_request(vendor="amd", targets=("MI300X", "T4")))
+    assert [str(problem) for problem in caught.value.problems] == ["gpu.targets: unknown GPU `T4`"]
+
+
 def test_a_base_from_packages_that_lacks_what_wheels_look_for_is_refused():
     resolvers = FakeResolvers(wheels=(wheel("onnxruntime-gpu", "1.22.0"),))
     with pytest.raises(NoSolutionError) as caught:

@@ -100,3 +100,13 @@ def test_cuda_newer_than_the_catalogue_is_a_warning() -> None:
 def test_a_list_of_parts_of_another_cuda_is_a_warning() -> None:
     (found,) = findings("nvidia-cuda-runtime==13.0.96 cuda-toolkit==13.2.2")
     assert found.message == "cuda-toolkit 13.2.2 lists parts of another CUDA than the runtime library, 13.0"
+
+
+def test_a_framework_newer_than_the_catalogue_is_a_warning() -> None:
+    (found,) = findings("tensorflow==2.30.0")
+    assert found.severity == "warning"
+    assert found.message == (
+        "tensorflow 2.30.0 is newer than the catalogue: it is taken to look for CUDA 12.5 and cuDNN 9.3 "
+        "in the system, as the newest known version does"
+    )
+    assert findings("tensorflow==2.19.1") == ()
