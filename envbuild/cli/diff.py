@@ -26,17 +26,16 @@ def diff(
 
     Packages by kind, CUDA and drivers, the base, variables and sizes; only what makes images differ.
     """
-    from envbuild.cli.comparing import lock_now, read_side, shared_targets
+    from envbuild.cli.comparing import lock_now, place_of, read_side, shared_targets
     from envbuild.cli.differences import as_document, as_markdown, as_text
     from envbuild.cli.output import Output
-    from envbuild.cli.project import find_project
     from envbuild.errors import ExitCode, UsageError
     from envbuild.lock.diff import diff_projections
 
     output = Output(quiet=quiet, as_json=as_json)
     if markdown and as_json:
         raise UsageError("--markdown and --json are two forms of one answer: choose one")
-    project = find_project(spec, frozen=True)
+    project = place_of(spec)
     before = read_side(old, project)
     after = read_side(new, project) if new is not None else lock_now(project)
     if before.is_image or after.is_image:

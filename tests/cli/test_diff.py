@@ -224,3 +224,11 @@ def test_without_a_lock(program: Program, tmp_path: Path):
         4,
         "error: there is no envbuild.lock\n\nhint: run `envbuild lock`\n",
     )
+
+
+def test_two_locks_need_no_project(program: Program):
+    (program.folder / "old.lock").write_text(dumps(OLD))
+    (program.folder / "new.lock").write_text(dumps(NEW))
+
+    assert program("diff", "old.lock", "new.lock").code == 0
+    assert program("diff", "old.lock").stderr.startswith("error: there is no envbuild.lock\n")
