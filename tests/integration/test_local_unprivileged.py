@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -47,17 +49,25 @@ CHANGE = (
 )
 
 
-def test_subordinate_ids_are_the_users_of_the_root(tmp_path):
-    small = make_small_root(tmp_path / "small")
+@pytest.fixture
+def open_path():
+    """Make a folder others may enter; pytest's own are closed again by each session that starts."""
+    with tempfile.TemporaryDirectory(prefix="unprivileged-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_subordinate_ids_are_the_users_of_the_root(open_path):
+    small = make_small_root(open_path / "small")
     (small / "srv").mkdir()
     own(small, UID)
     unshare = ("unshare", "--user", "--map-auto", "--map-root-user", sys.executable, "-c", INSIDE)
-    home = tmp_path / "home"
+    home = open_path / "home"
     unprivileged = run_unprivileged(*unshare, home, small, CHANGE, scratch=home, ids=65_536, environment={})
     assert unprivileged.returncode == 0, unprivileged.stderr
     own(small, 0)
     as_root = subprocess.run(
-        [sys.executable, "-c", INSIDE, tmp_path / "as-root", small, CHANGE],
+        [sys.executable, "-c", INSIDE, open_path / "as-root", small, CHANGE],
         capture_output=True,
         text=True,
         check=True,
@@ -73,9 +83,9 @@ def own(folder, uid):
 
 
 @pytest.mark.parametrize("ids", [0, 1000])
-def test_without_enough_ids_it_is_said_what_to_do(tmp_path, ids):
+def test_without_enough_ids_it_is_said_what_to_do(open_path, ids):
     refused = run_unprivileged(
-        sys.executable, "-c", ENTER, scratch=tmp_path / "home", ids=ids, environment={"COLUMNS": "80"}
+        sys.executable, "-c", ENTER, scratch=open_path / "home", ids=ids, environment={"COLUMNS": "80"}
     )
     code, message, hint, detail = refused.stdout.strip().split("|")
     assert code == "6"
@@ -86,9 +96,9 @@ def test_without_enough_ids_it_is_said_what_to_do(tmp_path, ids):
         assert detail != "None"
 
 
-def test_with_ids_the_program_starts_anew_as_root(tmp_path):
+def test_with_ids_the_program_starts_anew_as_root(open_path):
     entered = run_unprivileged(
-        sys.executable, "-c", ENTER, scratch=tmp_path / "home", ids=65_536, environment={}
+        sys.executable, "-c", ENTER, scratch=open_path / "home", ids=65_536, environment={}
     )
     assert (entered.returncode, entered.stderr) == (0, "")
     assert entered.stdout.startswith("envbuild ")

@@ -37,10 +37,11 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all -- "$@"
 def run_unprivileged(
     *command: str | Path, scratch: Path, ids: int, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``command`` as an ordinary user with ``ids`` subordinate ids; ``scratch`` becomes that user's."""
+    """Run ``command`` as an ordinary user with ``ids`` subordinate ids.
+
+    ``scratch`` becomes that user's; its parents must be open to all.
+    """
     scratch.mkdir(parents=True, exist_ok=True)
-    for folder in (scratch, *scratch.parents[:3]):
-        folder.chmod(0o755)
     os.chown(scratch, UID, UID)
     places = scratch.parent / f"{scratch.name}-places"
     places.mkdir()
