@@ -1,6 +1,8 @@
 """`envbuild cache`."""
 
 import math
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -49,7 +51,9 @@ def prune(
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
     from envbuild.image.local.cache import LayerCache
+    from envbuild.image.local.namespace import enter_namespace
     from envbuild.image.local.ownership import TreeCache
+    from envbuild.image.local.trees import FOLDER as TREES
     from envbuild.image.local.trees import LayerTrees
     from envbuild.store.location import cache_folder
     from envbuild.store.maintenance import prune as prune_store
@@ -64,6 +68,9 @@ def prune(
             raise UsageError(f"{option} must be 0 or more, not {value:g}")
     limit = None if max_size is None else int(max_size * GIGABYTE)
     folder = cache_folder()
+    if (folder / TREES).is_dir() and os.geteuid() != 0:
+        # their files belong to subordinate ids
+        enter_namespace(sys.argv[1:], environment=os.environ)
     shelves = (LayerCache(folder), TreeCache(folder), LayerTrees(folder))
     removed = prune_store(Store(folder), older_than_days=older_than, max_bytes=limit, shelves=shelves)
     Output().say(f"removed {removed.files} files, {readable_size(removed.size)}")

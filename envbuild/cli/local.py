@@ -46,7 +46,9 @@ def open_local_engine(gpus: "GpuAccess | None") -> "GpuEngine":
     from envbuild.errors import UsageError
     from envbuild.image.gpus import AUTO, NONE
     from envbuild.image.local.engine import LocalEngine
+    from envbuild.image.local.namespace import enter_namespace
 
+    enter_namespace(sys.argv[1:], environment=os.environ)
     if gpus is not None and gpus.devices not in {AUTO, NONE}:
         raise UsageError(
             NO_GPUS, hint="use --engine docker; the image is the same after `envbuild build --load`"
@@ -128,14 +130,21 @@ def assemble(
     activity: "Activity",
     compression: "Compression",
 ) -> "OciImage":
-    """Assemble the image of a target; with nothing of the cache in it, when nothing may be reused."""
+    """Assemble the image of a target; with nothing of the cache in it, when nothing may be reused.
+
+    Without root the program starts anew as root of a user namespace.
+
+    :raises EngineError: it may not.
+    """
     import tempfile
     from pathlib import Path
 
     from envbuild.cli.wiring import Artifacts
     from envbuild.image.layer import layer_path
     from envbuild.image.local.assembly import assemble_image
+    from envbuild.image.local.namespace import enter_namespace
 
+    enter_namespace(sys.argv[1:], environment=os.environ)
     artifacts = Artifacts(lock, target, offline, activity)
     cache = cache_folder()
     if use_cache:
@@ -183,7 +192,7 @@ def place_for(
 
 
 class _Debs:
-    """The packages of a target, fetched together when the first is asked for."""
+    """What of a target is no wheel, packages mostly, fetched together when the first is asked for."""
 
     def __init__(self, artifacts: "Artifacts") -> None:
         self._artifacts = artifacts
@@ -193,8 +202,10 @@ class _Debs:
     def path(self, sha256: str) -> "Path":
         with self._lock:
             if not self._is_fetched:
-                debs = [item for item in self._artifacts.by_sha256.values() if item.kind == "deb"]
-                self._artifacts.fetch(debs)
+                wanted = [
+                    item for item in self._artifacts.by_sha256.values() if item.kind in {"deb", "python"}
+                ]
+                self._artifacts.fetch(wanted)
                 self._is_fetched = True
         # fetching compares sizes only
         self._artifacts.store.open_verified(sha256).close()

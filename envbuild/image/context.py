@@ -20,4 +20,4 @@ def write_seed_of(recipe: Recipe, artifact: Callable[[str], Path], folder: Path)
     ``artifact`` gives the verified file of a sha256.
     """
     if recipe.seed:
-        write_seed((artifact(deb.sha256) for deb in recipe.seed), folder / SEED, epoch=recipe.epoch)
+        write_seed((artifact(deb.sha256) for deb in recipe.seed), folder / SEED, epoch=recipe.base_epoch)

@@ -34,6 +34,14 @@ def epoch_of(lock: Lock, target: Target) -> int:
     return int(max(_utc(moment) for moment in moments).timestamp())
 
 
+def base_epoch_of(lock: Lock, target: Target) -> int:
+    """Return SOURCE_DATE_EPOCH of what is done to the base: when that was made, in seconds since 1970.
+
+    Not the target's: a base with its packages is the same, and made once, whatever is laid on it.
+    """
+    return int(_utc(lock.base(target).created).timestamp())
+
+
 def project_target(lock: Lock, target: Target) -> dict[str, Any]:
     """Return all that the lock says of one target, as plain JSON values."""
     base = lock.base(target)
@@ -49,6 +57,7 @@ def project_target(lock: Lock, target: Target) -> dict[str, Any]:
         "variant": target.variant,
         "platform": target.platform,
         "epoch": epoch_of(lock, target),
+        "base_epoch": base_epoch_of(lock, target),
         "base": described,
         "interpreter": _interpreter(target.interpreter),
         "prefix": target.prefix,

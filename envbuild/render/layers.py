@@ -23,9 +23,9 @@ MOST_LAYERS = 120
 Docker's graph drivers stop at 125 (moby ``layer.maxLayerDepth``), at load or run rather than at build.
 """
 
-FIXED_LAYERS = 4
-"""The most layers that are neither the base's nor planned: system packages, the empty environment, the user
-and the lock, and executable files of several wheels."""
+FIXED_LAYERS = 5
+"""The most layers that are neither the base's nor planned: a standalone Python, system packages, the empty
+environment, the user and the lock, and executable files of several wheels."""
 
 NAMED = 6
 """Wheels that a layer's comment names: a line's worth."""

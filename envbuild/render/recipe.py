@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envbuild.digest import canonical_json
-from envbuild.lock.identity import epoch_of, project_target, tag_of, target_digest
+from envbuild.lock.identity import base_epoch_of, epoch_of, project_target, tag_of, target_digest
 from envbuild.lock.model import PREFIX, Deb, ImageSource, Lock, PythonArchive, Target, Wheel
 from envbuild.render.labels import labels_of
 from envbuild.render.layers import WheelLayer, layer_budget, plan_wheel_layers
@@ -69,6 +69,9 @@ class Recipe:
     epoch: int
     """SOURCE_DATE_EPOCH, seconds since 1970."""
 
+    base_epoch: int
+    """The same for the steps that make the base and its packages."""
+
     platform: str
     files: Mapping[str, bytes]
     """Content by relative path, sorted: the Dockerfile first of all."""
@@ -106,17 +109,17 @@ def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
     layers = plan_wheel_layers(lock.wheels_of(target), budget=budget)
     fetches = _plan_fetches(lock, target, layers)
     digest = target_digest(lock, target)
+    is_standalone = target.interpreter.archive is not None
     files = {
         "Dockerfile": _dockerfile(lock, target, layers=layers, fetches=fetches, digest=digest).encode(),
         **{f"envbuild/{name}": content for name, content in carried_files(lock, target, probe=probe).items()},
-        **{f"recipe/{name}": content for name, content in recipe_scripts().items()},
+        **{f"recipe/{name}": content for name, content in recipe_scripts(standalone=is_standalone).items()},
     }
-    if target.interpreter.archive:
-        files[f"recipe/{PYTHON_SCRIPT}"] = (template_folder() / "recipe" / PYTHON_SCRIPT).read_bytes()
     return Recipe(
         digest=digest,
         tag=tag_of(digest),
         epoch=epoch_of(lock, target),
+        base_epoch=base_epoch_of(lock, target),
         platform=target.platform,
         files=files,
         fetches=fetches,
@@ -129,11 +132,12 @@ def carried_files(lock: Lock, target: Target, *, probe: bytes) -> dict[str, byte
     return {"lock.json": canonical_json(project_target(lock, target)) + b"\n", "probe.pyz": probe}
 
 
-def recipe_scripts() -> dict[str, bytes]:
-    """Return what the steps of a build run, by name in the recipe's folder."""
+def recipe_scripts(*, standalone: bool = False) -> dict[str, bytes]:
+    """Return what the steps of a build run, by name in the recipe's folder; ``standalone``: Python, too."""
     scripts = template_folder() / "recipe"
+    names = (*SCRIPTS, *((PYTHON_SCRIPT,) if standalone else ()))
     return {
-        **{name: (scripts / name).read_bytes() for name in SCRIPTS},
+        **{name: (scripts / name).read_bytes() for name in names},
         **{name: Path(__file__).with_name(name).read_bytes() for name in MODULES},
     }
 
@@ -229,6 +233,7 @@ def _dockerfile(
         "title": _title(lock, target),
         "digest": digest,
         "epoch": epoch,
+        "base_epoch": base_epoch_of(lock, target),
         "command_lines": (
             f"--platform {target.platform} --build-arg SOURCE_DATE_EPOCH={epoch}",
             *(f"--build-arg {argument}=https://…" for argument in arguments),

@@ -1,10 +1,13 @@
-# Make a root file system out of the packages in /dev/envbuild/debs.
+# Make a root file system out of the packages in /dev/envbuild/debs.  usage: bootstrap.sh EPOCH
+#
+# The epoch is the base's own, not the environment's: a base is the same whatever is laid on it.
 #
 # The seed has the files of the essential packages but no database: dpkg unpacks every package over it, then
 # configures them all in dependency order.  Unpacking cannot yet ask for order, hence --force-depends there;
 # configuring does, and --audit has the last word.
 set -eu
 . /dev/envbuild/recipe/clamp.sh
+export SOURCE_DATE_EPOCH="$1"
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C.UTF-8
 
 mkdir -p /var/lib/dpkg/info /var/lib/dpkg/updates

@@ -1,9 +1,11 @@
 # Install the packages in /dev/envbuild/debs with the base's own apt, which finds their order.
+# usage: system.sh EPOCH    (the base's own, see bootstrap.sh)
 #
 # There are no package lists and no network: apt can take nothing but these files, and fails when one is
 # missing.  Its state that carries time lives in memory.
 set -eu
 . /dev/envbuild/recipe/clamp.sh
+export SOURCE_DATE_EPOCH="$1"
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C.UTF-8
 
 state=/dev/shm/apt

@@ -29,7 +29,7 @@ from envbuild.image.local.trees import LayerTrees, PackedLayer
 from envbuild.image.local.wheels import OpenWheel, WheelWorkshop
 from envbuild.image.oci.base import BaseImage
 from envbuild.image.oci.image import OciImage, compose_image, require_room
-from envbuild.lock.identity import epoch_of
+from envbuild.lock.identity import base_epoch_of, epoch_of
 from envbuild.lock.model import PREFIX, Lock, Target, Wheel
 from envbuild.render.layers import FIXED_LAYERS, WheelLayer, layer_budget, plan_wheel_layers
 from envbuild.render.recipe import plan_seed, recipe_scripts
@@ -101,13 +101,15 @@ def assemble_image(lock: Lock, target: Target, place: Place) -> OciImage:
     bottom, packed = assembly.base()
     system_debs = lock.system_debs_of(target)
     needs_system = target.interpreter.provider.removeprefix("deb ") in {deb.name for deb in system_debs}
+    python = assembly.python(packed)
+    under = (*packed, *map(place.packed, python))
     with ThreadPoolExecutor(1) as pool, _Stop() as stop:
         if needs_system:
             system = assembly.system(packed)
             under_wheels = (*packed, *map(place.packed, system))
             wheels = pool.submit(assembly.wheels, plan, under_wheels, stop.event)
         else:
-            under_wheels = packed
+            under_wheels = under
             wheels = pool.submit(assembly.wheels, plan, under_wheels, stop.event)
             system = assembly.system(packed)
         ground = (*packed, *map(place.packed, system))
@@ -116,7 +118,7 @@ def assemble_image(lock: Lock, target: Target, place: Place) -> OciImage:
         return compose_image(
             lock,
             target,
-            (*bottom, *system, environment, *wheels.result(), top),
+            (*bottom, *system, *python, environment, *wheels.result(), top),
             base=place.base[0] if place.base else None,
         )
 
@@ -144,13 +146,13 @@ class _Assembly:
         self._place = place
         base = lock.base(target)
         # the base's own time: what lies below the wheels is then shared by all that stand on it
-        self._base_epoch = int(base.created.timestamp())
+        self._base_epoch = base_epoch_of(lock, target)
         self._steps = Steps(
             cache=place.layers,
             trees=place.trees,
             scratch=place.cache / ROOTS,
             codec=place.codec,
-            scripts=recipe_scripts(),
+            scripts=recipe_scripts(standalone=target.interpreter.archive is not None),
             artifact=place.artifact,
             environment=base.env,
             on_event=place.on_event,
@@ -169,6 +171,10 @@ class _Assembly:
     def system(self, below: Sequence[PackedLayer]) -> tuple[Layer, ...]:
         debs = self._lock.system_debs_of(self._target)
         return (self._steps.install(below, debs, epoch=self._base_epoch),) if debs else ()
+
+    def python(self, below: Sequence[PackedLayer]) -> tuple[Layer, ...]:
+        archive = self._target.interpreter.archive
+        return (self._steps.standalone(below, archive),) if archive else ()
 
     def environment(self, below: Sequence[PackedLayer]) -> Layer:
         return self._steps.environment_of(below, interpreter=self._target.interpreter.path, prefix=PREFIX)

@@ -24,7 +24,7 @@ from envbuild.image.local.trees import LayerTrees, PackedLayer
 from envbuild.image.local.unpack import unpack_layer
 from envbuild.image.local.writer import MTIME, LayerWriter
 from envbuild.image.seed import write_seed
-from envbuild.lock.model import Deb, User
+from envbuild.lock.model import Deb, PythonArchive, User
 
 FORMAT: Final = 1
 """Goes up when the same step leaves other bytes though its scripts are the same."""
@@ -82,7 +82,7 @@ class Steps:
                 archive.unlink()
                 self.on_event(f"installing the {len(debs)} packages of the base")
                 with self._debs(debs) as folder:
-                    self._step(root, writer, "bootstrap.sh", (), {"debs": folder}, epoch=epoch)
+                    self._step(root, writer, "bootstrap.sh", (str(epoch),), {"debs": folder}, epoch=epoch)
 
         return self.cache.make(key, produce)
 
@@ -101,7 +101,25 @@ class Steps:
         def produce(writer: LayerWriter) -> None:
             self.on_event(f"installing {len(debs)} system packages")
             with self._root(below) as root, self._debs(debs) as folder:
-                self._step(root, writer, "system.sh", (), {"debs": folder}, epoch=epoch)
+                self._step(root, writer, "system.sh", (str(epoch),), {"debs": folder}, epoch=epoch)
+
+        return self.cache.make(key, produce)
+
+    def standalone(self, below: Sequence[PackedLayer], archive: PythonArchive) -> Layer:
+        """Return the layer of a standalone Python, for a base that has not the wanted one."""
+        inputs = {
+            "below": [layer.diff_id for layer in below],
+            "scripts": self._digests("python.sh"),
+            "environment": dict(self.environment),
+            "archive": archive.sha256,
+        }
+        key = self._key("python", inputs, f"standalone Python: {archive.file}")
+
+        def produce(writer: LayerWriter) -> None:
+            self.on_event("unpacking Python")
+            files = {archive.file: self.artifact(archive.sha256)}
+            with self._root(below) as root, self._artifacts(files) as folder:
+                self._step(root, writer, "python.sh", (), {"python": folder}, epoch=MTIME)
 
         return self.cache.make(key, produce)
 
@@ -185,19 +203,22 @@ class Steps:
         with self.trees.held(below) as folders, PrivateRoot(folders, scratch=self.scratch) as root:
             yield root
 
-    @contextlib.contextmanager
-    def _debs(self, debs: Sequence[Deb]) -> Iterator[Path]:
+    def _debs(self, debs: Sequence[Deb]) -> contextlib.AbstractContextManager[Path]:
         """Yield a folder of the packages under the names their archive gives them."""
-        with tempfile.TemporaryDirectory(prefix="debs-", dir=self.scratch) as name:
-            for deb in debs:
-                place = Path(name, posixpath.basename(deb.path))
-                source = self.artifact(deb.sha256)
+        return self._artifacts({posixpath.basename(deb.path): self.artifact(deb.sha256) for deb in debs})
+
+    @contextlib.contextmanager
+    def _artifacts(self, files: Mapping[str, Path]) -> Iterator[Path]:
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="artifacts-", dir=self.scratch) as folder:
+            for name, source in files.items():
+                place = Path(folder, name)
                 try:
                     place.hardlink_to(source)
                 except OSError:
                     # another disk
                     shutil.copyfile(source, place)
-            yield Path(name)
+            yield Path(folder)
 
     def _digests(self, script: str) -> dict[str, str]:
         """Return what tells a step's scripts from their other editions."""

@@ -2,9 +2,9 @@
 
 Layout below the cache folder::
 
-    trees/ab01…/tree          files of the layer with this diff ID
-    trees/ab01…/extent        how many files and bytes, since which start of the machine; locked while in use
-    trees/partial-…           being unpacked, with a lock beside it
+    unpacked/ab01…/tree       files of the layer with this diff ID
+    unpacked/ab01…/extent     how many files and bytes, since which start of the machine; locked while in use
+    unpacked/partial-…        being unpacked, with a lock beside it
 
 A folder appears whole, by a rename.  Nothing is forced onto the disk: after a restart of the machine, a tree
 is measured once, and unpacked again when a power cut took some of it.
@@ -28,7 +28,7 @@ from envbuild.store.disk import disk_errors
 from envbuild.store.locks import create_locked, try_lock, wait_for_lock
 from envbuild.store.maintenance import Stored
 
-FOLDER: Final = "trees"
+FOLDER: Final = "unpacked"
 """Below the cache folder."""
 
 LARGEST: Final = 40 << 30

@@ -108,4 +108,4 @@ def test_a_missing_program_is_an_error_of_ours(engine):
 def test_nothing_is_left_of_a_run(engine, cache):
     engine.run("train:1", ("sh", "-c", "touch /workspace/x"), files={}, user=None)
     assert list((cache / "roots").iterdir()) == []
-    assert len(list((cache / "trees").iterdir())) == 1
+    assert len(list((cache / "unpacked").iterdir())) == 1
