@@ -18,6 +18,7 @@ from envbuild.cli import (
     diff,
     explain,
     export,
+    init,
     lock,
     merge_driver,
     render,
@@ -93,6 +94,7 @@ def root(
     """ML environments that are the same everywhere, and prove it."""
 
 
+app.command(name="init")(init.init)
 app.command(name="lock")(lock.lock)
 app.command(name="diff")(diff.diff)
 app.command(name="render")(render.render)

@@ -282,6 +282,7 @@ def test_gpus(program: Program, wish, vendor, requirement, arguments):
     assert program("devcontainer").code == 0
     assert value().get("hostRequirements", {}).get("gpu") == requirement
     assert value().get("runArgs") == arguments
+    assert ("--require-gpu" in value()["postCreateCommand"]["envbuild"]) == (wish == "required")
     jsonschema.Draft201909Validator(SCHEMA).validate(value())
 
 
@@ -310,7 +311,9 @@ def test_a_configuration_for_each_variant(program: Program):
     cpu = Path(".devcontainer/cpu/devcontainer.json")
     assert value()["name"] == "train (default)"
     assert value(cpu)["name"] == "train (cpu)"
-    assert value(cpu)["initializeCommand"] == {"envbuild": ["envbuild", "build", "--variant=cpu"]}
+    assert value(cpu)["initializeCommand"] == {
+        "envbuild": ["envbuild", "build", "--engine=docker", "--variant=cpu"]
+    }
     assert value(cpu)["customizations"]["vscode"]["extensions"] == ["ms-python.python", "a.b"]
     assert program("devcontainer", "--variant=cpu", "--check").code == 0
 
@@ -374,7 +377,7 @@ def test_an_unreachable_registry_is_said_unless_the_image_is_built_here(program:
     assert not FILE.exists()
     assert program("devcontainer", "--local").code == 0
     assert value()["image"].startswith(f"{repository}:")
-    assert value()["initializeCommand"] == {"envbuild": ["envbuild", "build"]}
+    assert value()["initializeCommand"] == {"envbuild": ["envbuild", "build", "--engine=docker"]}
 
 
 def test_features_that_need_no_registry(locked: Program):

@@ -161,7 +161,9 @@ def test_each_variant_has_its_folder(project):
     value = jsonc.parse((project / ".devcontainer/local/devcontainer.json").read_text()).value
     jsonschema.Draft201909Validator(SCHEMA).validate(value)
     assert value["name"] == f"{NAME} (local)"
-    assert value["initializeCommand"] == {"envbuild": ["envbuild", "build", "--variant=local"]}
+    assert value["initializeCommand"] == {
+        "envbuild": ["envbuild", "build", "--engine=docker", "--variant=local"]
+    }
 
 
 def test_features_and_what_they_need_are_pinned(project, features):

@@ -66,7 +66,7 @@ def configuration_of(
         document["features"] = {
             feature: dict(options) for feature, options in sorted(wishes.features.items())
         }
-    document["postCreateCommand"] = {"envbuild": _probe_command(lock, target)}
+    document["postCreateCommand"] = {"envbuild": _probe_command(lock, target, wishes)}
     document["customizations"] = {
         "vscode": {
             "extensions": _extensions(lock, target, wishes),
@@ -88,7 +88,8 @@ def home_of(target: Target) -> str:
 
 def _build_command(lock: Lock, target: Target) -> list[str]:
     """Return what makes the image on the host first; it does nothing when the image is there."""
-    command = ["envbuild", "build"]
+    # the one engine that dev containers run on, whatever the spec or the machine prefers
+    command = ["envbuild", "build", "--engine=docker"]
     if len({item.variant for item in lock.targets}) > 1:
         command.append(f"--variant={target.variant}")
     if len({item.platform for item in lock.targets}) > 1:
@@ -96,7 +97,7 @@ def _build_command(lock: Lock, target: Target) -> list[str]:
     return command
 
 
-def _probe_command(lock: Lock, target: Target) -> list[str]:
+def _probe_command(lock: Lock, target: Target, wishes: DevContainerTable) -> list[str]:
     """Return what compares the container with its lock, with nothing but what is in the image.
 
     The digest is in it so that a container of another lock is told from one of this lock.
@@ -108,6 +109,7 @@ def _probe_command(lock: Lock, target: Target) -> list[str]:
         "check",
         "--profile=devcontainer",
         f"--target={target_digest(lock, target)}",
+        *(("--require-gpu",) if wishes.gpu == "required" else ()),
     ]  # fmt: skip
 
 

@@ -1,0 +1,214 @@
+"""What of a ``pyproject.toml`` a first spec takes: dependencies, groups, extras, and uv's named indexes."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from envbuild.errors import Problem, SpecError
+from envbuild.spec import rules
+from envbuild.spec.load import parse_toml
+from envbuild.spec.problems import RefusedError
+from envbuild.spec.pyproject import FILE, Project
+from envbuild.spec.requirements import INDEX_HINT, MOUNT_HINT
+
+_PLACES = {"git", "path", "url", "workspace"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which lists of a project file are taken besides its dependencies."""
+
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    """Besides uv's default groups."""
+
+    all_extras: bool = False
+    all_groups: bool = False
+
+
+@dataclass(slots=True)
+class ProjectFindings:
+    """What one project file gives."""
+
+    name: str | None = None
+    requires_python: str | None = None
+    pip: dict[str, Any] = field(default_factory=dict)
+    """Keys of [pip]."""
+
+    files: list[str] = field(default_factory=list)
+    """Requirements files it names as its dependencies."""
+
+    taken: list[str] = field(default_factory=list)
+    left: list[Problem] = field(default_factory=list)
+
+
+def read_project(text: str, wanted: Wanted) -> ProjectFindings:
+    """Return what ``text`` gives; what cannot be taken is in ``left``."""
+    found = ProjectFindings()
+    try:
+        document = parse_toml(text, FILE)
+    except SpecError as error:
+        found.left += error.problems or [Problem(FILE, error.message)]
+        return found
+    project = document.get("project")
+    if isinstance(project, dict):
+        _metadata(project, document, found)
+    extras = _names(project if isinstance(project, dict) else {}, "optional-dependencies")
+    groups = _names(document, "dependency-groups")
+    _lists(document, found, "extras", extras, wanted.extras, everything=wanted.all_extras)
+    chosen = (*_default_groups(document, groups), *wanted.groups)
+    _lists(document, found, "groups", groups, chosen, everything=wanted.all_groups)
+    tools = document.get("tool")
+    if isinstance(tools, dict):
+        _tools(tools, found)
+    return found
+
+
+def _metadata(project: Mapping[str, Any], document: Mapping[str, Any], found: ProjectFindings) -> None:
+    name, python = project.get("name"), project.get("requires-python")
+    found.name = name if isinstance(name, str) else None
+    found.requires_python = python if isinstance(python, str) else None
+    if "dependencies" in _list(project.get("dynamic")):
+        files = _at(document, "tool", "setuptools", "dynamic", "dependencies", "file")
+        found.files = [files] if isinstance(files, str) else [str(item) for item in _list(files)]
+        if not found.files:
+            hint = "list them in a requirements file and name that in [pip] requirements"
+            found.left.append(
+                Problem(f"{FILE}: project.dependencies", "dynamic: only a build tells them", hint)
+            )
+    elif project.get("dependencies"):
+        _take(document, found, "project", "dependencies", lambda project: project.dependencies(FILE))
+
+
+def _lists(
+    document: Mapping[str, Any],
+    found: ProjectFindings,
+    key: str,
+    names: Iterable[str],
+    chosen: Iterable[str],
+    *,
+    everything: bool,
+) -> None:
+    """Take the chosen lists; say which others there are, and which chosen ones are not."""
+    kind = key.removesuffix("s")
+    by_name = {canonicalize_name(name): name for name in names}
+    wanted = list(
+        dict.fromkeys(canonicalize_name(name) for name in (*chosen, *(by_name if everything else ())))
+    )
+    for name in wanted:
+        if name not in by_name:
+            there = f"it has {', '.join(sorted(by_name))}" if by_name else None
+            found.left.append(Problem(FILE, f"it has no {kind} `{name}`", there))
+            continue
+        written = by_name[name]
+
+        def read(project: Project, written: str = written) -> Iterator[str]:
+            return project.group(written, FILE) if key == "groups" else project.optional(written, FILE)
+
+        _take(document, found, key, written, read)
+    others = [written for name, written in sorted(by_name.items()) if name not in wanted]
+    if others:
+        found.left.append(Problem(FILE, f"not taken: {key} {', '.join(others)}", f"--{kind} NAME takes one"))
+
+
+def _take(
+    document: Mapping[str, Any],
+    found: ProjectFindings,
+    key: str,
+    name: str,
+    read: Callable[[Project], Iterator[str]],
+) -> None:
+    """Name a list in the spec if all of it can be locked, else write into the spec what of it can be."""
+    shown = name if key == "project" else f"{key.removesuffix('s')} {name}"
+    problems: list[Problem] = []
+    requirements = set(read(Project(document, problems.append)))
+    if problems:
+        found.left += problems
+        found.pip.setdefault("packages", []).extend(sorted(requirements))
+        found.taken.append(f"{shown}, written into the spec because of what is left out below")
+        return
+    if key == "project":
+        found.pip[key] = True
+    else:
+        found.pip.setdefault(key, []).append(name)
+    found.taken.append(shown)
+
+
+def _tools(tools: Mapping[str, Any], found: ProjectFindings) -> None:
+    if _at(tools, "poetry", "dependencies"):
+        hint = "`poetry export` writes a requirements file; or move them to [project] dependencies"
+        found.left.append(
+            Problem(f"{FILE}: tool.poetry.dependencies", "not taken: no standard says them", hint)
+        )
+    uv = tools.get("uv")
+    if isinstance(uv, dict):
+        _uv_indexes(uv, found)
+
+
+def _uv_indexes(uv: Mapping[str, Any], found: ProjectFindings) -> None:
+    """Take indexes that packages are bound to; any other is the client's own affair."""
+    addresses: dict[str, str] = {}
+    for index in _list(uv.get("index")):
+        if (
+            isinstance(index, dict)
+            and isinstance(index.get("name"), str)
+            and isinstance(index.get("url"), str)
+        ):
+            addresses[index["name"]] = index["url"]
+    sources = uv.get("sources")
+    used: set[str] = set()
+    for package, source in sources.items() if isinstance(sources, dict) else ():
+        where = f"{FILE}: tool.uv.sources.{package}"
+        choices = source if isinstance(source, list) else [source]
+        if len(choices) != 1 or not isinstance(choices[0], dict) or "marker" in choices[0]:
+            hint = "bind it in [pip] sources, and to another index in a variant"
+            found.left.append(Problem(where, "several sources, chosen by markers", hint))
+        elif _PLACES & set(choices[0]):
+            local = {"path", "workspace"} & set(choices[0])
+            found.left.append(Problem(where, "not from an index", MOUNT_HINT if local else INDEX_HINT))
+        elif choices[0].get("index") in addresses:
+            used.add(choices[0]["index"])
+            _bind(package, choices[0]["index"], addresses, where, found)
+    for name in sorted(set(addresses) - used):
+        hint = "the client's configuration says it; or bind packages to it in [pip] sources"
+        found.left.append(
+            Problem(f"{FILE}: tool.uv.index", f"`{name}` is not taken: no package is bound to it", hint)
+        )
+
+
+def _bind(package: str, index: str, addresses: Mapping[str, str], where: str, found: ProjectFindings) -> None:
+    try:
+        name, address = rules.index_name(index.lower().replace("_", "-")), rules.index_url(addresses[index])
+        found.pip.setdefault("sources", {})[rules.distribution_name(package)] = name
+        found.pip.setdefault("indexes", {})[name] = address
+        found.taken.append(f"{package} from {name}")
+    except RefusedError as error:
+        found.left.append(error.at(where))
+
+
+def _default_groups(document: Mapping[str, Any], groups: Iterable[str]) -> Iterator[str]:
+    """Yield what uv installs when it is told nothing else: ``dev``, unless the project says otherwise."""
+    chosen = _at(document, "tool", "uv", "default-groups")
+    if chosen == "all":
+        yield from groups
+    elif isinstance(chosen, list):
+        yield from (str(name) for name in chosen)
+    elif "dev" in {canonicalize_name(name) for name in groups}:
+        yield "dev"
+
+
+def _names(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    found = table.get(key)
+    return tuple(found) if isinstance(found, dict) else ()
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _at(table: Any, *path: str) -> Any:
+    for key in path:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table
