@@ -13,10 +13,12 @@ from typing import Final
 from envbuild.catalog.bases import minor_of as python_minor_of
 from envbuild.catalog.cuda import driver_for
 from envbuild.catalog.cuda_images import CudaImage, ImageFlavour, cuda_images
+from envbuild.catalog.rocm import RocmImage, rocm_images
 from envbuild.catalog.tables import BUILT_IN, Catalog
 from envbuild.catalog.versions import major_of, minor_of, reaches, version_key
 from envbuild.errors import NoSolutionError, Problem
 from envbuild.lock.gpu import Flavour
+from envbuild.lock.model import Base
 from envbuild.resolve.gpu.derive import Derivation
 from envbuild.spec.request import GpuRequest
 
@@ -39,7 +41,7 @@ class BaseChoice:
     """What an environment is to stand on, and why."""
 
     flavour: Flavour
-    image: CudaImage | None = None
+    image: CudaImage | RocmImage | None = None
     """None: the slim image of the wanted Python."""
 
     reasons: tuple[str, ...] = ()
@@ -57,8 +59,10 @@ def choose_base(
 ) -> BaseChoice:
     """Return the base for an environment whose wheels need a libc not older than ``libc``.
 
-    :raises NoSolutionError: no image of the catalogue has the CUDA that is needed.
+    :raises NoSolutionError: no image of the catalogue has the CUDA or ROCm that is needed.
     """
+    if asked.vendor == "amd" and asked.image not in {"auto", "slim"}:
+        return _rocm_base(derived, asked, python=python, libc=libc, catalog=catalog)
     flavour, why = _flavour(derived, asked)
     rejected = tuple(_rejected(flavour, derived, catalog))
     if flavour == "slim":
@@ -103,6 +107,12 @@ def flavour_of(environment: Mapping[str, str]) -> Flavour:
     return "base" if "NV_CUDA_CUDART_VERSION" in environment else "slim"
 
 
+def flavour_of_base(base: Base) -> Flavour:
+    """Return how much of CUDA or ROCm a base brings: AMD's images set no variables, but have its packages."""
+    has_rocm = any(deb.startswith("rocm-dev=") for deb in base.debs)
+    return "devel" if has_rocm else flavour_of(base.env)
+
+
 def lacking(flavour: Flavour, derived: Derivation, *, cuda: str | None) -> tuple[Problem, ...]:
     """Return what packages look for that a base of this flavour, with this CUDA, does not have."""
     found = []
@@ -125,6 +135,42 @@ def lacking(flavour: Flavour, derived: Derivation, *, cuda: str | None) -> tuple
                 )
             )
     return tuple(found)
+
+
+def _rocm_base(
+    derived: Derivation, asked: GpuRequest, *, python: str, libc: str, catalog: Catalog
+) -> BaseChoice:
+    """Return AMD's image with the compilers of the ROCm that wheels are for: the only kind it publishes."""
+    if asked.image != "devel":
+        raise NoSolutionError(
+            f"there is no {asked.image} image of ROCm",
+            hint='wheels bring its libraries; image = "devel" has its compilers as well',
+        )
+    rocm = derived.runtime if asked.cuda == "auto" else asked.cuda
+    if rocm is None:
+        raise NoSolutionError(
+            "nothing says which ROCm the base should have", hint='name it in [gpu]: cuda = "7.1"'
+        )
+    images = [image for image in rocm_images(rocm, catalog) if version_key(image.libc) >= version_key(libc)]
+    if not images:
+        known = ", ".join(dict.fromkeys(minor_of(image.rocm) for image in rocm_images(catalog=catalog)))
+        raise NoSolutionError(
+            f"the catalogue knows no image of ROCm {rocm} with glibc {libc} or newer",
+            hint=f"it knows ROCm {known}; name an image in [base], or update the catalogue",
+        )
+    best = max(images, key=lambda image: (image.python == python, image.complete, version_key(image.rocm)))
+    return BaseChoice(
+        flavour="devel",
+        image=best,
+        reasons=(
+            "[gpu] image asks for devel: ROCm's compilers",
+            f"ROCm {rocm} is what the wheels are for"
+            if asked.cuda == "auto"
+            else f"[gpu] asks for ROCm {rocm}",
+        ),
+        rejected=("slim: it has no compilers of ROCm",),
+        warnings=(f"{best.reference} was seen in public files; the catalogue has no list of AMD's images",),
+    )
 
 
 def _flavour(derived: Derivation, asked: GpuRequest) -> tuple[Flavour, str]:

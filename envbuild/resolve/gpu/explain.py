@@ -86,7 +86,8 @@ def _driver(facts: GpuFacts, gpu: GpuRequest) -> Iterator[str]:
 
 def _base(base: Base, facts: GpuFacts, asked: BaseRequest, choice: BaseChoice | None) -> Section:
     name = base.image.reference if base.image else base.key.partition(" ")[0]
-    brings = "no CUDA" if facts.image == "slim" else f"flavour {facts.image}"
+    platform = "ROCm" if facts.vendor == "amd" else "CUDA"
+    brings = f"no {platform}" if facts.image == "slim" else f"flavour {facts.image}"
     if asked != BaseRequest():
         return Section(f"base {name}, {brings}", ("the spec names it", *_instead(facts, choice)))
     return Section(f"base {name}, {brings}", choice.reasons if choice else ())

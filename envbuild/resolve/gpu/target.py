@@ -12,7 +12,7 @@ from envbuild.lock.gpu import GpuArchitectures, GpuFacts
 from envbuild.lock.model import Base, Wheel
 from envbuild.resolve.gpu.advice import FleetQuestion, fleet_advice
 from envbuild.resolve.gpu.architectures import Reading, wheels_to_read
-from envbuild.resolve.gpu.base import choose_base, flavour_of, lacking, newest_libc_of
+from envbuild.resolve.gpu.base import choose_base, flavour_of_base, lacking, newest_libc_of
 from envbuild.resolve.gpu.conda import with_conda
 from envbuild.resolve.gpu.derive import Derivation, Package, derive
 from envbuild.resolve.gpu.facts import compose_facts, cuda_of_base
@@ -77,7 +77,7 @@ def gpu_facts(
     derived = with_conda(derive(packages, site=site, catalog=catalog), ground.conda)
     for finding in refuse(packages, derived, gpu, catalog=catalog):
         progress.on_note(f"{finding.message}{f' ({finding.hint})' if finding.hint else ''}")
-    flavour = flavour_of(ground.base.env)
+    flavour = flavour_of_base(ground.base)
     problems = lacking(flavour, derived, cuda=cuda_of_base(ground.base.env))
     if problems:
         raise NoSolutionError(
@@ -145,6 +145,6 @@ def _with_fleet(facts: GpuFacts, gpu: GpuRequest, packages: Iterable[Package], c
 def _warnings_of_base(
     asked: VariantRequest, gpu: GpuRequest, derived: Derivation, ground: Ground, catalog: Catalog
 ) -> Iterator[str]:
-    if asked.base.image is None and asked.base.packages is None and flavour_of(ground.base.env) != "slim":
+    if asked.base.image is None and asked.base.packages is None and flavour_of_base(ground.base) != "slim":
         libc = newest_libc_of(wheel.file for wheel in ground.wheels)
         yield from choose_base(derived, gpu, python=asked.python, libc=libc, catalog=catalog).warnings

@@ -1,8 +1,10 @@
 import pytest
 
+from envbuild.catalog.cuda_images import CudaImage
 from envbuild.errors import NoSolutionError
-from envbuild.resolve.gpu.base import choose_base, flavour_of, lacking, newest_libc_of
+from envbuild.resolve.gpu.base import choose_base, flavour_of, flavour_of_base, lacking, newest_libc_of
 from envbuild.spec.request import GpuRequest
+from tests.rig.locks import image_base
 from tests.unit.resolve.gpu.making import TORCH_13, derived
 
 
@@ -60,7 +62,7 @@ def test_what_wheels_lack_decides_the_image(
     line: str, asked: GpuRequest, python: str, flavour: str, tag: str
 ) -> None:
     choice = choose_base(derived(line), asked, python=python, libc="2.28")
-    assert choice.image is not None
+    assert isinstance(choice.image, CudaImage)
     assert (choice.flavour, choice.image.tag) == (flavour, tag)
     assert choice.image.superseded_by is None
 
@@ -139,3 +141,51 @@ def test_a_base_that_lacks_what_is_looked_for_is_a_problem() -> None:
 )
 def test_the_flavour_of_an_image_shows_in_its_environment(environment: dict[str, str], flavour: str) -> None:
     assert flavour_of(environment) == flavour
+
+
+def test_compilers_of_rocm_come_with_amds_image() -> None:
+    amd = GpuRequest(vendor="amd", image="devel")
+    found = choose_base(derived("torch==2.9.0+rocm7.1"), amd, python="3.12", libc="2.28")
+
+    assert found.image is not None
+    assert (found.flavour, found.image.reference) == ("devel", "rocm/dev-ubuntu-24.04:7.1.1-complete")
+    assert found.reasons == (
+        "[gpu] image asks for devel: ROCm's compilers",
+        "ROCm 7.1 is what the wheels are for",
+    )
+    slim = choose_base(derived("torch==2.9.0+rocm7.1"), GpuRequest(vendor="amd"), python="3.12")
+    assert (slim.flavour, slim.image) == ("slim", None)
+
+
+@pytest.mark.parametrize(
+    ("line", "asked", "libc", "message"),
+    [
+        ("torch==2.9.0+rocm7.1", {"image": "runtime"}, "2.28", "there is no runtime image of ROCm"),
+        (
+            "torch==2.9.0+rocm9.9",
+            {},
+            "2.28",
+            "the catalogue knows no image of ROCm 9.9 with glibc 2.28 or newer",
+        ),
+        (
+            "torch==2.9.0+rocm7.1",
+            {},
+            "2.40",
+            "the catalogue knows no image of ROCm 7.1 with glibc 2.40 or newer",
+        ),
+        ("numpy==2.3.4", {}, "0", "nothing says which ROCm the base should have"),
+    ],
+)
+def test_images_amd_does_not_have(line: str, asked: dict[str, str], libc: str, message: str) -> None:
+    amd = GpuRequest.model_validate({"vendor": "amd", "image": "devel", **asked})
+    with pytest.raises(NoSolutionError) as caught:
+        choose_base(derived(line), amd, python="3.12", libc=libc)
+    assert caught.value.message == message
+    assert caught.value.hint
+
+
+def test_the_flavour_of_amds_images_shows_in_their_packages() -> None:
+    plain = image_base()
+    rocm = plain.model_copy(update={"debs": (*plain.debs, "rocm-dev=6.4.1.60401-83~24.04:amd64")})
+
+    assert (flavour_of_base(plain), flavour_of_base(rocm)) == ("slim", "devel")
