@@ -98,7 +98,7 @@ class MetadataReader:
                     return _metadata_of_zip(project, file.filename, stream)
             start, size = span
             tail = response.content
-        source = _IndexRanges(self._index, file.url, index)
+        source = IndexRanges(self._index, file.url, index)
         return _metadata_of_zip(project, file.filename, RangeStream(source, size, start, tail))
 
 
@@ -110,12 +110,16 @@ class Ranges(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _IndexRanges:
+class IndexRanges:
+    """Parts of a file of an index."""
+
     index: PythonIndex
     url: str
     name: str
+    """Of the index."""
 
     def read(self, start: int, end: int) -> bytes:
+        """Return the bytes ``[start, end)``.  :raises IntegrityError: the server sends the whole instead."""
         headers = _AS_STORED | {"Range": f"bytes={start}-{end - 1}"}
         with self.index.open(self.url, index=self.name, headers=headers) as response:
             if _content_range(response) is None:

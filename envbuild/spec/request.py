@@ -113,7 +113,7 @@ class VariantRequest(Value):
     snapshot: date | None = None
     """Nothing published after the end of this day (UTC) is considered."""
 
-    base: BaseRequest
+    base: BaseRequest = BaseRequest()
     pip: PipRequest = PipRequest()
     system: SystemRequest = SystemRequest()
 

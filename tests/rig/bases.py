@@ -136,20 +136,22 @@ def python_base() -> Base:
 def _build_debian(folder: Path) -> None:
     system = _bootstrap(folder, "python3")
     library = re.compile(r"usr/lib/python3[^/]*(/|$)")
-    _write_layer(folder / "0.tar.gz", _members(system, lambda name: not library.match(name)))
-    _write_layer(folder / "1.tar.gz", [_folder("usr"), _folder("usr/lib"), *_members(system, library.match)])
-    _write_layer(folder / "2.tar.gz", _deletions())
+    write_layer(folder / "0.tar.gz", _members(system, lambda name: not library.match(name)))
+    write_layer(
+        folder / "1.tar.gz", [folder_entry("usr"), folder_entry("usr/lib"), *_members(system, library.match)]
+    )
+    write_layer(folder / "2.tar.gz", _deletions())
     _write_description(folder, python_version=_python_version(system), command=("bash",))
     system.unlink()
 
 
 def _build_python(folder: Path) -> None:
     system = _bootstrap(folder, *_PYTHON_LIBRARIES)
-    _write_layer(folder / "0.tar.gz", _members(system, lambda _: True))
+    write_layer(folder / "0.tar.gz", _members(system, lambda _: True))
     debian = debian_base()
-    _write_layer(folder / "1.tar.gz", _relocated_interpreter(debian))
+    write_layer(folder / "1.tar.gz", relocated_interpreter(debian))
     links = [_link("usr/local/bin/python3", "python3.11"), _link("usr/local/bin/python", "python3")]
-    _write_layer(folder / "2.tar.gz", [*_deletions(), *links])
+    write_layer(folder / "2.tar.gz", [*_deletions(), *links])
     _write_description(folder, python_version=debian.python_version, command=("python3",))
     system.unlink()
 
@@ -214,9 +216,9 @@ def _members(archive: Path, wanted: Callable[[str], object]) -> Iterator[Entry]:
             yield entry, content.read() if content else b""
 
 
-def _relocated_interpreter(debian: Base) -> Iterator[Entry]:
+def relocated_interpreter(debian: Base) -> Iterator[Entry]:
     """Move Debian's interpreter under /usr/local: it finds its library from where it lies."""
-    yield from map(_folder, ("usr", "usr/local", "usr/local/bin", "usr/local/lib"))
+    yield from map(folder_entry, ("usr", "usr/local", "usr/local/bin", "usr/local/lib"))
     # Compiled files are left out as in the official images, and Debian's hook into /etc too.
     left_out = re.compile(r"/__pycache__(/|$)|/sitecustomize\.py$")
     kept = re.compile(r"usr/bin/python3\.11$|usr/lib/python3\.11(/|$)")
@@ -231,26 +233,26 @@ def _relocated_interpreter(debian: Base) -> Iterator[Entry]:
             changed = content.replace(debians, upstreams) if debians else content
             entry.size = len(changed)
             yield entry, changed
-    yield _folder(f"{library}site-packages")
+    yield folder_entry(f"{library}site-packages")
 
 
 def _deletions() -> Iterator[Entry]:
     """Yield what deletes in an image: `.wh.NAME` one entry, `.wh..wh..opq` all that lay below."""
     parent, _, name = DELETED_FILE.rpartition("/")
-    yield _folder(parent)
-    yield _file(f"{parent}/.wh.{name}", b"")
-    yield _folder(EMPTIED_FOLDER)
-    yield _file(f"{EMPTIED_FOLDER}/.wh..wh..opq", b"")
-    yield _file(f"{EMPTIED_FOLDER}/.rig", b"the last layer put this here\n")
+    yield folder_entry(parent)
+    yield file_entry(f"{parent}/.wh.{name}", b"")
+    yield folder_entry(EMPTIED_FOLDER)
+    yield file_entry(f"{EMPTIED_FOLDER}/.wh..wh..opq", b"")
+    yield file_entry(f"{EMPTIED_FOLDER}/.rig", b"the last layer put this here\n")
 
 
-def _file(name: str, content: bytes) -> Entry:
+def file_entry(name: str, content: bytes) -> Entry:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mtime = len(content), EPOCH
     return entry, content
 
 
-def _folder(name: str) -> Entry:
+def folder_entry(name: str) -> Entry:
     entry = tarfile.TarInfo(name)
     entry.type, entry.mode, entry.mtime = tarfile.DIRTYPE, 0o755, EPOCH
     return entry, b""
@@ -262,7 +264,7 @@ def _link(name: str, target: str) -> Entry:
     return entry, b""
 
 
-def _write_layer(path: Path, entries: Iterable[Entry]) -> None:
+def write_layer(path: Path, entries: Iterable[Entry]) -> None:
     with (
         path.open("wb") as raw,
         # No name, no time; the fastest level: nothing here is kept or sent far.
@@ -295,8 +297,8 @@ def _write_description(folder: Path, *, python_version: str, command: tuple[str,
         layers.append(
             {
                 "file": path.name,
-                "digest": _digest(content),
-                "diff_id": _digest(gzip.decompress(content)),
+                "digest": digest_of(content),
+                "diff_id": digest_of(gzip.decompress(content)),
                 "size": len(content),
             }
         )
@@ -327,7 +329,7 @@ def _read_description(folder: Path) -> Base:
     )
 
 
-def _digest(content: bytes) -> str:
+def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
@@ -360,7 +362,7 @@ def push_base(
         entries: list[dict[str, object]] = []
         for architecture in architectures or (base.architecture,):
             config = _to_json(_config(base, architecture, environment or {}, user))
-            _push_blob(session, repository, _digest(config), config)
+            _push_blob(session, repository, digest_of(config), config)
             manifest = _to_json(_manifest(base, config, types))
             digest = _push_manifest(
                 session, repository, manifest, types["manifest"], None if architectures else tag
@@ -407,7 +409,7 @@ def _manifest(base: Base, config: bytes, types: Mapping[str, str]) -> Mapping[st
     return {
         "schemaVersion": 2,
         "mediaType": types["manifest"],
-        "config": {"mediaType": types["config"], "digest": _digest(config), "size": len(config)},
+        "config": {"mediaType": types["config"], "digest": digest_of(config), "size": len(config)},
         "layers": [
             {"mediaType": types["layer"], "digest": layer.digest, "size": layer.size} for layer in base.layers
         ],
@@ -436,7 +438,7 @@ def _push_blob(session: requests.Session, repository: str, digest: str, content:
 def _push_manifest(
     session: requests.Session, repository: str, manifest: bytes, media_type: str, tag: str | None
 ) -> str:
-    digest = _digest(manifest)
+    digest = digest_of(manifest)
     session.put(
         f"{repository}/manifests/{tag or digest}",
         data=manifest,

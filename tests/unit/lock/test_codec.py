@@ -4,6 +4,7 @@ import pytest
 
 from envbuild.errors import LockInvalidError, LockVersionError
 from envbuild.lock.codec import dumps, loads
+from envbuild.spec.request import BaseRequest
 from tests.rig.locks import conda_lock, gpu_lock, image_base, sample_lock
 
 
@@ -16,6 +17,14 @@ def test_text_and_value_are_the_same_thing(lock):
     text = dumps(lock)
     assert loads(text) == lock
     assert dumps(loads(text)) == text
+
+
+def test_a_base_that_was_matched_to_the_gpu_is_none_that_was_asked_for():
+    lock = gpu_lock(image_base())
+    variant = lock.request.variants["default"].model_copy(update={"base": BaseRequest()})
+    request = lock.request.model_copy(update={"variants": {"default": variant}})
+    lock = lock.model_copy(update={"request": request})
+    assert loads(dumps(lock)) == lock
 
 
 def test_carriage_returns_change_nothing():
