@@ -67,11 +67,25 @@ def push_cuda_base(registry: Registry, tag: str, folder: Path) -> PushedImage:
     """Push a stand-in under the real repository path and ``tag``; ``folder`` is for its layer."""
     cuda, _, rest = tag.partition("-")
     flavour = rest.rpartition("-")[0]
-    library = write_library(folder / f"libcudart.so.{cuda.partition('.')[0]}", SHADOW_VERSION)
+    major = cuda.partition(".")[0]
+    libraries = {f"usr/local/cuda/lib64/libcudart.so.{major}": SHADOW_VERSION}
+    if flavour != "base":
+        libraries["usr/lib/x86_64-linux-gnu/libnccl.so.2"] = 22_304
+    if flavour.startswith("cudnn"):
+        libraries["usr/lib/x86_64-linux-gnu/libcudnn.so.9"] = 90_501
+    contents = {
+        name: write_library(folder / Path(name).name, version).read_bytes()
+        for name, version in libraries.items()
+    }
+    parents = {str(parent) for name in libraries for parent in Path(name).parents if str(parent) != "."}
     layer = folder / f"{tag}.tar.gz"
-    inside = f"usr/local/cuda/lib64/{library.name}"
-    folders = ("usr", "usr/local", "usr/local/cuda", "usr/local/cuda/lib64")
-    write_layer(layer, [*map(folder_entry, folders), file_entry(inside, library.read_bytes())])
+    write_layer(
+        layer,
+        [
+            *map(folder_entry, sorted(parents)),
+            *(file_entry(name, content) for name, content in sorted(contents.items())),
+        ],
+    )
     content = layer.read_bytes()
     toolkit = Layer(
         path=layer,

@@ -79,7 +79,7 @@ def _driver(facts: GpuFacts, gpu: GpuRequest) -> Iterator[str]:
         major = max(facts.majors)
         yield f"{facts.driver_minimum} or newer: minor-version compatibility of CUDA {major} begins there"
     if facts.driver_toolkit and facts.driver_toolkit != facts.driver_minimum:
-        yield f"{facts.driver_toolkit} or newer runs all of it, PTX included: it came with this version"
+        yield f"{facts.driver_toolkit} or newer knows this version itself, PTX included"
     if gpu.driver:
         yield f"the fleet has {gpu.driver.removeprefix('>=')} or newer"
 

@@ -43,7 +43,7 @@ def test_a_lock_on_packages_is_explained_whole() -> None:
         "\n"
         "driver\n"
         "  580.65.06 or newer: minor-version compatibility of CUDA 13 begins there\n"
-        "  580.95.05 or newer runs all of it, PTX included: it came with this version\n"
+        "  580.95.05 or newer knows this version itself, PTX included\n"
         "  the fleet has 580 or newer"
     )
     assert "base debian:bookworm, no CUDA\n  the spec names it\n  slim is what would be chosen too" in text
