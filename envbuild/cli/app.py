@@ -16,6 +16,7 @@ from envbuild.cli import (
     catalog,
     devcontainer,
     diff,
+    doctor,
     explain,
     export,
     init,
@@ -108,6 +109,7 @@ app.add_typer(merge_driver.app, name="merge-driver")
 app.command(name="devcontainer")(devcontainer.devcontainer)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(cache.app, name="cache")
+app.command(name="doctor")(doctor.doctor)
 
 
 def main() -> None:

@@ -162,7 +162,9 @@ class _Verified:
     def verdict(self) -> str:
         """One line, with the counts."""
         if self.subject == THIS_MACHINE:
-            said = "can run the lock" if self.report.succeeded else "cannot run the lock"
+            asked = not any(self.report.with_outcome("skipped"))
+            able = "can run the lock" if asked else "may run the lock, not everything could be asked"
+            said = able if self.report.succeeded else "cannot run the lock"
         else:
             said = "matches its lock" if self.report.succeeded else "differs from its lock"
         counted = Counter(result.outcome for result in self.report.results)

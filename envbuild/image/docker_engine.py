@@ -63,7 +63,8 @@ class DockerEngine:
         :raises EngineError: no engine, no buildx, or an engine too old.
         :raises BuildFailedError: a step failed; its last lines are the detail.
         """
-        self._require_buildkit()
+        self.describe()
+        self.describe_builder()
         log = BuildLog(on_event)
         arguments = [
             "docker", "buildx", "build",
@@ -278,7 +279,11 @@ class DockerEngine:
             current = ContextAPI.get_current_context()
             return docker.DockerClient(base_url=current.Host, tls=current.TLSConfig, timeout=TIMEOUT_SECONDS)
 
-    def _require_buildkit(self) -> None:
+    def describe(self) -> str:
+        """Return engine, version and platform in words.
+
+        :raises EngineError: it does not answer, or is too old.
+        """
         with _engine_errors():
             version = self._client.version()
         api = tuple(int(part) for part in str(version["ApiVersion"]).split("."))
@@ -287,6 +292,13 @@ class DockerEngine:
                 f"Docker Engine {version['Version']} is too old",
                 hint="23.0 or newer is needed: its BuildKit knows named contexts and steps without network",
             )
+        return f"{version['Version']}, API {version['ApiVersion']}, {version['Os']}/{version['Arch']}"
+
+    def describe_builder(self) -> str:
+        """Return the version of the docker client's buildx plugin.
+
+        :raises EngineError: there is no client, or no plugin.
+        """
         try:
             result = process.run(["docker", "buildx", "version"], environment=self._environment, timeout=30)
         except process.ProgramMissingError as error:
@@ -296,6 +308,7 @@ class DockerEngine:
                 "the docker client has no buildx plugin",
                 hint="install docker-buildx (docker-buildx-plugin in Docker's own repositories)",
             )
+        return " ".join(result.stdout.split()[1:2]) or "of unknown version"
 
     @contextlib.contextmanager
     def _container(

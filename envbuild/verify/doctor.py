@@ -1,0 +1,117 @@
+"""What a machine has of all that envbuild needs, and what to do about the rest: values; nothing is asked."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from envbuild.errors import EnvbuildError, ExitCode
+from envbuild.verify.checks.codec import encode
+from envbuild.verify.checks.gpu import describe_device, devices_of, why_no_gpu
+from envbuild.verify.checks.gpu_facts import GpuFacts, Vendor
+from envbuild.verify.checks.plan import VENDORS
+
+State = Literal["ok", "missing", "broken", "none"]
+"""``missing``: only some commands need it.  ``broken``: most do, or it is there and does not work.
+``none``: there is nothing of the kind, and nothing wrong with that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing looked at."""
+
+    name: str
+    state: State
+    found: str
+    """In plain words: a version, a place, what is wrong."""
+
+    hint: str | None = None
+    exit_code: ExitCode = ExitCode.OK
+    """What a command that needs it would end with; 0 unless broken."""
+
+
+def exit_code_of(findings: Iterable[Finding]) -> ExitCode:
+    """Return the code of the first thing broken."""
+    broken = (finding.exit_code for finding in findings if finding.state == "broken")
+    return next(broken, ExitCode.OK)
+
+
+def failed(name: str, error: EnvbuildError, *, state: State = "broken") -> Finding:
+    """Return what an error says of a thing."""
+    return Finding(
+        name=name,
+        state=state,
+        found=error.message,
+        hint=error.hint,
+        exit_code=error.exit_code if state == "broken" else ExitCode.OK,
+    )
+
+
+def gpu_findings(facts: GpuFacts, *, withheld: Mapping[Vendor, str | None]) -> Iterator[Finding]:
+    """Yield drivers, highest CUDA and GPUs of a machine, and whether the engine gives containers those.
+
+    ``withheld`` is why the engine gives containers no GPU, by vendor.
+    """
+    vendors: tuple[Vendor, ...] = ("nvidia", "amd")
+    present = [v for v in vendors if facts.drivers[v].state != "absent" or facts.cards.get(v)]
+    for vendor in present:
+        driver = facts.drivers[vendor]
+        if driver.state == "ready":
+            yield from _working(facts, vendor, withheld[vendor])
+        else:
+            yield Finding(
+                name=f"{VENDORS[vendor]} driver",
+                state="broken",
+                found=why_no_gpu(facts, vendor),
+                hint=_HINTS.get(driver.state),
+                exit_code=ExitCode.FAILURE,
+            )
+    if not present:
+        yield Finding(name="GPUs", state="none", found="none in this machine")
+
+
+def _working(facts: GpuFacts, vendor: Vendor, withheld: str | None) -> Iterator[Finding]:
+    """Yield what a driver that works says, and its GPUs."""
+    driver = facts.drivers[vendor]
+    yield Finding(name=f"{VENDORS[vendor]} driver", state="ok", found=driver.version or "loaded")
+    if driver.cuda:
+        forward = driver.library_version not in {None, driver.version}
+        told = f"{driver.cuda}, by forward compatibility" if forward else driver.cuda
+        yield Finding(name="highest CUDA", state="ok", found=told)
+    devices = devices_of(facts, vendor)
+    for device in devices:
+        name = f"GPU {device.index}"
+        if device.problem is None:
+            yield Finding(name=name, state="ok", found=describe_device(device))
+        else:
+            hint = "the kernel's log may say why; a restart may bring it back"
+            yield Finding(
+                name=name, state="broken", found=device.problem, hint=hint, exit_code=ExitCode.FAILURE
+            )
+    if not devices:
+        yield Finding(name=f"{VENDORS[vendor]} GPUs", state="missing", found="the driver shows none")
+    elif withheld:
+        hint = _TOOLKIT if vendor == "nvidia" else "pass --gpus all to try it anyway"
+        yield Finding(name="GPUs in containers", state="missing", found=withheld, hint=hint)
+    else:
+        yield Finding(name="GPUs in containers", state="ok", found=f"the engine gives {VENDORS[vendor]}'s")
+
+
+_TOOLKIT = "install NVIDIA's container toolkit, then `nvidia-ctk runtime configure --runtime=docker`"
+_HINTS = {
+    "absent": "install the driver",
+    "not-loaded": "load it (`modprobe nvidia`), or restart the machine",
+    "mismatch": "restart the machine: the driver was replaced while the old one is running",
+}
+
+
+def document(findings: Iterable[Finding], gpu: GpuFacts | None) -> dict[str, Any]:
+    """Return all of it as plain JSON values; ``gpu`` is what the probe said of GPUs."""
+    listed = list(findings)
+    return {
+        "exit-code": int(exit_code_of(listed)),
+        "findings": [
+            {"name": item.name, "state": item.state, "found": item.found, "hint": item.hint}
+            for item in listed
+        ],
+        "gpu": encode(gpu),
+    }
