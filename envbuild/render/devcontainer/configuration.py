@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from envbuild.lock.identity import target_digest
-from envbuild.lock.model import PREFIX, Lock, Target
+from envbuild.lock.model import Lock, Target
 from envbuild.spec.model import DevContainerTable
 
 RECORD = ("customizations", "envbuild")
@@ -70,7 +70,7 @@ def configuration_of(
     document["customizations"] = {
         "vscode": {
             "extensions": _extensions(lock, target, wishes),
-            "settings": {"python.defaultInterpreterPath": f"{PREFIX}/bin/python"},
+            "settings": {"python.defaultInterpreterPath": f"{target.prefix}/bin/python"},
         }
     }
     return document

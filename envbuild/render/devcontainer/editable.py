@@ -1,6 +1,6 @@
 """The layer that makes installed packages editable in a dev container: a Dockerfile and what it runs."""
 
-from envbuild.lock.model import PREFIX, Target
+from envbuild.lock.model import Target
 from envbuild.render.devcontainer.configuration import DOCKERFILE, ImageChoice
 from envbuild.render.templates import render_template, template_folder
 
@@ -13,7 +13,7 @@ def editable_files(target: Target, image: ImageChoice) -> dict[str, str]:
     values = {
         "image": image.reference,
         "interpreter": target.interpreter.path,
-        "prefix": PREFIX,
+        "prefix": target.prefix,
         "user": target.user,
     }
     return {

@@ -427,3 +427,18 @@ def test_what_an_image_base_brings_is_no_difference(
     assert f"bytecode{STDLIB}" in {
         result.id for result in compare(bootstrapped, facts, wrong).with_outcome("failed")
     }
+
+
+def test_packages_opened_for_editing_warn_in_a_dev_container_only(
+    target: LockedTarget, facts: Facts, deep: MakeDeep
+) -> None:
+    opened: dict[str, FileEntry | None] = {f"{SITE}/numpy/__init__.py": file("6", mode=0o666)}
+    assert not compare(target, facts, sound(deep, opened)).succeeded
+    report = compare(target, facts, sound(deep, opened), profile="devcontainer")
+    assert [result.difference for result in report.with_outcome("warned")] == [
+        f"{SITE}/numpy/__init__.py mode 0644 → mode 0666"
+    ]
+    # more than opened, and opened elsewhere
+    for path, mode in ((f"{SITE}/numpy/__init__.py", 0o777), ("/usr/bin/git", 0o777)):
+        changed: dict[str, FileEntry | None] = {path: file("6" if "numpy" in path else "1", mode=mode)}
+        assert not compare(target, facts, sound(deep, changed), profile="devcontainer").succeeded
