@@ -25,14 +25,15 @@ NAMES = (
 )
 LIBRARY = re.compile(f"lib({{NAMES}})(-[0-9a-f]+)?[.]so")
 answer = {{"version": None, "kernels": [], "no-kernels": None}}
+def first_line(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 def on_each(count, compute):
     for index in range(count):
         try:
             result, name = compute(index)
             answer["kernels"].append([index, int(result) == {_EXPECTED}, f"{{name}}: {{result}}"])
         except Exception as error:
-            said = str(error).strip() or type(error).__name__
-            answer["kernels"].append([index, False, said.splitlines()[0]])
+            answer["kernels"].append([index, False, first_line(error)])
 """
 
 _CLOSING = f"""
@@ -53,7 +54,7 @@ def compute(index):
 try:
     torch.cuda.init()
 except Exception as error:
-    answer["no-kernels"] = str(error).splitlines()[0]
+    answer["no-kernels"] = first_line(error)
 else:
     on_each(torch.cuda.device_count(), compute)
 """,
@@ -64,7 +65,7 @@ answer["version"] = jax.__version__
 try:
     devices = jax.devices("gpu")
 except Exception as error:
-    answer["no-kernels"] = str(error).splitlines()[0]
+    answer["no-kernels"] = first_line(error)
 else:
     def compute(index):
         with jax.default_device(devices[index]):
