@@ -45,16 +45,21 @@ def tree_of_image(docker_host: str, reference: str) -> Tree:
 
 
 def tree_of_layout(folder: Path) -> Tree:
-    """Return every path of the only image in an OCI layout (image-spec, image-layout.md)."""
+    """Return every path of the only image in an OCI layout."""
+    return tree_of_layers(open_layers(folder))
+
+
+def open_layers(folder: Path) -> Iterator[IO[bytes]]:
+    """Yield the tars of the only image in an OCI layout, bottom first (image-spec, image-layout.md)."""
 
     def read(digest: str) -> bytes:
         return (folder / "blobs/sha256" / digest.removeprefix("sha256:")).read_bytes()
 
     index = json.loads((folder / "index.json").read_bytes())
     (manifest,) = index["manifests"]
-    layers = json.loads(read(manifest["digest"]))["layers"]
-    with contextlib.ExitStack() as open_layers:
-        return tree_of_layers(open_layers.enter_context(_unpacked(read(item["digest"]))) for item in layers)
+    for layer in json.loads(read(manifest["digest"]))["layers"]:
+        with _unpacked(read(layer["digest"])) as stream:
+            yield stream
 
 
 def tree_of_layers(layers: Iterable[IO[bytes]]) -> Tree:

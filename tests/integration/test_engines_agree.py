@@ -1,0 +1,240 @@
+"""Both engines make the same environment, and the local one survives being killed while it does."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from envbuild.store.location import cache_folder
+from tests.integration.running import CHECKOUT, envbuild
+from tests.rig.filesystem import differences, open_layers, tree_of_image, tree_of_layout
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.network,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("engines-agree"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="looks at every process of the machine"),
+]
+
+NAME = f"engines-{os.getpid()}"
+
+# git has hard links and a maintainer script of its own, iputils-ping a capability, openssh-client a group
+PACKAGES = f"""\
+name = "{NAME}"
+python = "3.11"
+platforms = ["linux/amd64"]
+[base]
+packages = "debian:bookworm"
+[system]
+packages = ["git", "libgomp1", "iputils-ping", "openssh-client"]
+[pip]
+packages = ["requests", "numpy"]
+"""
+
+ALLOWED: frozenset[str] = frozenset()
+"""Paths that may differ: none (docs/adr/0024-two-engines-one-environment.md)."""
+
+
+class Engines:
+    """One project, built by both engines with the local one's own cache folder."""
+
+    def __init__(self, folder, spec):
+        self.folder = folder / "project"
+        self.cache = folder / "cache"
+        self.layout = folder / "layout"
+        self.folder.mkdir()
+        self.cache.mkdir()
+        (self.folder / "envbuild.toml").write_text(spec)
+        self.environment = {"ENVBUILD_CACHE_DIR": str(self.cache)}
+        envbuild("lock", folder=self.folder)
+        self.reference = ""
+
+    def build_with_docker(self):
+        self.reference = envbuild("build", folder=self.folder).stdout.strip()
+        # what was fetched need not be fetched again
+        shutil.copytree(cache_folder() / "sha256", self.cache / "sha256", copy_function=os.link)
+
+    def build_locally(self):
+        self.local("build", "--output", f"oci:{self.layout}")
+
+    def local(self, *arguments, **options):
+        return envbuild(
+            *arguments[:1],
+            "--engine=local",
+            *arguments[1:],
+            folder=self.folder,
+            environment=self.environment,
+            **options,
+        )
+
+    def start_locally(self):
+        return subprocess.Popen(
+            [sys.executable, "-m", "envbuild", "build", "--engine=local"],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT), **self.environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+@pytest.fixture(scope="module")
+def on_packages(tmp_path_factory, engine_host):
+    """Build on a bootstrapped base; the local build is killed in three phases before it may finish."""
+    engines = Engines(tmp_path_factory.mktemp("packages"), PACKAGES)
+    engines.build_with_docker()
+    killed = [kill_when(engines, phase) for phase in (bootstrapping, unpacking, installing)]
+    engines.build_locally()
+    yield engines, killed
+    subprocess.run(["docker", "rmi", "--force", engines.reference], check=True, capture_output=True)
+
+
+def kill_when(engines, phase):
+    """Kill a build when ``phase`` is seen in its cache; return what was left running and mounted."""
+    child = engines.start_locally()
+    deadline = time.monotonic() + 500
+    while not phase(engines.cache):
+        assert child.poll() is None, f"the build ended before {phase.__name__}"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    deadline = time.monotonic() + 60
+    while (left := users_of(engines.cache)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def bootstrapping(cache):
+    return any(cache.glob("roots/root-*/upper/var/lib/dpkg/info/*.list")) and not layers_in(cache)
+
+
+def unpacking(cache):
+    return bool(layers_in(cache)) and any(cache.glob("unpacked/partial-*/tree/usr"))
+
+
+def installing(cache):
+    return any(cache.glob("unpacked/*/extent")) and any(
+        cache.glob("roots/root-*/upper/var/lib/dpkg/info/*.list")
+    )
+
+
+def layers_in(cache):
+    return list(cache.glob("layers/sha256/*"))
+
+
+def users_of(cache):
+    """Return the processes that have something of ``cache`` mounted, or work for it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            mounts = (process / "mountinfo").read_text()
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(cache) in mounts or os.fsencode(cache) in command:
+            found.append(command)
+    return found
+
+
+def test_killed_in_any_phase_nothing_runs_on_and_the_next_build_finishes(on_packages):
+    engines, killed = on_packages
+    assert killed == [[], [], []]
+    assert str(engines.cache) not in Path("/proc/self/mountinfo").read_text()
+    assert list((engines.cache / "roots").iterdir()) == []
+    assert not list((engines.cache / "unpacked").glob("partial-*"))
+
+
+def test_a_bootstrapped_base_has_the_same_files(on_packages, engine_host):
+    engines, _ = on_packages
+    docker, local = tree_of_image(engine_host, engines.reference), tree_of_layout(engines.layout)
+    assert len(docker) > 10_000
+    assert local["usr/bin/ping"][5], "ping has no capability"
+    assert differences(docker, local).keys() <= ALLOWED
+
+
+def test_an_image_base_has_the_same_files(debian_image, engine_host, tmp_path):
+    base = f'image = "{debian_image.reference}"'
+    engines = Engines(
+        tmp_path, PACKAGES.replace('packages = "debian:bookworm"', base).replace(NAME, f"{NAME}-i")
+    )
+    engines.build_with_docker()
+    try:
+        engines.build_locally()
+        docker, local = tree_of_image(engine_host, engines.reference), tree_of_layout(engines.layout)
+        assert docker["usr/bin/git"] == local["usr/bin/git"]
+        assert differences(docker, local).keys() <= ALLOWED
+        assert outcomes(engines.local("verify", "--deep", "--json")) <= {"passed", "skipped"}
+    finally:
+        subprocess.run(["docker", "rmi", "--force", engines.reference], check=True, capture_output=True)
+
+
+def test_deep_verification_passes_on_both(on_packages):
+    engines, _ = on_packages
+    assert outcomes(envbuild("verify", "--deep", "--json", folder=engines.folder)) == {"passed"}
+    assert outcomes(engines.local("verify", "--deep", "--json")) == {"passed"}
+
+
+def outcomes(result):
+    return {item["outcome"] for item in json.loads(result.stdout)["results"]}
+
+
+STATES = "dpkg-query -W -f '${Status}\\n' | grep -v '^install ok installed$' || :"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(("dpkg", "--audit"), id="audit"),
+        pytest.param(("dpkg", "--verify"), id="verify"),
+        pytest.param(("sh", "-c", STATES), id="states"),
+    ],
+)
+def test_the_package_database_is_true(on_packages, command):
+    engines, _ = on_packages
+    said = engines.local("run", "--", *command)
+    assert (said.stdout, said.stderr) == ("", "")
+
+
+def test_distributions_fit_together(on_packages, tmp_path):
+    """Run pip inside, which the image has not: it is laid into the container."""
+    engines, _ = on_packages
+    import pip  # noqa: PLC0415 - the one of this environment, only to be copied
+
+    packed = tmp_path / "pip"
+    shutil.copytree(Path(pip.__file__).parent, packed, ignore=shutil.ignore_patterns("__pycache__"))
+    checked = engines.local("run", "--copy", str(packed), "--", "python", "pip", "check")
+    assert checked.stdout == "No broken requirements found.\n"
+    listed = engines.local("run", "--copy", str(packed), "--", "python", "pip", "list", "--format=json")
+    assert {"numpy", "requests", "idna"} <= {item["name"] for item in json.loads(listed.stdout)}
+
+
+def test_scanners_that_look_at_single_layers_find_the_packages(on_packages):
+    """What trivy reads, by its own rules: a status file, and in the same layer the lists of its packages."""
+    engines, _ = on_packages
+    seen = []
+    for layer in open_layers(engines.layout):
+        with tarfile.open(fileobj=layer, mode="r|") as archive:
+            names, status = set(), None
+            for entry in archive:
+                names.add(entry.name)
+                if entry.name == "var/lib/dpkg/status" and (stream := archive.extractfile(entry)):
+                    status = stream.read().decode()
+        if status is None:
+            continue
+        packages = re.findall(r"^Package: (.+)$", status, re.MULTILINE)
+        lists = {Path(name).stem.partition(":")[0] for name in names if name.endswith(".list")}
+        own = {package for package in packages if package in lists}
+        seen.append((len(packages), own))
+    (base, base_lists), (everything, system_lists) = seen
+    assert base == len(base_lists)
+    assert {"git", "libgomp1", "iputils-ping"} <= system_lists
+    assert everything == len(base_lists | system_lists)
