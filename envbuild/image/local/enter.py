@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FAILED = 125
+FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
 
 # linux/sched.h
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
@@ -93,6 +94,9 @@ def main() -> int:
         _die_with(plan["parent"])
         flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
         _check(_libc.unshare(flags | (0 if plan["network"] else CLONE_NEWNET)), "making namespaces")
+        # a terminal sends these to the command as well, which decides what they mean
+        for number in FROM_TERMINAL:
+            signal.signal(number, signal.SIG_IGN)
         alive, end = os.pipe()
         # the first process of a process namespace: when it ends, all others in it do
         child = os.fork()
@@ -126,9 +130,6 @@ def _first(plan: Any, alive: int) -> NoReturn:
 
 
 def _run(plan: Any, report: int) -> int:
-    for ignored in (signal.SIGINT, signal.SIGQUIT):
-        # a terminal sends them to the command as well, which decides
-        signal.signal(ignored, signal.SIG_IGN)
     command = os.fork()
     if command == 0:
         try:
@@ -141,7 +142,7 @@ def _run(plan: Any, report: int) -> int:
 
 
 def _become(plan: Any) -> NoReturn:
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE):
+    for number in (*FROM_TERMINAL, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     if not plan["stdin"]:
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)

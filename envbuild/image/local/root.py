@@ -210,8 +210,8 @@ def _raise_failure(plan: Path, status: int) -> None:
         raise EntryError(message)
     raise EngineError(
         "no private root can be made on this machine",
-        hint="the local engine needs overlay mounts and namespaces (Linux 5.11, not in a restricted "
-        "container); or use `--engine docker`",
+        hint="the local engine needs Linux 5.11 that lets it make namespaces and overlay mounts, and a cache "
+        "folder on a disk's own file system (ENVBUILD_CACHE_DIR); or use `--engine docker`",
         detail=message,
     )
 

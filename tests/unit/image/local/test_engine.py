@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -98,6 +99,26 @@ def test_an_attached_command_has_the_files_streams_and_status(cache, tmp_path, i
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (7, f"train.py 1000 3\nx\n{read}", "err\n")
+
+
+def test_the_command_decides_what_an_interrupt_means(cache, tmp_path):
+    tarfile.open(tmp_path / "feed.tar", "w").close()
+    script = "trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.05; done"
+    child = subprocess.Popen(
+        [sys.executable, "-c", ATTACHED, cache, script, tmp_path / "feed.tar", "no"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[4],
+        start_new_session=True,
+    )
+    with child:
+        assert child.stdout
+        assert child.stderr
+        assert child.stdout.readline() == "ready\n"
+        os.killpg(child.pid, signal.SIGINT)
+        assert (child.stdout.read(), child.stderr.read()) == ("caught\n", "")
+    assert child.returncode == 9
 
 
 def test_a_missing_program_is_an_error_of_ours(engine):
