@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def test_a_table_reads_like_documentation(program: Program, golden: Callable[[st
 
     assert (answer.code, answer.stderr) == (0, "")
     golden(f"catalog-{table}.txt", answer.stdout)
+
+
+def test_the_examples_of_the_reference_are_what_is_shown(program: Program):
+    page = (Path(__file__).parents[2] / "docs/reference/cli.md").read_text("utf-8")
+    (example,) = re.findall(r"^```console\n(\$ envbuild catalog .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    shown = re.findall(r"^\$ envbuild (.*)\n((?:[^$].*\n)+)", example, re.MULTILINE)
+
+    assert len(shown) == 2
+    for words, text in shown:
+        assert program(*words.split()).stdout == text
 
 
 def test_words_choose_rows_whatever_their_case(program: Program):
