@@ -4,8 +4,9 @@
 
 Without a folder, `pip download` brings the wheels of the requirements (`torch==2.14.1` unless given) from
 whatever pip is configured with.  The peer inflates every file of every wheel and compresses the bytes with
-the same libraries on all cores, largest file first; it hashes, verifies and writes nothing.  Each measurement
-is a process of its own, so that its peak memory is its own; bytecode is compiled by this interpreter.
+the same libraries on all cores, largest file first; it hashes, verifies and writes nothing.  A second peer
+inflates with the standard library's zlib.  Each measurement is a process of its own, so that its peak memory
+is its own; bytecode is compiled by this interpreter.
 """
 
 import argparse
@@ -18,8 +19,10 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 from envbuild.digest import sha256_file
 from envbuild.image.local.assemble import make_wheel_layers
@@ -42,7 +45,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--wheels", type=Path)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--measure", choices=("layers", "bytecode", "warm", "peer"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--measure", choices=("layers", "bytecode", "warm", "peer", "zlib"), help=argparse.SUPPRESS
+    )
     parser.add_argument("--cache", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -77,7 +82,7 @@ def fill_store(folder: Path, arguments: argparse.Namespace) -> Path:
 def compare(cache: Path, *, rounds: int) -> dict[str, float]:
     taken: dict[str, list[dict[str, float]]] = {}
     for _ in range(rounds):
-        for what in ("peer", "layers", "bytecode", "warm"):
+        for what in ("peer", "zlib", "layers", "bytecode", "warm"):
             if what in {"layers", "bytecode"}:
                 subprocess.run(["rm", "-rf", cache / "layers"], check=True)
             command = [sys.executable, "-m", "benchmarks.layers", "--measure", what, "--cache", cache]
@@ -92,10 +97,12 @@ def compare(cache: Path, *, rounds: int) -> dict[str, float]:
         "packed bytes": middle["layers"]["packed"],
         "unpacked bytes": middle["layers"]["unpacked"],
         "inflate and compress alone, seconds": middle["peer"]["seconds"],
+        "the same with zlib, seconds": middle["zlib"]["seconds"],
         "layers without bytecode, seconds": middle["layers"]["seconds"],
         "layers with bytecode, seconds": middle["bytecode"]["seconds"],
         "layers again, seconds": middle["warm"]["seconds"],
         "layers without bytecode / peer": middle["layers"]["seconds"] / middle["peer"]["seconds"],
+        "layers without bytecode / peer with zlib": middle["layers"]["seconds"] / middle["zlib"]["seconds"],
         "layers with bytecode / peer": middle["bytecode"]["seconds"] / middle["peer"]["seconds"],
         "peak memory without bytecode, MB": middle["layers"]["peak"],
         "peak memory with bytecode, MB": middle["bytecode"]["peak"],
@@ -110,8 +117,9 @@ def measure(what: str, cache: Path) -> dict[str, float]:
     ]
     begun = time.perf_counter()
     unpacked = 0
-    if what == "peer":
-        inflate_and_compress([store.place_of(item.sha256) for item in wheels])
+    if what in {"peer", "zlib"}:
+        read = read_member if what == "peer" else read_with_zlib
+        inflate_and_compress([store.place_of(item.sha256) for item in wheels], read)
     else:
         workshop = WheelWorkshop(
             cache=LayerCache(cache),
@@ -136,11 +144,16 @@ def measure(what: str, cache: Path) -> dict[str, float]:
     }
 
 
-def inflate_and_compress(paths: list[Path]) -> None:
+def read_with_zlib(_: BinaryIO, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    with archive.open(info) as stream:
+        yield from iter(lambda: stream.read(1 << 20), b"")
+
+
+def inflate_and_compress(paths: list[Path], read: Callable[..., Iterator[bytes]]) -> None:
     def one(path: Path, info: zipfile.ZipInfo) -> None:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             compressor = codec_of("zstd").compressor()
-            for chunk in read_member(file, archive, info):
+            for chunk in read(file, archive, info):
                 compressor.compress(chunk)
             compressor.flush()
 
@@ -149,7 +162,7 @@ def inflate_and_compress(paths: list[Path]) -> None:
             compressor = codec_of("zstd").compressor()
             pending = bytearray()
             for info in infos:
-                for chunk in read_member(file, archive, info):
+                for chunk in read(file, archive, info):
                     pending += chunk
                 if len(pending) > 1 << 20:
                     compressor.compress(bytes(pending))
