@@ -228,8 +228,10 @@ class LayerCache:
         layer = writer.layer
         with disk_errors(self.folder):
             os.fchmod(descriptor, _MODE)
-            path.replace(self.path(layer.digest))
+            # counts for nothing without the layer; written before it, because whoever waits for this name to
+            # be free looks for both as soon as it is
             write_bytes(self._index / f"{key.name}.json", canonical_json(asdict(layer)))
+            path.replace(self.path(layer.digest))
         return layer
 
 
