@@ -39,11 +39,11 @@ class Compiled(NamedTuple):
 def arguments(program: str, version: tuple[int, int]) -> tuple[str, ...]:
     """Return what follows the interpreter on the command line; ``program`` is the text of ``compile.py``.
 
-    Neither site nor the environment has a say.  ``-I`` would leave the hash seed to chance, and before 3.11
-    it shows.
+    Neither site nor the environment has a say, and no bytecode of the standard library is left behind.
+    ``-I`` would leave the hash seed to chance, and before 3.11 it shows.
     """
     isolation = "-I" if version >= _ISOLATES_AND_STAYS_THE_SAME else "-s"
-    return (isolation, "-S", "-W", "ignore", "-c", program)
+    return (isolation, "-B", "-S", "-W", "ignore", "-c", program)
 
 
 def encode_sources(sources: Iterable[tuple[str, bytes]]) -> bytes:

@@ -7,6 +7,7 @@ top: a change near the top leaves what lies below it as it is.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from envbuild.lock.model import Wheel
 
@@ -29,6 +30,21 @@ environment, the user and the lock, and executable files of several wheels."""
 
 NAMED = 6
 """Wheels that a layer's comment names: a line's worth."""
+
+
+class PackageFile(Protocol):
+    """A wheel, or a conda package."""
+
+    @property
+    def file(self) -> str:
+        """Its name."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
+T = TypeVar("T", bound=PackageFile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +77,28 @@ def plan_wheel_layers(wheels: Iterable[Wheel], *, budget: int) -> tuple[WheelLay
     Membership follows the size threshold, not a rank, so it does not depend on neighbours; only when there
     are more layers than the budget allows are the two smallest large ones joined, again and again.
     """
+    return tuple(WheelLayer(group) for group in plan_groups(wheels, budget=budget))
+
+
+def plan_groups(items: Iterable[T], *, budget: int) -> tuple[tuple[T, ...], ...]:
+    """Return the groups that files share a layer in, bottom first; the same rule whatever they are."""
     if budget < 1:
         raise ValueError("a plan needs at least one layer")
-    ordered = sorted(wheels, key=lambda wheel: wheel.file)
+    ordered = sorted(items, key=lambda item: item.file)
     if not ordered:
         return ()
-    small = tuple(wheel for wheel in ordered if wheel.size < ALONE_BYTES)
-    large: list[tuple[Wheel, ...]] = [(wheel,) for wheel in ordered if wheel.size >= ALONE_BYTES]
+    small = tuple(item for item in ordered if item.size < ALONE_BYTES)
+    large: list[tuple[T, ...]] = [(item,) for item in ordered if item.size >= ALONE_BYTES]
     room = budget - 1 if small else budget
     if room == 0:
-        return (WheelLayer(tuple(ordered)),)
+        return (tuple(ordered),)
     while len(large) > room:
         large.sort(key=_weight)
         first, second, *rest = large
-        large = [*rest, tuple(sorted((*first, *second), key=lambda wheel: wheel.file))]
+        large = [*rest, tuple(sorted((*first, *second), key=lambda item: item.file))]
     large.sort(key=_weight, reverse=True)
-    return tuple(WheelLayer(group) for group in (*large, *((small,) if small else ())))
+    return (*large, *((small,) if small else ()))
 
 
-def _weight(group: tuple[Wheel, ...]) -> tuple[int, str]:
-    return sum(wheel.size for wheel in group), group[0].file
+def _weight(group: tuple[PackageFile, ...]) -> tuple[int, str]:
+    return sum(item.size for item in group), group[0].file

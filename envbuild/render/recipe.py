@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envbuild.digest import canonical_json
+from envbuild.lock.conda import CondaPackage
 from envbuild.lock.identity import base_epoch_of, epoch_of, project_target, tag_of, target_digest
-from envbuild.lock.model import PREFIX, Deb, ImageSource, Lock, PythonArchive, Target, Wheel
+from envbuild.lock.model import Deb, ImageSource, Lock, PythonArchive, Target, Wheel
 from envbuild.render.labels import labels_of
-from envbuild.render.layers import WheelLayer, layer_budget, plan_wheel_layers
+from envbuild.render.layers import NAMED, WheelLayer, layer_budget, plan_groups, plan_wheel_layers
 from envbuild.render.templates import render_template, template_folder
 
 FETCHES_PER_STAGE = 40
@@ -29,6 +30,12 @@ SCRIPTS = (
     "venv.sh",
     "wheels.sh",
 )
+CONDA_SCRIPTS = ("conda.py", "conda.sh", "conda-layer.sh")
+"""Only in recipes with conda packages."""
+
+CONDA_LAYERS = 20
+"""The most layers of conda packages; what is left goes to wheels, of which such environments have few."""
+
 MODULES = ("bytecode.py", "wheel_files.py")
 """Modules of this room that the install script imports: what they decide is decided once for all engines."""
 
@@ -105,15 +112,17 @@ class _Chunk:
 def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
     """Return the recipe of ``target``; ``probe`` is the program the image carries to be verified with."""
     image = lock.base(target).image
-    budget = layer_budget(len(image.layers) if image else 1)
+    below = (len(image.layers) if image else 1) + len(plan_conda_layers(lock, target))
+    budget = layer_budget(below)
     layers = plan_wheel_layers(lock.wheels_of(target), budget=budget)
     fetches = _plan_fetches(lock, target, layers)
     digest = target_digest(lock, target)
-    is_standalone = target.interpreter.archive is not None
+    is_standalone = _archive_of(target) is not None
     files = {
         "Dockerfile": _dockerfile(lock, target, layers=layers, fetches=fetches, digest=digest).encode(),
         **{f"envbuild/{name}": content for name, content in carried_files(lock, target, probe=probe).items()},
         **{f"recipe/{name}": content for name, content in recipe_scripts(standalone=is_standalone).items()},
+        **{f"recipe/{name}": content for name, content in _conda_files(lock, target).items()},
     }
     return Recipe(
         digest=digest,
@@ -139,6 +148,31 @@ def recipe_scripts(*, standalone: bool = False) -> dict[str, bytes]:
     return {
         **{name: (scripts / name).read_bytes() for name in names},
         **{name: Path(__file__).with_name(name).read_bytes() for name in MODULES},
+    }
+
+
+def _archive_of(target: Target) -> PythonArchive | None:
+    """Return the standalone Python a build lays down: the environment's, or what lays its packages down."""
+    installer = target.conda_installer
+    return target.interpreter.archive or (installer.interpreter.archive if installer else None)
+
+
+def plan_conda_layers(lock: Lock, target: Target) -> tuple[tuple[CondaPackage, ...], ...]:
+    """Return which conda packages of ``target`` share a layer, bottom first."""
+    return plan_groups(lock.conda_of(target), budget=CONDA_LAYERS)
+
+
+def _conda_files(lock: Lock, target: Target) -> dict[str, bytes]:
+    if not target.conda:
+        return {}
+    plan = {
+        "layers": [[package.key for package in group] for group in plan_conda_layers(lock, target)],
+        "link-scripts": any(package.link_scripts for package in lock.conda_of(target)),
+    }
+    scripts = template_folder() / "recipe"
+    return {
+        **{name: (scripts / name).read_bytes() for name in CONDA_SCRIPTS},
+        "conda.json": canonical_json(plan) + b"\n",
     }
 
 
@@ -176,9 +210,16 @@ def _plan_fetches(lock: Lock, target: Target, layers: tuple[WheelLayer, ...]) ->
     fetches = [_wheel_fetch(lock.installer_of(target), "/tools")]
     for position, layer in enumerate(layers, start=1):
         fetches += [_wheel_fetch(wheel, _layer_folder(position)) for wheel in layer.wheels]
-    if target.interpreter.archive:
-        fetches.append(_python_fetch(target.interpreter.archive))
+    if archive := _archive_of(target):
+        fetches.append(_python_fetch(archive))
     fetches += [_deb_fetch(deb, "/debs/base") for deb in lock.base_debs_of(lock.base(target))]
+    if target.conda_installer:
+        fetches += [
+            _wheel_fetch(wheel, "/conda-tools")
+            for wheel in lock.tools_of(target)
+            if wheel.file == target.conda_installer.wheel
+        ]
+    fetches += [_conda_fetch(package) for package in lock.conda_of(target)]
     fetches += [_deb_fetch(deb, "/debs/system") for deb in lock.system_debs_of(target)]
     return tuple(fetches)
 
@@ -215,6 +256,16 @@ def _deb_fetch(deb: Deb, folder: str) -> Fetch:
     )
 
 
+def _conda_fetch(package: CondaPackage) -> Fetch:
+    return Fetch(
+        sha256=package.sha256,
+        # a target has one version of a package, so names do not collide between channels
+        target=f"/conda/{package.file}",
+        argument=f"CHANNEL_{_argument_name(package.channel)}_URL",
+        path=package.path,
+    )
+
+
 def _argument_name(name: str) -> str:
     return "".join(character if character.isalnum() else "_" for character in name).upper()
 
@@ -246,7 +297,13 @@ def _dockerfile(
         "has_system_debs": bool(target.debs),
         "standalone": target.interpreter.archive is not None,
         "interpreter": target.interpreter.path,
-        "prefix": PREFIX,
+        "prefix": target.prefix,
+        "conda_standalone": target.interpreter.archive is None and _archive_of(target) is not None,
+        "conda_interpreter": target.conda_installer.interpreter.path if target.conda_installer else "",
+        "conda_layers": tuple(
+            _LayerView(_described(group), f"/layers/{position}")
+            for position, group in enumerate(plan_conda_layers(lock, target), start=1)
+        ),
         "wheel_layers": tuple(
             _LayerView(layer.comment, _layer_folder(position))
             for position, layer in enumerate(layers, start=1)
@@ -262,6 +319,12 @@ def _dockerfile(
         "command": list(target.command),
     }
     return render_template("Dockerfile.j2", values)
+
+
+def _described(packages: tuple[CondaPackage, ...]) -> str:
+    names = [f"{package.name} {package.version}" for package in packages]
+    shown = ", ".join(names[:NAMED])
+    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
 
 
 def _pinned(image: ImageSource) -> str:

@@ -92,8 +92,8 @@ def prefix_files(archive: CondaArchive, *, prefix: str, python: CondaPython) -> 
 
 
 def is_bytecode(path: str) -> bool:
-    """Return whether ``path`` is bytecode, which a build makes itself."""
-    return path.endswith((".pyc", ".pyo"))
+    """Return whether ``path`` is bytecode beside its source, which a build makes itself."""
+    return "/__pycache__/" in path and path.endswith(".pyc")
 
 
 def replaced(content: bytes, replacement: Replacement, prefix: str) -> bytes:

@@ -39,7 +39,8 @@ def artifacts_of(
     The wheels of the environment, conda packages and what installs both, the packages of a bootstrapped base
     and those laid on it, a standalone Python.  No locator is asked anything before an artifact is missing.
     """
-    archive = target.interpreter.archive
+    installer = target.conda_installer
+    archive = target.interpreter.archive or (installer.interpreter.archive if installer else None)
     found = (
         *([python_artifact(archive)] if archive else []),
         *(

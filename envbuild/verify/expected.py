@@ -10,13 +10,17 @@ from pathlib import Path
 
 from envbuild.atomic import write_bytes
 from envbuild.digest import canonical_json
-from envbuild.verify.checks.target import LockedDeb, LockedTarget, LockedWheel
+from envbuild.verify.checks.target import LockedCondaPackage, LockedDeb, LockedTarget, LockedWheel
 from envbuild.verify.checks.trees import Entry, ExpectedFiles, Tree
+from envbuild.verify.conda import conda_tree
 from envbuild.verify.debs import deb_tree
 from envbuild.verify.wheels import wheel_tree
 
 TREES_FORMAT = 1
 """Goes up when a tree of the same artifact would come out otherwise."""
+
+
+_Locked = LockedWheel | LockedDeb | LockedCondaPackage
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class TreeCache:
 
 def missing_trees(target: LockedTarget, cache: TreeCache) -> tuple[str, ...]:
     """Return the file names of the artifacts whose bytes :func:`expected_files` will ask for."""
-    artifacts: Iterable[LockedWheel | LockedDeb] = (*target.wheels, *target.debs)
+    artifacts: Iterable[_Locked] = (*target.wheels, *target.debs, *_conda(target))
     return tuple(item.file for item in artifacts if not cache.has(_name(target, item)))
 
 
@@ -63,29 +67,42 @@ def expected_files(
     :raises IntegrityError: an artifact is not what its name says.
     """
 
-    def tree_of(item: LockedWheel | LockedDeb) -> Tree:
+    def tree_of(item: _Locked) -> Tree:
         name = _name(target, item)
         tree = cache.load(name)
         if tree is None:
             path = artifact(item.sha256)
             if isinstance(item, LockedDeb):
                 tree = deb_tree(path, file=item.file)
+            elif isinstance(item, LockedCondaPackage):
+                tree = conda_tree(
+                    path,
+                    file=item.file,
+                    python=target.python_tag,
+                    site_packages=target.conda_site_packages,
+                    prefix=target.prefix,
+                )
             else:
                 tree = wheel_tree(path, file=item.file, python=target.python_tag, prefix=target.prefix)
             cache.save(name, tree)
         return tree
 
-    items: list[LockedWheel | LockedDeb] = [*target.wheels, *target.debs]
+    items: list[_Locked] = [*target.wheels, *target.debs, *_conda(target)]
     # decompression and hashing let other threads run
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as threads:
         trees = dict(zip((item.file for item in items), threads.map(tree_of, items), strict=True))
     return ExpectedFiles(
         wheels={wheel.file: trees[wheel.file] for wheel in target.wheels},
         debs={deb.file: trees[deb.file] for deb in target.debs},
+        conda={package.file: trees[package.file] for package in _conda(target)},
     )
 
 
-def _name(target: LockedTarget, item: LockedWheel | LockedDeb) -> str:
+def _conda(target: LockedTarget) -> tuple[LockedCondaPackage, ...]:
+    return target.conda.packages if target.conda else ()
+
+
+def _name(target: LockedTarget, item: _Locked) -> str:
     """Return what a tree is kept under: all it depends on."""
     if isinstance(item, LockedDeb):
         return item.sha256

@@ -26,6 +26,22 @@ class Claims:
             return None
         return {f"{self._target.prefix}/{path}": entry for path, entry in tree.items()}
 
+    def of_conda(self, file: str) -> dict[str, Entry] | None:
+        """Return a conda package's files by absolute path, or None when its tree is not known."""
+        tree = self._expected.conda.get(file)
+        if tree is None:
+            return None
+        return {f"{self._target.prefix}/{path}": entry for path, entry in tree.items()}
+
+    @cached_property
+    def conda_paths(self) -> dict[str, list[Entry]]:
+        """Every path a conda package owns, with each owner's entry: py-rattler lets one of them win."""
+        claims: dict[str, list[Entry]] = {}
+        for file in self._expected.conda:
+            for path, entry in (self.of_conda(file) or {}).items():
+                claims.setdefault(path, []).append(entry)
+        return claims
+
     def of_deb(self, file: str) -> Iterator[tuple[str, str, Entry]] | None:
         """Return (path in the package, path on disk, entry) of a deb, or None when its tree is not known."""
         tree = self._expected.debs.get(file)
@@ -51,7 +67,7 @@ class Claims:
 
     def is_owned_as_found(self, path: str, found: FileEntry) -> bool:
         """Return whether some locked artifact brings exactly this content."""
-        entries = [*self.deb_paths.get(path, ())]
+        entries = [*self.deb_paths.get(path, ()), *self.conda_paths.get(path, ())]
         if path in self.wheel_paths:
             entries.append(self.wheel_paths[path])
         return any(describe_difference(entry, found, mode=found[1]) is None for entry in entries)

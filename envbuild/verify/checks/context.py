@@ -9,7 +9,7 @@ from envbuild.verify.checks.facts import Configuration, DebFacts, DistributionFa
 from envbuild.verify.checks.files import FileIndex
 from envbuild.verify.checks.plan import Check, locked_debs
 from envbuild.verify.checks.report import Outcome, Profile, Result
-from envbuild.verify.checks.target import LockedTarget
+from envbuild.verify.checks.target import LockedCondaPackage, LockedTarget
 from envbuild.verify.checks.trees import ExpectedFiles
 
 Difference = Literal["missing", "changed", "extra", "personal", "harmless"]
@@ -55,6 +55,11 @@ class Context:
     def found_debs(self) -> dict[str, DebFacts]:
         """Stanzas of dpkg by ``name:architecture``."""
         return {f"{deb.name}:{deb.architecture}": deb for deb in self.facts.debs or ()}
+
+    @property
+    def conda_packages(self) -> tuple[LockedCondaPackage, ...]:
+        """Locked conda packages."""
+        return self.target.conda.packages if self.target.conda else ()
 
     @cached_property
     def files(self) -> FileIndex | None:

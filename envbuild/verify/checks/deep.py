@@ -36,6 +36,18 @@ def evaluate_wheel_files(check: Check, context: Context) -> Iterator[Result]:
     )
 
 
+def evaluate_conda_files(check: Check, context: Context) -> Iterator[Result]:
+    """Compare a conda package's files with what the locked file holds, its prefix replaced."""
+    files = context.files
+    entries = context.claims.of_conda(check.subject)
+    if files is None or entries is None:
+        yield context.skipped(check, _NOT_ASKED if files is None else _NOT_LOCKED)
+        return
+    yield from _compare_package(
+        check, context, files, [(path, path, entry) for path, entry in entries.items()]
+    )
+
+
 def evaluate_deb_files(check: Check, context: Context) -> Iterator[Result]:
     """Compare a deb's files with what the locked file holds."""
     files = context.files
@@ -53,7 +65,7 @@ def evaluate_prefix_extras(check: Check, context: Context) -> Iterator[Result]:
         yield context.skipped(check, _NOT_ASKED)
         return
     prefix = context.target.prefix
-    claimed = context.claims.wheel_paths
+    claimed = {**context.claims.wheel_paths, **context.claims.conda_paths}
     results: list[Result] = []
     for path, found in files.deep.files.items():
         if not path.startswith(f"{prefix}/") or found[0] == "d" or path in claimed:
@@ -193,6 +205,9 @@ def _judge_skeleton(
     check: Check, context: Context, files: FileIndex, path: str, found: FileEntry
 ) -> Iterator[Result]:
     """Judge what ``python -m venv --without-pip`` puts into the prefix, and name all else as extra."""
+    if context.target.conda is not None:
+        yield from _judge_conda_prefix(check, context, path, found)
+        return
     prefix = context.target.prefix
     name = path[len(prefix) + 1 :]
     deep = files.deep
@@ -234,6 +249,36 @@ def _judge_skeleton(
     yield context.unlocked(
         check, f"file{path}", title=path, found=_KIND_WORDS[found[0]], reason="no locked wheel brings it"
     )
+
+
+def _judge_conda_prefix(check: Check, context: Context, path: str, found: FileEntry) -> Iterator[Result]:
+    """Pass over conda's records, which have checks of their own, and name all else as extra."""
+    name = path[len(context.target.prefix) + 1 :]
+    records = {f"conda-meta/{_stem(package.file)}.json" for package in context.conda_packages}
+    if name in records | {"conda-meta/history"}:
+        return
+    # of two packages with one path, the file of the one that lost is kept beside it
+    original = path.partition("__clobber-from-")[0]
+    if original != path and len(context.claims.conda_paths.get(original, ())) > 1:
+        return
+    if context.target.conda and context.target.conda.runs_scripts:
+        yield context.single(
+            check,
+            f"file{path}",
+            "harmless",
+            title=path,
+            expected=None,
+            found=_KIND_WORDS[found[0]],
+            reason="no package brings it; a link script of a package may have written it",
+        )
+        return
+    yield context.unlocked(
+        check, f"file{path}", title=path, found=_KIND_WORDS[found[0]], reason="no locked package brings it"
+    )
+
+
+def _stem(file: str) -> str:
+    return file.removesuffix(".conda").removesuffix(".tar.bz2")
 
 
 def _source_of(path: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from envbuild.verify.checks import configuration, deep, gpu, packages
+from envbuild.verify.checks import conda, configuration, deep, gpu, packages
 from envbuild.verify.checks.context import Context
 from envbuild.verify.checks.facts import Configuration, Facts
 from envbuild.verify.checks.plan import Check, Kind
@@ -112,6 +112,8 @@ _EVALUATORS: dict[Kind, Evaluator] = {
     "venv": _venv,
     "deb": packages.evaluate_deb,
     "extra-debs": packages.evaluate_extra_debs,
+    "conda": conda.evaluate_conda,
+    "extra-conda": conda.evaluate_extra_conda,
     "wheel": packages.evaluate_wheel,
     "extra-wheels": packages.evaluate_extra_wheels,
     "variable": configuration.evaluate_variable,
@@ -121,6 +123,7 @@ _EVALUATORS: dict[Kind, Evaluator] = {
     "label": configuration.evaluate_label,
     "base-layers": configuration.evaluate_base_layers,
     "wheel-files": deep.evaluate_wheel_files,
+    "conda-files": deep.evaluate_conda_files,
     "prefix-extras": deep.evaluate_prefix_extras,
     "deb-files": deep.evaluate_deb_files,
     "system-extras": deep.evaluate_system_extras,

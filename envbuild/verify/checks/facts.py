@@ -137,6 +137,19 @@ class DistributionFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CondaFacts:
+    """One record of ``conda-meta``."""
+
+    name: str
+    version: str | None
+    build: str | None
+    sha256: str | None
+    """Of the package file it says it came from."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BytecodeFinding:
     """A ``.pyc`` that is not what its source gives."""
 
@@ -206,6 +219,9 @@ class Facts:
 
     outside_distributions: tuple[DistributionFacts, ...]
     """Elsewhere on the environment's ``sys.path``."""
+
+    conda: tuple[CondaFacts, ...] = ()
+    """In the prefix."""
 
     deep: DeepFacts | None = None
     gpu: GpuFacts | None = None

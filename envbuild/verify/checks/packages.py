@@ -1,6 +1,6 @@
 """Debs against the dpkg database, wheels against the distributions in the prefix."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from envbuild.verify.checks.context import Context
 from envbuild.verify.checks.facts import DebFacts, DistributionFacts
@@ -78,7 +78,12 @@ def evaluate_wheel(check: Check, context: Context) -> Iterator[Result]:
 def evaluate_extra_wheels(check: Check, context: Context) -> Iterator[Result]:
     """Name each distribution that is not in the lock: in the prefix, or elsewhere on its import path."""
     locked = {wheel.name for wheel in context.target.wheels}
-    extras = [item for item in context.facts.distributions if item.name not in locked]
+    brought = context.target.conda.distributions if context.target.conda else {}
+    extras = [
+        item
+        for item in context.facts.distributions
+        if item.name not in locked and not _is_brought(item, brought)
+    ]
     outside = context.facts.outside_distributions
     if not extras and not outside:
         yield context.passed(check)
@@ -86,6 +91,11 @@ def evaluate_extra_wheels(check: Check, context: Context) -> Iterator[Result]:
         yield _extra_wheel(check, context, item, "not in the lock")
     for item in outside:
         yield _extra_wheel(check, context, item, f"importable from {item.path}, outside the prefix")
+
+
+def _is_brought(item: DistributionFacts, brought: Mapping[str, str]) -> bool:
+    """Return whether a conda package brings the distribution, in this version."""
+    return item.version is not None and brought.get(item.name) == normalize_version(item.version)
 
 
 def _extra_wheel(check: Check, context: Context, item: DistributionFacts, reason: str) -> Result:

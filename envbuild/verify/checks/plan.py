@@ -16,6 +16,8 @@ Kind = Literal[
     "venv",
     "deb",
     "extra-debs",
+    "conda",
+    "extra-conda",
     "wheel",
     "extra-wheels",
     "variable",
@@ -25,6 +27,7 @@ Kind = Literal[
     "label",
     "base-layers",
     "wheel-files",
+    "conda-files",
     "prefix-extras",
     "deb-files",
     "system-extras",
@@ -63,6 +66,7 @@ def plan_checks(
         *_system(target),
         *_interpreter(target),
         *_debs(target),
+        *_conda(target),
         *_wheels(target),
         *_variables(target),
         *_configuration(target, labels or {}),
@@ -152,7 +156,8 @@ def _interpreter(target: LockedTarget) -> Iterator[Check]:
                 subject=field,
                 expected=expected,
             )
-    yield Check(id="venv", group="interpreter", title=f"{target.prefix}/pyvenv.cfg", kind="venv")
+    if target.conda is None:
+        yield Check(id="venv", group="interpreter", title=f"{target.prefix}/pyvenv.cfg", kind="venv")
 
 
 def _debs(target: LockedTarget) -> Iterator[Check]:
@@ -163,6 +168,21 @@ def _debs(target: LockedTarget) -> Iterator[Check]:
             id=f"deb/{key}", group="system packages", title=title, kind="deb", subject=key, expected=version
         )
     yield Check(id="debs", group="system packages", title="no other system packages", kind="extra-debs")
+
+
+def _conda(target: LockedTarget) -> Iterator[Check]:
+    if target.conda is None:
+        return
+    for package in sorted(target.conda.packages, key=lambda package: package.name):
+        yield Check(
+            id=f"conda/{package.name}",
+            group="conda packages",
+            title=package.name,
+            kind="conda",
+            subject=package.name,
+            expected=f"{package.version} {package.build}",
+        )
+    yield Check(id="conda", group="conda packages", title="no other conda packages", kind="extra-conda")
 
 
 def _wheels(target: LockedTarget) -> Iterator[Check]:
@@ -232,6 +252,14 @@ def _files(target: LockedTarget) -> Iterator[Check]:
             title=f"files of {wheel.name} {wheel.version}",
             kind="wheel-files",
             subject=wheel.file,
+        )
+    for package in sorted(target.conda.packages if target.conda else (), key=lambda package: package.name):
+        yield Check(
+            id=f"files/conda/{package.name}",
+            group="files",
+            title=f"files of {package.name} {package.version}",
+            kind="conda-files",
+            subject=package.file,
         )
     yield Check(
         id="files/prefix", group="files", title=f"no other files in {target.prefix}", kind="prefix-extras"

@@ -84,6 +84,43 @@ class LockedWheel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedCondaPackage:
+    """One conda package file."""
+
+    name: str
+    version: str
+    build: str
+    file: str
+    sha256: str
+    noarch: str | None = None
+    site_packages: str | None = None
+    """Of a Python interpreter: its folder for modules, where it is not the usual one."""
+
+    distributions: tuple[str, ...] = ()
+    """Python distributions it brings, ``name==version``."""
+
+    link_scripts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedConda:
+    """The conda packages of an environment."""
+
+    packages: tuple[LockedCondaPackage, ...]
+
+    @property
+    def distributions(self) -> dict[str, str]:
+        """Version by name of every Python distribution they bring."""
+        lines = (line.partition("==") for package in self.packages for line in package.distributions)
+        return {name: version for name, _, version in lines}
+
+    @property
+    def runs_scripts(self) -> bool:
+        """Whether the build ran link scripts, which may write what no package owns."""
+        return any(package.link_scripts for package in self.packages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedUser:
     """Whom the image runs as."""
 
@@ -151,6 +188,9 @@ class LockedTarget:
     """Packages of a bootstrapped base, and system packages."""
 
     wheels: tuple[LockedWheel, ...] = ()
+    conda: LockedConda | None = None
+    """None: the environment is a virtual environment of the base's own Python."""
+
     env: dict[str, str] = field(default_factory=dict)
     gpu: LockedGpu | None = None
     """None: an environment for CPUs."""
@@ -174,7 +214,13 @@ class LockedTarget:
     @property
     def site_packages(self) -> str:
         """Absolute path of the folder wheels are installed into."""
-        return f"{self.prefix}/lib/python{self.python_tag}/site-packages"
+        return f"{self.prefix}/{self.conda_site_packages or f'lib/python{self.python_tag}/site-packages'}"
+
+    @property
+    def conda_site_packages(self) -> str | None:
+        """The folder conda's Python says it has for modules, below the prefix, where it is not the usual."""
+        packages = self.conda.packages if self.conda else ()
+        return next((package.site_packages for package in packages if package.name == "python"), None)
 
 
 def read_target(projection: Mapping[str, Any]) -> LockedTarget:

@@ -31,3 +31,4 @@ class ExpectedFiles:
 
     wheels: Mapping[str, Tree] = field(default_factory=dict)
     debs: Mapping[str, Tree] = field(default_factory=dict)
+    conda: Mapping[str, Tree] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from pathlib import Path
 from envbuild.verify.checks.facts import FACTS_FORMAT, DeepFacts, EnvironmentFacts, Facts
 from envbuild.verify.checks.gpu_facts import GpuFacts
 from envbuild.verify.probe.bytecode import bytecode_facts
+from envbuild.verify.probe.conda import conda_facts
 from envbuild.verify.probe.dpkg import diversions, mode_overrides
 from envbuild.verify.probe.environment import environment_facts, interpreter_facts
 from envbuild.verify.probe.framework import import_facts
@@ -53,6 +54,7 @@ def gather_facts(
         variables=variable_facts(variables),
         debs=deb_facts(root),
         distributions=prefix_distributions(prefix, root),
+        conda=conda_facts(prefix, root),
         outside_distributions=outside_distributions(environment.sys_path, prefix, root),
         deep=_deep_facts(prefix, root) if deep else None,
         gpu=_gpu_facts(gpu, environment, root) if gpu else None,

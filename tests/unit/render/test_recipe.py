@@ -9,7 +9,7 @@ from envbuild.render import bytecode, wheel_files
 from envbuild.render.recipe import FETCHES_PER_STAGE, PYTHON_SCRIPT, plan_seed, render_recipe
 from envbuild.render.templates import quote_dockerfile, template_folder
 from envbuild.verify.bundle import build_probe
-from tests.rig.locks import deb, image_base, sample_lock, wheel
+from tests.rig.locks import conda_lock, deb, image_base, sample_lock, wheel
 
 PROBE = b"the probe"
 
@@ -20,8 +20,12 @@ def recipe_of(lock):
 
 @pytest.mark.parametrize(
     ("lock", "name"),
-    [(sample_lock(), "packages"), (sample_lock(image_base()), "image")],
-    ids=["packages", "image"],
+    [
+        (sample_lock(), "packages"),
+        (sample_lock(image_base()), "image"),
+        (conda_lock(), "conda"),
+    ],
+    ids=["packages", "image", "conda"],
 )
 def test_dockerfile_is_the_golden_one(lock, name, golden):
     golden(f"Dockerfile.{name}.format-{RECIPE_FORMAT}", recipe_of(lock).files["Dockerfile"].decode())
@@ -29,7 +33,8 @@ def test_dockerfile_is_the_golden_one(lock, name, golden):
 
 def test_what_goes_into_images_is_the_golden_one(golden):
     """A change here changes images under an unchanged tag: released formats need a new number."""
-    files = recipe_of(sample_lock()).files | {"envbuild/probe.pyz": build_probe()}
+    files = recipe_of(sample_lock()).files | recipe_of(conda_lock()).files
+    files |= {"envbuild/probe.pyz": build_probe()}
     carried = sorted(name for name in files if name.startswith("recipe/") or name.endswith(".pyz"))
     lines = [f"{sha256_bytes(files[name])}  {name}\n" for name in carried]
     golden(f"recipe.format-{RECIPE_FORMAT}.sha256", "".join(lines))
@@ -47,6 +52,24 @@ def test_every_artifact_is_fetched_by_its_sha256():
     text = recipe_of(lock).files["Dockerfile"].decode()
     for digest in [item.sha256 for item in lock.wheels] + [item.sha256 for item in lock.debs]:
         assert f"ADD --checksum=sha256:{digest} " in text
+
+
+def test_conda_packages_are_fetched_from_their_channel_and_laid_down_apart():
+    lock = conda_lock()
+    recipe = recipe_of(lock)
+    text = recipe.files["Dockerfile"].decode()
+    for package in lock.conda:
+        assert (
+            f"ADD --checksum=sha256:{package.sha256} ${{CHANNEL_CONDA_FORGE_URL}}/{package.path} "
+            f"/conda/{package.file}\n"
+        ) in text
+    assert "/conda-tools/py_rattler-" in text
+    assert "venv.sh" not in text
+    final = text[text.rindex("\nFROM ") :]
+    assert final.startswith("\nFROM base\n")
+    assert "conda.sh" not in final
+    assert final.count("conda-layer.sh") == 3
+    assert "/opt/venv" not in text
 
 
 @pytest.mark.parametrize(("base_layers", "steps"), [(1, 40), (80, 35), (119, 1)])
@@ -94,7 +117,8 @@ def test_same_lock_same_bytes():
 
 
 def test_scripts_are_carried_as_they_are():
-    files = recipe_of(sample_lock()).files
+    assert not [name for name in recipe_of(sample_lock()).files if "conda" in name]
+    files = recipe_of(conda_lock()).files
     for path in (template_folder() / "recipe").iterdir():
         if path.name == PYTHON_SCRIPT:
             continue
