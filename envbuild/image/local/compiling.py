@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from envbuild.digest import sha256_bytes
 from envbuild.errors import BuildFailedError
@@ -103,11 +104,13 @@ class Bytecode:
         self._file.close()
 
 
+@cache
 def program() -> str:
     """Return the text of the program that compiles."""
     return recipe_scripts()["compile.py"].decode()
 
 
+@cache
 def program_digest() -> str:
     """Return the digest of that text, a part of what bytecode follows from."""
-    return sha256_bytes(recipe_scripts()["compile.py"])
+    return sha256_bytes(program().encode())

@@ -7,7 +7,7 @@ Then it does not matter which is installed last, nor which layers they lie in.
 import contextlib
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -80,12 +80,11 @@ def settle(
                 top[name] = number
                 if is_executable:
                     executable[name] = (number, wheel)
-    problems += [
-        _disagreement(owners[name][0], owners[folder][0], f"{prefix}/{folder}", "a file and a folder")
-        for name in owners
-        for folder in _folders(name)
-        if folder in owners
-    ]
+    for folder in sorted(_folders(owners) & owners.keys()):
+        inside = min(name for name in owners if name.startswith(f"{folder}/"))
+        problems.append(
+            _disagreement(owners[inside][0], owners[folder][0], f"{prefix}/{folder}", "a file and a folder")
+        )
     if problems:
         raise IntegrityError(
             "wheels do not go together in one environment",
@@ -106,9 +105,15 @@ def _disagreement(wheel: str, other: str, path: str, how: str = "with different 
     return Problem(wheel, f"it and {other} both bring {path}, {how}")
 
 
-def _folders(name: str) -> list[str]:
-    parts = name.split("/")[:-1]
-    return ["/".join(parts[: length + 1]) for length in range(len(parts))]
+def _folders(names: Iterable[str]) -> set[str]:
+    """Return every folder that a file of ``names`` lies in."""
+    found: set[str] = set()
+    for name in names:
+        folder = name.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
 
 
 class TreeCache:
