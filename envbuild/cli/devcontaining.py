@@ -110,7 +110,8 @@ def write(plan: Plan) -> tuple[Path, ...]:
 
     for path in changed:
         if path in plan.texts:
-            atomic.write_text(path, plan.texts[path])
+            # a link that somebody made stays one
+            atomic.write_text(path.resolve(), plan.texts[path])
         else:
             path.unlink()
     return changed

@@ -359,6 +359,16 @@ def test_a_read_only_file_is_not_replaced(written: Program, monkeypatch):
     assert "devcontainer.json: no permission to write" in answer.stderr
 
 
+def test_a_link_stays_one(locked: Program):
+    FILE.parent.mkdir()
+    Path("shared.json").write_text("{}\r\n")
+    FILE.symlink_to("../shared.json")
+    assert locked("devcontainer").code == 0
+    assert FILE.is_symlink()
+    assert value(Path("shared.json"))["remoteUser"] == "app"
+    assert b'"remoteUser": "app",\r\n' in Path("shared.json").read_bytes()
+
+
 def test_nonsense_in_the_record_counts_as_none(written: Program):
     for record in ("[]", '{"wrote": []}', '{"wrote": {"x": 1, "/image": 3, "/mounts": "a"}, "files": 1}'):
         text = FILE.read_text()

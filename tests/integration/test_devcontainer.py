@@ -181,9 +181,9 @@ def test_the_cli_builds_with_the_lockfile_as_it_is(cli, project, running):
         "build", "--workspace-folder", ".", "--omit-syntax-directive", "--frozen-lockfile",
         "--image-name", f"{NAME}:dev", folder=project,
     )  # fmt: skip
+    docker("rmi", "--force", f"{NAME}:dev")
     assert built.returncode == 0, built.stderr
     assert (project / LOCK).read_bytes() == before
-    subprocess.run(["docker", "rmi", f"{NAME}:dev"], check=True, capture_output=True)
 
 
 def test_the_probe_of_the_image_runs_when_the_container_is_made(running):
