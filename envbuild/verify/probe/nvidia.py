@@ -42,13 +42,16 @@ def nvidia_facts(root: Path = Path("/")) -> tuple[DriverFacts, tuple[GpuDevice, 
     if state == "absent" and module:
         state, reason = "failed", f"the kernel has NVIDIA's driver {module}, but {_NVML} is not here"
     cuda = isolated(_ask_cuda, seconds=_PATIENCE).value or {}
+    library = library_version(cuda.get("path") or "")
+    if state == "mismatch" and module and library:
+        reason = f"the driver in the kernel is {module}, its libraries are {library}"
     facts = DriverFacts(
         state=state,
         reason=reason,
         version=said.get("driver") or module,
         cuda=said.get("cuda"),
         library=cuda.get("path"),
-        library_version=library_version(cuda.get("path") or ""),
+        library_version=library,
         library_cuda=cuda.get("version"),
         library_status=cuda.get("status"),
     )

@@ -50,6 +50,18 @@ def with_driver(tmp_path: Path) -> AskMachine:
     return machine
 
 
+@pytest.fixture
+def reach(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Return a function that lets this very process find a driver: its loader was started without."""
+    load = ctypes.CDLL
+
+    def to(folder: Path) -> None:
+        monkeypatch.setattr("ctypes.CDLL", lambda name: load(str(folder / name)))
+        monkeypatch.setattr("pynvml.CDLL", lambda name: load(str(folder / name)))
+
+    return to
+
+
 def gpu(index: int, name: str, architecture: str, gib: int, *, mig: bool | None = None) -> GpuDevice:
     return GpuDevice(
         vendor="nvidia",
@@ -118,17 +130,27 @@ def test_broken_drivers_are_told_apart(with_driver: AskMachine, name: str, state
 
 
 @needs_compiler
-def test_a_driver_that_hangs_does_not_hang_the_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = write_driver(DRIVERS["hanging"], tmp_path)
+def test_a_driver_that_hangs_does_not_hang_the_probe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reach: Callable[[Path], None]
+) -> None:
+    reach(write_driver(DRIVERS["hanging"], tmp_path))
     monkeypatch.setattr(nvidia, "_PATIENCE", 0.5)
-    load = ctypes.CDLL
-    # this process' loader does not know the folder
-    monkeypatch.setattr("ctypes.CDLL", lambda name: load(str(folder / name)))
-    monkeypatch.setattr("pynvml.CDLL", lambda name: load(str(folder / name)))
     driver, devices = nvidia_facts()
     assert (driver.state, devices) == ("failed", ())
     assert driver.reason is not None
     assert driver.reason.endswith("no answer within 0 seconds")
+
+
+@needs_compiler
+def test_both_versions_of_a_mismatch_are_named(tmp_path: Path, reach: Callable[[Path], None]) -> None:
+    """The driver was updated, and the old one still runs."""
+    reach(write_driver(DRIVERS["mismatch"], tmp_path / "driver"))
+    running = tmp_path / "proc/driver/nvidia/version"
+    running.parent.mkdir(parents=True)
+    running.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.90.07  Fri May 31 09:35:42 UTC\n")
+    driver, _ = nvidia_facts(tmp_path)
+    assert (driver.state, driver.version) == ("mismatch", "550.90.07")
+    assert driver.reason == "the driver in the kernel is 550.90.07, its libraries are 580.95.05"
 
 
 @needs_compiler
