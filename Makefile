@@ -99,7 +99,7 @@ demo: setup dev ## Lock, build and verify an example from nothing; ENGINE=local 
 
 .PHONY: torch-gpu
 torch-gpu: setup dev ## Build and verify examples/torch-gpu (3 GB); write docs/torch-gpu.md
-	@$(ENGINE) $(BIN)/python scripts/torch-gpu
+	@$(BIN)/python scripts/torch-gpu
 
 .PHONY: check-generated
 check-generated: schema ## Fail when a generated file is stale
