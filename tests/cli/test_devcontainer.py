@@ -12,7 +12,7 @@ from envbuild.lock.gpu import GpuFacts
 from envbuild.render.devcontainer import jsonc
 from tests.cli.program import SPEC, Program
 from tests.rig.devcontainers import SCHEMA
-from tests.rig.locks import sample_lock
+from tests.rig.locks import sample_lock, wheel
 
 FILE = Path(".devcontainer/devcontainer.json")
 
@@ -294,6 +294,16 @@ def test_a_gpu_that_is_gone_takes_its_arguments_along_and_leaves_others(program:
     assert program("devcontainer").code == 0
     assert value()["runArgs"] == ["--init"]
     assert "hostRequirements" not in value()
+
+
+def test_extensions_follow_locked_packages(program: Program):
+    lock = sample_lock()
+    kernel = wheel("ipykernel")
+    target = lock.targets[0].model_copy(update={"wheels": (kernel.file, *lock.targets[0].wheels)})
+    wheels = tuple(sorted((*lock.wheels, kernel), key=lambda item: item.file))
+    program.has(lock.model_copy(update={"targets": (target,), "wheels": wheels}))
+    assert program("devcontainer").code == 0
+    assert value()["customizations"]["vscode"]["extensions"] == ["ms-python.python", "ms-toolsai.jupyter"]
 
 
 def two_variants():

@@ -130,5 +130,6 @@ def _gpu(target: Target, wishes: DevContainerTable) -> dict[str, Any]:
 
 def _extensions(lock: Lock, target: Target, wishes: DevContainerTable) -> list[str]:
     locked = {wheel.name for wheel in lock.wheels_of(target)}
+    locked |= {package.name for package in lock.conda_of(target)}
     found = ["ms-python.python", *(_EXTENSIONS[name] for name in sorted(_EXTENSIONS) if name in locked)]
     return list(dict.fromkeys((*found, *wishes.extensions)))

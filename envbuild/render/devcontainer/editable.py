@@ -2,7 +2,6 @@
 
 from envbuild.lock.model import Target
 from envbuild.render.devcontainer.configuration import DOCKERFILE, ImageChoice
-from envbuild.render.templates import render_template, template_folder
 
 SCRIPT = "editable.py"
 FILES = (DOCKERFILE, SCRIPT)
@@ -10,6 +9,9 @@ FILES = (DOCKERFILE, SCRIPT)
 
 def editable_files(target: Target, image: ImageChoice) -> dict[str, str]:
     """Return the files beside the configuration, by name."""
+    # most dev containers are written, and all are checked, without a template
+    from envbuild.render.templates import render_template, template_folder  # noqa: PLC0415
+
     values = {
         "image": image.reference,
         "interpreter": target.interpreter.path,
