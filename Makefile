@@ -15,6 +15,9 @@ JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest $(T) $(if $(K),-k '$(K)')
 PARALLEL = -n $(JOBS) --dist loadgroup
 
+# Debian suites whose engines `make test-engines` tries: 20.10, and the newest.
+SUITES ?= bookworm sid
+
 # What `make demo` builds with: docker or local.
 ENGINE ?= docker
 
@@ -37,7 +40,7 @@ $(INSTALLED): pyproject.toml
 
 .PHONY: setup
 setup: ## Install the Debian packages that the tests need
-	@scripts/setup
+	@scripts/setup $(PACKAGES)
 
 .PHONY: fmt
 fmt: dev ## Format, and fix what can be fixed
@@ -73,6 +76,12 @@ test-unit: dev ## Tests that need nothing but this checkout
 test-engine: setup dev ## Tests that need a Docker Engine; starts one
 	@$(WITH_ENGINE) $(PYTEST) -m 'engine and not gpu' $(PARALLEL)
 
+.PHONY: test-engines
+test-engines: setup dev ## Images of the local engine on other versions of Docker
+	@for suite in $(SUITES); do export ENGINE_SUITE=$$suite; \
+		DOCKER_HOST=$$(scripts/engine start) $(BIN)/python -m pytest tests/integration/test_local_engine.py -m engine || \
+		status=1; scripts/engine stop; done; exit $${status:-0}
+
 .PHONY: test-gpu
 test-gpu: setup dev ## Tests that need an NVIDIA GPU
 	@$(WITH_ENGINE) $(PYTEST) -m gpu
@@ -94,6 +103,8 @@ engine-stop: ## Stop the engine that `make engine` started
 	@scripts/engine stop
 
 .PHONY: demo
+# Without an engine, little is needed.
+demo: PACKAGES = $(if $(filter local,$(ENGINE)),ca-certificates python3-venv util-linux)
 demo: setup dev ## Lock, build and verify an example from nothing; ENGINE=local needs no docker
 	@$(if $(filter local,$(ENGINE)),,$(WITH_ENGINE)) PATH="$$PWD/$(BIN):$$PATH" ENVBUILD_ENGINE=$(ENGINE) scripts/demo
 

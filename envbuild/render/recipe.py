@@ -5,7 +5,7 @@ which a build takes from the store or fetches itself, and the seed of a bootstra
 """
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,12 +182,17 @@ def plan_seed(debs: tuple[Deb, ...]) -> tuple[Deb, ...]:
     Essential packages work when unpacked but not configured (Debian Policy 3.8), so their closure over
     Depends and Pre-Depends is enough to run dpkg and maintainer scripts.
     """
+    return closure_of(debs, (deb.name for deb in debs if deb.essential))
+
+
+def closure_of(debs: tuple[Deb, ...], names: Iterable[str]) -> tuple[Deb, ...]:
+    """Return those of ``debs`` that are called ``names`` or that these need, by name."""
     by_name = {deb.name: deb for deb in debs}
     providers: dict[str, str] = {}
     for deb in debs:
         for provided in deb.provides:
             providers.setdefault(_package_name(provided), deb.name)
-    wanted = sorted(deb.name for deb in debs if deb.essential)
+    wanted = sorted(names)
     closure: set[str] = set()
     while wanted:
         name = wanted.pop()

@@ -1,14 +1,16 @@
 """From a target to its image: the layers of all steps, made side by side where nothing keeps them apart.
 
-The base comes first.  On it the system packages are installed while the wheels become layers, unless the
-interpreter itself is among those packages.  What lies in the layer cache is not made again, and then nothing
+The base comes first, then the system packages; the wheels become layers meanwhile, as soon as there is
+an interpreter that compiles their bytecode: for a bootstrapped base, once the few packages that bring it are
+unpacked.  What lies in the layer cache is not made again, and then nothing
 it would be made of is needed either: no artifact, no byte of the base, no private root.
 """
 
 import contextlib
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,9 +32,9 @@ from envbuild.image.local.wheels import OpenWheel, WheelWorkshop
 from envbuild.image.oci.base import BaseImage
 from envbuild.image.oci.image import OciImage, compose_image, require_room
 from envbuild.lock.identity import base_epoch_of, epoch_of
-from envbuild.lock.model import PREFIX, Lock, Target, Wheel
+from envbuild.lock.model import PREFIX, Deb, Lock, Target, Wheel
 from envbuild.render.layers import FIXED_LAYERS, WheelLayer, layer_budget, plan_wheel_layers
-from envbuild.render.recipe import plan_seed, recipe_scripts
+from envbuild.render.recipe import closure_of, plan_seed, recipe_scripts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,22 +100,23 @@ def assemble_image(lock: Lock, target: Target, place: Place) -> OciImage:
     require_room(below, FIXED_LAYERS + 1)
     plan = plan_wheel_layers(place.arrange(lock.wheels_of(target)), budget=layer_budget(below))
     assembly = _Assembly(lock, target, place)
-    bottom, packed = assembly.base()
-    system_debs = lock.system_debs_of(target)
-    needs_system = target.interpreter.provider.removeprefix("deb ") in {deb.name for deb in system_debs}
-    python = assembly.python(packed)
-    under = (*packed, *map(place.packed, python))
+    # dpkg is run by this thread, which Ctrl-C reaches
     with ThreadPoolExecutor(1) as pool, _Stop() as stop:
-        if needs_system:
-            system = assembly.system(packed)
-            under_wheels = (*packed, *map(place.packed, system))
-            wheels = pool.submit(assembly.wheels, plan, under_wheels, stop.event)
-        else:
-            under_wheels = under
-            wheels = pool.submit(assembly.wheels, plan, under_wheels, stop.event)
-            system = assembly.system(packed)
+        foundation: Future[Foundation] = Future()
+        wheels: Future[tuple[Layer, ...]] | None = None
+        if assembly.early_interpreter:
+            wheels = pool.submit(assembly.wheels, plan, foundation, stop.event)
+        bottom, packed = assembly.base()
+        foundation.set_result((bottom, packed))
+        python = assembly.python(packed)
+        with_python = (*packed, *map(place.packed, python))
+        if wheels is None and not assembly.interpreter_is_system:
+            wheels = pool.submit(assembly.wheels, plan, _done((bottom, with_python)), stop.event)
+        system = assembly.system(packed)
         ground = (*packed, *map(place.packed, system))
-        environment = assembly.environment(under_wheels)
+        if wheels is None:
+            wheels = pool.submit(assembly.wheels, plan, _done((bottom, ground)), stop.event)
+        environment = assembly.environment(ground if assembly.interpreter_is_system else with_python)
         top = assembly.finish(ground)
         return compose_image(
             lock,
@@ -121,6 +124,30 @@ def assemble_image(lock: Lock, target: Target, place: Place) -> OciImage:
             (*bottom, *system, *python, environment, *wheels.result(), top),
             base=place.base[0] if place.base else None,
         )
+
+
+def interpreter_debs(debs: tuple[Deb, ...], provider: str) -> tuple[Deb, ...]:
+    """Return those of a base's packages that its interpreter, ``deb NAME``, runs with as in the whole base.
+
+    All that were built from its source: a codec that the smallest of them lacks decides whether a file with
+    an unusual encoding has bytecode.  Empty when ``debs`` do not bring the interpreter.
+    """
+    by_name = {deb.name: deb for deb in debs}
+    found = by_name.get(provider.removeprefix("deb "))
+    if found is None:
+        return ()
+    source = found.source.split(" ")[0]
+    return closure_of(debs, (deb.name for deb in debs if deb.source.split(" ")[0] == source))
+
+
+Foundation = tuple[tuple[Layer, ...], tuple[PackedLayer, ...]]
+"""The layers an image gets of its own for its base, and all it stands on."""
+
+
+def _done(foundation: Foundation) -> Future[Foundation]:
+    future: Future[Foundation] = Future()
+    future.set_result(foundation)
+    return future
 
 
 class _Stop:
@@ -158,7 +185,19 @@ class _Assembly:
             on_event=place.on_event,
         )
 
-    def base(self) -> tuple[tuple[Layer, ...], tuple[PackedLayer, ...]]:
+    @property
+    def interpreter_is_system(self) -> bool:
+        """Whether the interpreter is one of the packages that are laid on the base."""
+        names = {deb.name for deb in self._lock.system_debs_of(self._target)}
+        return self._target.interpreter.provider.removeprefix("deb ") in names
+
+    @property
+    def early_interpreter(self) -> tuple[Deb, ...]:
+        """The base's packages that are enough to run the interpreter, unpacked; empty for another base."""
+        debs = self._lock.base_debs_of(self._lock.base(self._target))
+        return interpreter_debs(debs, self._target.interpreter.provider)
+
+    def base(self) -> Foundation:
         """Return the layers the image gets of its own for its base, and all it stands on."""
         if self._place.base:
             image, blobs = self._place.base
@@ -189,10 +228,23 @@ class _Assembly:
         )
 
     def wheels(
-        self, plan: Sequence[WheelLayer], below: Sequence[PackedLayer], stop: threading.Event
+        self, plan: Sequence[WheelLayer], foundation: Future[Foundation], stop: threading.Event
     ) -> tuple[Layer, ...]:
         place, target = self._place, self._target
-        with _Interpreter(place, below, target.interpreter.path) as interpreter:
+
+        def hold(cleanup: contextlib.ExitStack) -> Sequence[Path]:
+            """Return folders in which the interpreter runs: while the base is still made, a part of it."""
+            if not foundation.done():
+                scratch = place.cache / ROOTS
+                scratch.mkdir(parents=True, exist_ok=True)
+                name = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="python-", dir=scratch))
+                folder = Path(name, "tree")
+                folder.mkdir()
+                self._steps.unpack(self.early_interpreter, folder, epoch=self._base_epoch)
+                return (folder,)
+            return cleanup.enter_context(place.trees.held(foundation.result()[1]))
+
+        with _Interpreter(hold, place.cache / ROOTS, target.interpreter.path) as interpreter:
             workshop = WheelWorkshop(
                 cache=place.layers,
                 trees=TreeCache(place.cache),
@@ -220,9 +272,11 @@ def _needed(plan: Sequence[WheelLayer], workshop: WheelWorkshop) -> Iterator[Whe
 class _Interpreter:
     """The target's Python in a private root, which is made when it is first asked for something."""
 
-    def __init__(self, place: Place, below: Sequence[PackedLayer], path: str) -> None:
-        self._place = place
-        self._below = below
+    def __init__(
+        self, hold: Callable[[contextlib.ExitStack], Sequence[Path]], scratch: Path, path: str
+    ) -> None:
+        self._hold = hold
+        self._scratch = scratch
         self._path = path
         self._cleanup = contextlib.ExitStack()
         self._lock = threading.Lock()
@@ -238,7 +292,6 @@ class _Interpreter:
         """Run the interpreter."""
         with self._lock:
             if self._root is None:
-                folders = self._cleanup.enter_context(self._place.trees.held(self._below))
-                root = PrivateRoot(folders, scratch=self._place.cache / ROOTS, writable=False)
+                root = PrivateRoot(self._hold(self._cleanup), scratch=self._scratch, writable=False)
                 self._root = self._cleanup.enter_context(root)
         return self._root.run((self._path, *arguments), stdin=stdin, env=COMPILE_ENVIRONMENT)

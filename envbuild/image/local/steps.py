@@ -74,17 +74,24 @@ class Steps:
         def produce(writer: LayerWriter) -> None:
             with PrivateRoot((), scratch=self.scratch) as root:
                 self.on_event("unpacking the essential packages")
-                archive = root.upper.with_name("seed.tar")
-                write_seed((self.artifact(deb.sha256) for deb in seed), archive, epoch=epoch)
-                with archive.open("rb") as stream:
-                    blocks = iter(lambda: stream.read(1 << 20), b"")
-                    unpack_layer(blocks, root.upper, diff_id=f"sha256:{sha256_file(archive)}")
-                archive.unlink()
+                self.unpack(seed, root.upper, epoch=epoch)
                 self.on_event(f"installing the {len(debs)} packages of the base")
                 with self._debs(debs) as folder:
                     self._step(root, writer, "bootstrap.sh", (str(epoch),), {"debs": folder}, epoch=epoch)
 
         return self.cache.make(key, produce)
+
+    def unpack(self, debs: Sequence[Deb], folder: Path, *, epoch: int) -> None:
+        """Unpack ``debs`` into an empty folder; none of their scripts runs.
+
+        :raises IntegrityError: a package cannot be read.
+        """
+        archive = folder.with_name(f"{folder.name}.tar")
+        write_seed((self.artifact(deb.sha256) for deb in debs), archive, epoch=epoch)
+        with archive.open("rb") as stream:
+            blocks = iter(lambda: stream.read(1 << 20), b"")
+            unpack_layer(blocks, folder, diff_id=f"sha256:{sha256_file(archive)}")
+        archive.unlink()
 
     def install(self, below: Sequence[PackedLayer], debs: Sequence[Deb], *, epoch: int) -> Layer:
         """Return the layer of the system packages ``debs``, installed by the apt that is ``below``."""
