@@ -245,14 +245,17 @@ def _tell(output: "Output", verified: _Verified) -> None:
         output.document(verified.document)
         return
     shown = [r for r in verified.report.results if output.verbose or r.outcome != "passed"]
-    output.table([(MARKS[result.outcome], result.group, _text(result)) for result in shown])
+    rows = [(MARKS[item.outcome], item.group, _text(item, verbose=output.verbose)) for item in shown]
+    output.table(rows)
     output.say(verified.verdict)
 
 
-def _text(result: "Result") -> str:
-    """Return a result on one line; what was skipped has nothing found to tell of."""
+def _text(result: "Result", *, verbose: bool = False) -> str:
+    """Return a result on one line, with its reason where the difference alone does not tell enough."""
     text = result.title if result.outcome == "skipped" else result.difference
-    return f"{text}: {result.reason}" if result.reason and result.outcome != "passed" else text
+    puzzling = result.outcome == "skipped" or result.group == "gpu"
+    told = result.outcome != "passed" and (puzzling or verbose)
+    return f"{text}: {result.reason}" if result.reason and told else text
 
 
 def _verify_here(*, profile: str, require_gpu: bool, as_json: bool) -> int:
