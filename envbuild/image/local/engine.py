@@ -1,8 +1,7 @@
 """The local engine: holds images in the cache folder and runs commands in them, with no daemon."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -50,10 +49,10 @@ class LocalEngine:
         :raises EngineError: there is no such image, or no private root can be made here.
         :raises EntryError: the command is not in the image.
         """
-        with self._root(reference) as (root, facts), tempfile.TemporaryDirectory() as name:
+        with self._root(reference) as (root, facts):
             binds = {}
             for number, (path, content) in enumerate(sorted(files.items())):
-                binds[path] = Path(name, str(number))
+                binds[path] = root.folder / str(number)
                 binds[path].write_bytes(content)
                 binds[path].chmod(0o644)
             return root.run(
@@ -81,10 +80,10 @@ class LocalEngine:
         :raises EngineError: there is no such image, or no private root can be made here.
         :raises EntryError: the command is not in the image.
         """
-        with self._root(reference) as (root, facts), ExitStack() as cleanup:
+        with self._root(reference) as (root, facts):
             feed = None
             if archive is not None:
-                feed = Path(cleanup.enter_context(tempfile.TemporaryDirectory()), "feed.tar")
+                feed = root.folder / "feed.tar"
                 feed.write_bytes(archive)
             return root.run_attached(
                 command,

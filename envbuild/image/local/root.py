@@ -66,6 +66,7 @@ class PrivateRoot:
             (self._folder / "upper").mkdir(mode=0o755)
             # mkdir's mode is cut by the umask, and this is the mode of / in the root
             (self._folder / "upper").chmod(0o755)
+            (self._folder / "shown").mkdir()
             for name in _MOUNT_POINTS:
                 (self._folder / "points" / name).mkdir(parents=True)
             # links, because all options of a mount share one page of memory
@@ -83,6 +84,11 @@ class PrivateRoot:
     def upper(self) -> Path:
         """What has been changed: new files, and removals in the form the kernel gives them."""
         return self._folder / "upper"
+
+    @property
+    def folder(self) -> Path:
+        """A folder of this root alone, for what is to be shown in it; removed with it, or after a crash."""
+        return self._folder / "shown"
 
     @property
     def lowers(self) -> tuple[Path, ...]:

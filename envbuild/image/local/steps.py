@@ -7,7 +7,6 @@ no network.  A step's layer is kept under everything it follows from, so it is r
 import contextlib
 import posixpath
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +75,8 @@ class Steps:
                 self.on_event("unpacking the essential packages")
                 self.unpack(seed, root.upper, epoch=epoch)
                 self.on_event(f"installing the {len(debs)} packages of the base")
-                with self._debs(debs) as folder:
-                    self._step(root, writer, "bootstrap.sh", (str(epoch),), {"debs": folder}, epoch=epoch)
+                shown = {"debs": self._debs(root, debs)}
+                self._step(root, writer, "bootstrap.sh", (str(epoch),), shown, epoch=epoch)
 
         return self.cache.make(key, produce)
 
@@ -107,8 +106,9 @@ class Steps:
 
         def produce(writer: LayerWriter) -> None:
             self.on_event(f"installing {len(debs)} system packages")
-            with self._root(below) as root, self._debs(debs) as folder:
-                self._step(root, writer, "system.sh", (str(epoch),), {"debs": folder}, epoch=epoch)
+            with self._root(below) as root:
+                shown = {"debs": self._debs(root, debs)}
+                self._step(root, writer, "system.sh", (str(epoch),), shown, epoch=epoch)
 
         return self.cache.make(key, produce)
 
@@ -125,8 +125,9 @@ class Steps:
         def produce(writer: LayerWriter) -> None:
             self.on_event("unpacking Python")
             files = {archive.file: self.artifact(archive.sha256)}
-            with self._root(below) as root, self._artifacts(files) as folder:
-                self._step(root, writer, "python.sh", (), {"python": folder}, epoch=MTIME)
+            with self._root(below) as root:
+                shown = {"python": _lay_artifacts(root, "python", files)}
+                self._step(root, writer, "python.sh", (), shown, epoch=MTIME)
 
         return self.cache.make(key, produce)
 
@@ -170,8 +171,9 @@ class Steps:
         arguments = (user.name, str(user.uid), str(user.gid), workdir)
 
         def produce(writer: LayerWriter) -> None:
-            with self._root(below) as root, _folder_of(files, self.scratch) as folder:
-                self._step(root, writer, "finish.sh", arguments, {"self": folder}, epoch=epoch)
+            with self._root(below) as root:
+                shown = {"self": _lay_files(root, "self", files)}
+                self._step(root, writer, "finish.sh", arguments, shown, epoch=epoch)
 
         return self.cache.make(key, produce)
 
@@ -189,14 +191,14 @@ class Steps:
 
         :raises BuildFailedError: it failed; its last lines are the detail.
         """
-        with _folder_of(self.scripts, self.scratch) as scripts:
-            # the time as the file system has it: this process may be told another (libfaketime)
-            started = scripts.stat().st_mtime
-            outcome = root.run(
-                ("/bin/sh", f"{_INPUTS}/recipe/{script}", *arguments),
-                binds={f"{_INPUTS}/{name}": place for name, place in {"recipe": scripts, **inputs}.items()},
-                env={"PATH": _DEFAULT_PATH, **self.environment, "SOURCE_DATE_EPOCH": str(epoch)},
-            )
+        shown = {"recipe": _lay_files(root, "recipe", self.scripts), **inputs}
+        # the time as the file system has it: this process may be told another (libfaketime)
+        started = shown["recipe"].stat().st_mtime
+        outcome = root.run(
+            ("/bin/sh", f"{_INPUTS}/recipe/{script}", *arguments),
+            binds={f"{_INPUTS}/{name}": place for name, place in shown.items()},
+            env={"PATH": _DEFAULT_PATH, **self.environment, "SOURCE_DATE_EPOCH": str(epoch)},
+        )
         if outcome.exit_status != 0:
             said = (outcome.stdout + outcome.stderr).decode(errors="replace").splitlines()
             raise BuildFailedError(
@@ -210,22 +212,10 @@ class Steps:
         with self.trees.held(below) as folders, PrivateRoot(folders, scratch=self.scratch) as root:
             yield root
 
-    def _debs(self, debs: Sequence[Deb]) -> contextlib.AbstractContextManager[Path]:
-        """Yield a folder of the packages under the names their archive gives them."""
-        return self._artifacts({posixpath.basename(deb.path): self.artifact(deb.sha256) for deb in debs})
-
-    @contextlib.contextmanager
-    def _artifacts(self, files: Mapping[str, Path]) -> Iterator[Path]:
-        self.scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="artifacts-", dir=self.scratch) as folder:
-            for name, source in files.items():
-                place = Path(folder, name)
-                try:
-                    place.hardlink_to(source)
-                except OSError:
-                    # another disk
-                    shutil.copyfile(source, place)
-            yield Path(folder)
+    def _debs(self, root: PrivateRoot, debs: Sequence[Deb]) -> Path:
+        """Return a folder of the packages under the names their archive gives them."""
+        files = {posixpath.basename(deb.path): self.artifact(deb.sha256) for deb in debs}
+        return _lay_artifacts(root, "debs", files)
 
     def _digests(self, script: str) -> dict[str, str]:
         """Return what tells a step's scripts from their other editions."""
@@ -235,11 +225,22 @@ class Steps:
         return LayerKey(kind=kind, inputs={"step": FORMAT, **inputs}, codec=self.codec, comment=comment)
 
 
-@contextlib.contextmanager
-def _folder_of(files: Mapping[str, bytes], scratch: Path) -> Iterator[Path]:
-    """Yield a folder that holds ``files`` by their names."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="input-", dir=scratch) as name:
-        for file, content in files.items():
-            Path(name, file).write_bytes(content)
-        yield Path(name)
+def _lay_files(root: PrivateRoot, name: str, files: Mapping[str, bytes]) -> Path:
+    """Return a folder that holds ``files`` by their names, to be shown in ``root``."""
+    folder = root.folder / name
+    folder.mkdir()
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+    return folder
+
+
+def _lay_artifacts(root: PrivateRoot, name: str, files: Mapping[str, Path]) -> Path:
+    folder = root.folder / name
+    folder.mkdir()
+    for file, source in files.items():
+        try:
+            (folder / file).hardlink_to(source)
+        except OSError:
+            # another disk
+            shutil.copyfile(source, folder / file)
+    return folder
