@@ -1,11 +1,24 @@
 """`envbuild export`: a lock in the words of other tools."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envbuild.cli.options import AllSpecs, AsJson, Frozen, Offline, Quiet, SpecPath, Verbose
+from envbuild.cli.options import (
+    AllSpecs,
+    AsJson,
+    Frozen,
+    Offline,
+    PlatformOption,
+    Quiet,
+    SpecPath,
+    Variant,
+    Verbose,
+)
+
+if TYPE_CHECKING:
+    from envbuild.cli.output import Output
 
 app = typer.Typer(
     help="Write a lock in the words of other tools.", no_args_is_help=True, rich_markup_mode=None
@@ -85,3 +98,76 @@ def bake(
     output.say(f"wrote {folder / FILE}; in that folder, run:\n")
     given = [f"{name}={shlex.quote(value)}" for name, value in sorted(addresses.items())]
     output.data(" ".join([*given, shlex.join(words)]))
+
+
+OutputFile = Annotated[Path | None, typer.Option("--output", "-o", help="File to write.  [default: stdout]")]
+
+
+@app.command(name="conda-lock")
+def conda_lock(
+    *,
+    output_file: OutputFile = None,
+    spec: SpecPath = None,
+    variant: Variant = None,
+    frozen: Frozen = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a variant, all platforms, as a conda-lock.yml.
+
+    Addresses are those of this machine's configuration, without credentials.  `[conda] files` takes such a
+    file over again.
+    """
+    from envbuild.cli.output import Output
+    from envbuild.cli.project import choose_target, find_project, fresh_lock
+    from envbuild.cli.wiring import channel_addresses, wheel_addresses
+    from envbuild.render.conda_files import render_conda_lock
+
+    output = Output(quiet=quiet, verbose=verbose)
+    lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
+    name = variant or lock.request.default_variant
+    choose_target(lock, variant=name, platform=lock.request.platforms[0])
+    with wheel_addresses(lock, name) as wheel_address_of:
+        text = render_conda_lock(
+            lock, name, address_of=channel_addresses(), wheel_address_of=wheel_address_of
+        )
+    _give(output, text, output_file)
+
+
+@app.command()
+def explicit(
+    *,
+    output_file: OutputFile = None,
+    spec: SpecPath = None,
+    variant: Variant = None,
+    platform: PlatformOption = None,
+    frozen: Frozen = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write the conda packages of one target as `conda create --file` takes them.
+
+    Python packages of [pip] are not in it.
+    """
+    from envbuild.cli.output import Output
+    from envbuild.cli.project import choose_target, find_project, fresh_lock
+    from envbuild.cli.wiring import channel_addresses
+    from envbuild.render.conda_files import no_conda, render_explicit, subdir_of
+
+    output = Output(quiet=quiet, verbose=verbose)
+    lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
+    target = choose_target(lock, variant=variant, platform=platform)
+    if not target.conda:
+        raise no_conda(target.variant)
+    text = render_explicit(lock.conda_of(target), subdir_of(target), address_of=channel_addresses())
+    _give(output, text, output_file)
+
+
+def _give(output: "Output", text: str, file: Path | None) -> None:
+    from envbuild import atomic
+
+    if file is None:
+        output.data(text.rstrip("\n"))
+        return
+    atomic.write_text(file, text)
+    output.say(f"wrote {file}")

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from envbuild.image.ensure import BuildOutcome
     from envbuild.image.gpus import GpuAccess
     from envbuild.image.layer import Compression
-    from envbuild.lock.model import Lock, Target
+    from envbuild.lock.conda import CondaPackage
+    from envbuild.lock.model import Lock, Target, Wheel
     from envbuild.render.recipe import Recipe
     from envbuild.store.artifact import Artifact
     from envbuild.store.progress import FetchState
@@ -116,6 +117,31 @@ class Artifacts:
         files = {fetch.relative_target: self.by_sha256[fetch.sha256] for fetch in recipe.fetches}
         with staged(files, store=self.store, fetch=self.fetch) as folder:
             yield folder
+
+
+def channel_addresses() -> "Callable[[CondaPackage], str]":
+    """Return where conda packages are, as this machine is configured; credentials never."""
+    from envbuild.remote.channels import read_channel_configuration
+
+    configuration = read_channel_configuration(os.environ)
+    return lambda package: f"{configuration.address(package.channel).url}/{package.path}"
+
+
+@contextlib.contextmanager
+def wheel_addresses(lock: "Lock", variant: str) -> "Iterator[Callable[[Wheel], str]]":
+    """Yield where wheels are, as this machine's index says; it is asked when the first one is wanted."""
+    from envbuild.store.locators import IndexLocator
+
+    def open_index() -> Any:
+        from envbuild.remote.index import PythonIndex
+
+        return PythonIndex.of_this_machine().bound_to(lock.request.variants[variant].pip.indexes)
+
+    locator = IndexLocator(open_index)
+    try:
+        yield lambda wheel: next(iter(locator.locate(wheel))).url
+    finally:
+        locator.close()
 
 
 def recipe_of(lock: "Lock", target: "Target") -> "Recipe":

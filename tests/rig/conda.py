@@ -6,11 +6,14 @@ own index.  Python is this machine's, with its prefix to be replaced in an ELF, 
 
 import asyncio
 import hashlib
+import importlib.util
 import io
 import json
+import marshal
 import os
 import platform
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
@@ -27,7 +30,7 @@ from rattler.index import index_fs
 from tests.rig.paths import cache_folder, locked
 from tests.rig.web import Answer, Faults, LoopbackServer, Request
 
-RECIPE = 1
+RECIPE = 2
 """Raised when the packages change, so that cached ones are built anew."""
 
 SUBDIR = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}[platform.machine()]
@@ -214,18 +217,29 @@ def python_package() -> Package:
         content = _stripped(path)
         is_here = str(base).encode() in content
         is_binary = b"\0" in content
-        # no .py: the bytes of a source must not depend on the prefix, or no two prefixes share its bytecode
-        replaced = is_here and (is_binary or not name.endswith(".py"))
+        # not the library: there the linker let the version share the prefix's end, for both end alike
+        replaced = is_here and (not is_binary or name.startswith("bin/"))
         files[name] = File(
             content=content,
             executable=os.access(path, os.X_OK),
             placeholder=str(base) if replaced else None,
             binary=is_binary,
         )
+    files |= dict(_bytecode(base, f"{library}/json"))
     files[f"{library}/site-packages/README.txt"] = text("Modules of packages.\n")
     return Package(
         name="python", version=PYTHON_VERSION, build="h1_0_cpython", license="Python-2.0", files=files
     )
+
+
+def _bytecode(base: Path, folder: str) -> Iterator[tuple[str, File]]:
+    """Yield bytecode as packages ship it: good for its sources' times where it was made, nowhere else."""
+    for source in sorted((base / folder).glob("*.py")):
+        name = f"{folder}/__pycache__/{source.stem}.{sys.implementation.cache_tag}.pyc"
+        code = compile(source.read_bytes(), f"{PLACEHOLDER}/{folder}/{source.name}", "exec")
+        size = source.stat().st_size
+        header = importlib.util.MAGIC_NUMBER + struct.pack("<III", 0, TIMESTAMP // 1000, size)
+        yield name, File(content=header + marshal.dumps(code))
 
 
 def _stripped(path: Path) -> bytes:
@@ -447,3 +461,46 @@ class ChannelServer:
         if name != self._name or ".." in Path(rest).parts or not path.is_file():
             return None
         return Answer(content=path)
+
+
+def wheel_as_package(wheel: Path, name: str, version: str, *, depends: tuple[str, ...] = ()) -> Package:
+    """Return a real wheel's content as the conda package of one platform and Python."""
+    site = f"lib/python{PYTHON_MINOR}/site-packages"
+    with zipfile.ZipFile(wheel) as archive:
+        files = {
+            f"{site}/{entry.filename}": File(
+                content=archive.read(entry), executable=entry.filename.endswith(".so")
+            )
+            for entry in archive.infolist()
+            if not entry.is_dir() and "/tests/" not in entry.filename
+        }
+    return Package(
+        name=name,
+        version=version,
+        build=f"py{PYTHON_MINOR.replace('.', '')}h1_0",
+        depends=(f"python >={PYTHON_MINOR},<3.{sys.version_info.minor + 1}.0a0", *depends),
+        files=files,
+    )
+
+
+def public_channel(folder: Path) -> Channel:
+    """Return a channel that stands for a public one: Python and numpy, made of what the Python index has."""
+    cached = cache_folder() / f"conda-numpy-{RECIPE}-{PYTHON_VERSION}"
+    with locked("conda-numpy"):
+        if not cached.is_dir():
+            unfinished = cached.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            wheels = unfinished / "wheels"
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+            subprocess.run([*command, "--only-binary=:all:", "--dest", str(wheels), "numpy"], check=True)
+            (wheel,) = wheels.glob("numpy-*.whl")
+            package = wheel_as_package(wheel, "numpy", wheel.name.split("-")[1])
+            write_package(package, unfinished)
+            shutil.rmtree(wheels)
+            unfinished.rename(cached)
+    shutil.copytree(standard_channel().folder, folder)
+    for path in cached.glob("*/*"):
+        shutil.copy(path, folder / path.parent.name)
+    channel = Channel(folder)
+    channel.index()
+    return channel

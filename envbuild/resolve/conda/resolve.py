@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 from envbuild.errors import EnvbuildError, IntegrityError, NoSolutionError, Problem, SpecError
 from envbuild.lock.conda import CONDA_PREFIX, CondaPackage, CondaSubdir
@@ -160,7 +161,8 @@ class CondaResolver:
         """Yield a file of the channels' credentials that py-rattler reads; for this user only."""
         logins: dict[str, Any] = {}
         for channel in channels:
-            host = channel.url.partition("://")[2].partition("/")[0]
+            # py-rattler looks for the host without its port
+            host = urlsplit(channel.url).hostname or ""
             if channel.credentials:
                 logins[host] = {
                     "BasicHTTP": {

@@ -1,0 +1,277 @@
+"""conda packages locked through conda-lock and the solver on py-rattler, from a real channel on loopback."""
+
+import json
+import os
+import shutil
+import sys
+from typing import cast
+
+import pytest
+import yaml
+
+from envbuild.errors import IntegrityError, NetworkError, NoSolutionError, SpecError
+from envbuild.lock.codec import dumps
+from envbuild.remote.channels import read_channel_configuration
+from envbuild.render.conda_files import render_conda_lock
+from envbuild.resolve.conda.resolve import CondaResolver
+from envbuild.resolve.environment import Foundation, Resolvers, Upgrade, lock_environment
+from envbuild.resolve.progress import SilentProgress
+from envbuild.spec.load import parse_toml
+from envbuild.spec.normalize import normalize
+from envbuild.spec.validation import validate
+from envbuild.store.store import Store
+from tests.rig.conda import PYTHON_VERSION, SUBDIR, Channel, ChannelServer, standard_channel
+from tests.rig.locks import BASE_DEBS, INSTALLER, RATTLER, packages_base, sample_lock
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("conda")]
+
+SPEC = """\
+name = "lab"
+python = "3.11"
+[base]
+packages = "debian:bookworm"
+[conda]
+channels = ["lab"]
+packages = ["accel", "frames", "geodata"]
+"""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("conda-cache")
+
+
+@pytest.fixture(scope="module")
+def channel():
+    with ChannelServer(standard_channel()) as server:
+        yield server
+
+
+@pytest.fixture
+def laboratory(channel, cache, tmp_path):
+    return Laboratory(channel, cache, tmp_path)
+
+
+class Laboratory:
+    """Locks with real conda packages on a base that nobody resolves."""
+
+    def __init__(self, channel, cache, folder):
+        self.folder, self.cache = folder, cache
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "ENVBUILD_CHANNEL_LAB_URL": channel.url,
+        }
+
+    def request(self, spec):
+        validated = validate(parse_toml(spec, "envbuild.toml"))
+        assert not validated.problems
+        return normalize(validated.spec, self.folder)
+
+    def lock(self, spec=SPEC, *, previous=None, upgrade=None):
+        return lock_environment(
+            self.request(spec),
+            previous=previous,
+            resolvers=cast("Resolvers", self),
+            upgrade=upgrade or Upgrade(),
+            progress=SilentProgress(),
+        )
+
+    # --- Resolvers
+
+    def foundation(self, request, platform, *, previous, upgrade, progress):
+        interpreter = sample_lock().targets[0].interpreter
+        return Foundation(base=packages_base(), interpreter=interpreter, debs=BASE_DEBS)
+
+    def conda(self, request, foundation, *, previous, upgrade, progress):
+        resolver = CondaResolver(
+            configuration=read_channel_configuration(self.environment, root=self.folder),
+            store=Store(self.cache),
+            cache=self.cache,
+            environment=self.environment,
+        )
+        return resolver.resolve(
+            request,
+            foundation.base,
+            previous=previous,
+            upgrade=upgrade.everything,
+            upgrade_packages=upgrade.packages,
+            progress=progress,
+        )
+
+    def conda_installer(self, foundation, *, previous, progress):
+        return RATTLER
+
+    def installer(self, foundation, *, previous, progress):
+        return INSTALLER
+
+    def tools(self):
+        return {}
+
+
+def builds(lock, position=0):
+    return {package.name: package.build for package in lock.conda_of(lock.targets[position])}
+
+
+def test_variants_get_their_builds_on_a_machine_without_a_gpu(laboratory):
+    lock = laboratory.lock(SPEC + '[variants.gpu.conda]\ncuda = "12.6"\n')
+    assert [target.variant for target in lock.targets] == ["default", "gpu"]
+    assert builds(lock)["accel"] == "cpu_h2_0"
+    assert builds(lock, 1)["accel"] == "cuda126_h2_200"
+    assert builds(lock, 1)["cuda-cudart"] == "h1_0"
+    target = lock.targets[0]
+    assert target.interpreter.version == PYTHON_VERSION
+    assert (target.interpreter.path, target.interpreter.provider) == (
+        "/opt/conda/bin/python3.11",
+        "conda python",
+    )
+    assert target.env["GEODATA"] == "/opt/conda/share/geodata"
+    assert target.env["PATH"].startswith("/opt/conda/bin:")
+    assert "127.0.0.1" not in dumps(lock)
+
+
+def test_what_is_locked_stays_and_an_upgrade_moves_it(laboratory):
+    held = SPEC.replace('"frames"', '"arrays <1.25"').replace('"geodata"', '"greetings"')
+    first = laboratory.lock(held)
+    assert [package.version for package in first.conda if package.name == "arrays"] == ["1.20.0"]
+    loose = held.replace("arrays <1.25", "arrays")
+    kept = laboratory.lock(loose, previous=first)
+    assert [package.version for package in kept.conda if package.name == "arrays"] == ["1.20.0"]
+    moved = laboratory.lock(loose, previous=kept, upgrade=Upgrade(packages=frozenset({"arrays"})))
+    assert [package.version for package in moved.conda if package.name == "arrays"] == ["1.26.4"]
+
+
+@pytest.mark.parametrize(
+    ("packages", "message", "told", "hint"),
+    [
+        (
+            '"nowhere"',
+            f"there is no solution for {SUBDIR}",
+            "No candidates were found for nowhere",
+            "check the name",
+        ),
+        (
+            '"accel * cuda*"',
+            f"there is no solution for {SUBDIR}",
+            "__cuda >=12.6",
+            "this variant has no CUDA",
+        ),
+        (
+            '"needs-new-libc"',
+            f"there is no solution for {SUBDIR}",
+            "__glibc >=2.99",
+            "the base has glibc 2.36",
+        ),
+        ('"frames", "arrays <1.25"', f"there is no solution for {SUBDIR}", "arrays >=1.26,<2", None),
+    ],
+)
+def test_the_impossible_is_explained(laboratory, packages, message, told, hint):
+    with pytest.raises(NoSolutionError) as caught:
+        laboratory.lock(SPEC.replace('"accel", "frames", "geodata"', packages))
+    assert caught.value.message == message
+    assert told in (caught.value.detail or "")
+    assert len((caught.value.detail or "").splitlines()) <= 13
+    assert (caught.value.hint or "").startswith(hint or "")
+
+
+def test_an_unknown_channel_is_named(laboratory, channel):
+    with pytest.raises(NetworkError) as caught:
+        laboratory.lock(SPEC.replace('"lab"]', f'"{channel.root}/nowhere"]'))
+    assert caught.value.message == f"channel `{channel.root}/nowhere` cannot be read"
+
+
+def test_a_link_script_runs_only_when_it_is_allowed_by_name(laboratory):
+    spec = SPEC.replace('"geodata"', '"indexed"')
+    with pytest.raises(SpecError) as caught:
+        laboratory.lock(spec)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "conda.link-scripts: `indexed` runs a script when it is installed: bin/.indexed-post-link.sh"
+    ]
+    lock = laboratory.lock(spec.replace("[conda]", '[conda]\nlink-scripts = ["indexed"]'))
+    (package,) = [package for package in lock.conda if package.name == "indexed"]
+    assert package.link_scripts == ("bin/.indexed-post-link.sh",)
+
+
+def test_a_guarded_channel_wants_the_client_s_credentials_and_the_lock_has_none(cache, tmp_path):
+    with ChannelServer(standard_channel(), auth=("reader", "pass:word")) as guarded:
+        laboratory = Laboratory(guarded, tmp_path / "cache", tmp_path)
+        with pytest.raises(NetworkError) as caught:
+            laboratory.lock()
+        assert "pass:word" not in f"{caught.value.message} {caught.value.detail}"
+        (tmp_path / ".rattler").mkdir()
+        login = {guarded.host: {"BasicHTTP": {"username": "reader", "password": "pass:word"}}}
+        (tmp_path / ".rattler/credentials.json").write_text(json.dumps(login))
+        lock = laboratory.lock()
+    assert builds(lock)["frames"] == "pyh1_0"
+    assert "pass:word" not in dumps(lock)
+
+
+def test_a_corrupt_package_is_named(tmp_path):
+    with ChannelServer(standard_channel()) as server:
+        server.faults.corrupt.add("geodata-9.6.0-h1_0.conda")
+        with pytest.raises(IntegrityError) as caught:
+            Laboratory(server, tmp_path / "cache", tmp_path).lock()
+    assert "`geodata-9.6.0-h1_0.conda`" in caught.value.message
+
+
+def test_a_lock_of_conda_goes_round_and_comes_back_the_same(laboratory, channel):
+    first = laboratory.lock()
+
+    def exported(lock):
+        return render_conda_lock(
+            lock,
+            "default",
+            address_of=lambda package: f"{channel.url}/{package.path}",
+            wheel_address_of=lambda wheel: wheel.file,
+        )
+
+    def taken_over(text):
+        (laboratory.folder / "conda-lock.yml").write_text(text)
+        return laboratory.lock(SPEC[: SPEC.index("[conda]")] + '[conda]\nfiles = ["conda-lock.yml"]\n')
+
+    one = taken_over(exported(first))
+    two = taken_over(exported(one))
+    assert dumps(one) == dumps(two)
+    assert one.conda == first.conda
+    documents = [yaml.safe_load(exported(lock))["package"] for lock in (first, two)]
+    assert documents[0] == documents[1]
+
+
+def test_a_package_that_is_gone_from_the_channel_is_named(laboratory, tmp_path):
+    pinned = laboratory.lock()
+    folder = tmp_path / "channel"
+    shutil.copytree(standard_channel().folder, folder)
+    (folder / "noarch/geodata-9.6.0-h1_0.conda").unlink()
+    Channel(folder).index()
+    with ChannelServer(Channel(folder)) as poorer:
+        text = render_conda_lock(
+            pinned,
+            "default",
+            address_of=lambda package: f"{poorer.url}/{package.path}",
+            wheel_address_of=lambda wheel: wheel.file,
+        )
+        other = Laboratory(poorer, tmp_path / "cache", tmp_path)
+        (tmp_path / "conda-lock.yml").write_text(text)
+        with pytest.raises(NoSolutionError) as caught:
+            other.lock(SPEC[: SPEC.index("[conda]")] + '[conda]\nfiles = ["conda-lock.yml"]\n')
+    assert [str(problem) for problem in caught.value.problems] == [
+        "noarch/geodata-9.6.0-h1_0.conda: no channel has it any more"
+    ]
+
+
+def test_a_solver_that_is_not_there_is_named(laboratory):
+    with pytest.raises(SpecError, match="`micromamba` is not on this machine's PATH"):
+        laboratory.lock(SPEC.replace("[conda]", '[conda]\nsolver = "micromamba"'))
+
+
+def test_a_program_of_the_machine_may_solve(laboratory, tmp_path, monkeypatch):
+    """Stand in for mamba, which no test machine has: the solver on py-rattler, without its side answer."""
+    program = tmp_path / "mamba"
+    program.write_text(
+        "#!/bin/sh\nunset ENVBUILD_CONDA_ANSWER\n"
+        f'exec {sys.executable} -m envbuild.resolve.conda.solver "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    lock = laboratory.lock(SPEC.replace("[conda]", '[conda]\nsolver = "mamba"'))
+    assert lock.conda == laboratory.lock().conda

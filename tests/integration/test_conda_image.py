@@ -1,0 +1,113 @@
+"""The conda example, end to end: locked from a channel, built, verified, run, and tampered with."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rig.conda import ChannelServer, public_channel
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.network,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("conda-image"),
+]
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def envbuild(tmp_path_factory, engine_host):
+    """Return a function that runs envbuild in a copy of the example, conda-forge being on loopback."""
+    folder = tmp_path_factory.mktemp("conda-example")
+    shutil.copytree(CHECKOUT / "examples/conda", folder, dirs_exist_ok=True)
+    spec = folder / "envbuild.toml"
+    # a name of its own: another run on the same engine would have the same tag
+    spec.write_text(spec.read_text().replace('name = "conda"', f'name = "conda-{os.getpid()}"'))
+    channel = public_channel(tmp_path_factory.mktemp("channel") / "conda-forge")
+    with ChannelServer(channel, "conda-forge") as server:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(CHECKOUT),
+            "ENVBUILD_CHANNEL_CONDA_FORGE_URL": server.url,
+        }
+
+        def run(*arguments, check=True):
+            result = subprocess.run(
+                [sys.executable, "-m", "envbuild", *arguments],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=900,
+            )
+            if check and result.returncode != 0:
+                pytest.fail(f"envbuild {' '.join(arguments)} exited {result.returncode}\n{result.stderr}")
+            return result
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def image(envbuild):
+    envbuild("lock")
+    reference = envbuild("build").stdout.strip()
+    yield reference
+    subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
+
+
+def failures(result):
+    return {item["id"]: item for item in json.loads(result.stdout)["results"] if item["outcome"] == "failed"}
+
+
+def test_every_file_is_what_the_locked_packages_hold(envbuild, image):
+    document = json.loads(envbuild("verify", "--deep", "--json").stdout)
+    outcomes = {item["id"]: item["outcome"] for item in document["results"]}
+    assert {"conda/numpy", "conda/python", "files/conda/numpy", "files/prefix", "bytecode"} <= set(outcomes)
+    assert set(outcomes.values()) <= {"passed", "warned"}
+
+
+def test_the_example_runs_under_conda_s_python(envbuild, image):
+    said = envbuild("run", "--copy", "fit.py", "--", "python", "fit.py").stdout
+    assert said.startswith("slope 3.00")
+    assert "in /opt/conda, numpy" in said
+
+
+def test_nothing_of_the_builder_is_left(envbuild, image):
+    look = (
+        "import pathlib, shutil; print([name for name in ('conda', 'mamba', 'micromamba', 'rattler', 'pip')"
+        " if shutil.which(name)], [str(p) for p in pathlib.Path('/').glob('tmp/*')],"
+        " [p.name for p in pathlib.Path('/opt').iterdir()])"
+    )
+    assert envbuild("run", "--", "python", "-c", look).stdout == "[] [] ['conda']\n"
+
+
+def test_a_file_a_record_and_a_package_that_were_changed_are_named(envbuild, image, tmp_path):
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {image}\nUSER 0\n"
+        "RUN echo x >>/opt/conda/lib/python3.11/site-packages/numpy/version.py\n"
+        "RUN cd /opt/conda/conda-meta \\\n"
+        ' && sed -i \'s/"version": "3.11.[0-9]*"/"version": "3.11.99"/\' python-*.json \\\n'
+        " && rm -r /opt/conda/lib/python3.11/site-packages/tqdm*\n"
+    )
+    reference = f"conda-tampered:{tmp_path.name}"
+    subprocess.run(
+        ["docker", "buildx", "build", "--quiet", "--provenance=false", "--tag", reference, str(tmp_path)],
+        check=True,
+        capture_output=True,
+    )
+    try:
+        result = envbuild("verify", "--deep", "--json", reference, check=False)
+    finally:
+        subprocess.run(["docker", "rmi", reference], check=True, capture_output=True)
+    assert result.returncode == 8, result.stderr
+    found = failures(result)
+    assert found["conda/python"]["found"].startswith("3.11.99 ")
+    assert found["wheel/tqdm"]["found"] == "missing"
+    assert "file/opt/conda/lib/python3.11/site-packages/numpy/version.py" in found
