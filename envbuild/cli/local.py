@@ -175,6 +175,7 @@ def place_for(
 
     lock, target, activity = artifacts.lock, artifacts.target, artifacts.activity
     source = lock.base(target).image
+    shown = _Shown(activity)
     options: dict[str, Any] = {} if arrange is None else {"arrange": arrange}
     return Place(
         cache=cache,
@@ -185,8 +186,8 @@ def place_for(
         carried=carried_files(lock, target, probe=build_probe()),
         base=_base(source, target, offline=artifacts.offline, activity=activity) if source else None,
         workers=workers,
-        on_event=activity.on_stage,
-        progress=_Progress(activity),
+        on_event=shown.on_event,
+        progress=shown,
         **options,
     )
 
@@ -212,15 +213,33 @@ class _Debs:
         return self._artifacts.store.place_of(sha256)
 
 
-class _Progress:
-    """Shows layers being made."""
+class _Shown:
+    """Shows the steps and the layers of wheels, which are made at the same time, as one activity."""
 
     def __init__(self, activity: "Activity") -> None:
         self._activity = activity
+        self._lock = threading.Lock()
+        self._step = ""
+        self._wheels = ""
+
+    def on_event(self, text: str) -> None:
+        """Note that a step is now being done."""
+        with self._lock:
+            self._step = text
+            self._tell(text)
 
     def show(self, state: "LayerState") -> None:
-        self._activity.on_stage("assembling layers of wheels")
-        self._activity.on_bytes(state.bytes_done, state.bytes_total)
+        """Show how far the layers of wheels are."""
+        with self._lock:
+            if not self._wheels:
+                self._wheels = "assembling layers of wheels"
+                self._tell(self._wheels)
+            self._activity.on_bytes(state.bytes_done, state.bytes_total)
+
+    def _tell(self, text: str) -> None:
+        self._activity.on_stage(text)
+        both = "; ".join(part for part in (self._step, self._wheels) if part)
+        self._activity.on_item(both)
 
 
 def _base(

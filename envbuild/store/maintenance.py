@@ -14,7 +14,9 @@ from envbuild.store.store import Store
 
 KINDS = {
     "apt": "package lists",
+    "bases": "layers of image bases",
     "contexts": "staged artifacts",
+    "images": "images of the local engine",
     "layers": "image layers",
     "metadata": "index pages and metadata",
     "partial": "partial downloads",

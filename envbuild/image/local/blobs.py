@@ -23,6 +23,8 @@ from envbuild.store.locks import wait_for_lock
 FOLDER: Final = "bases"
 """Below the cache folder: layers of image bases, by digest."""
 
+PARTIAL: Final = ".partial"
+
 
 class Registry(Protocol):
     """Where layers of bases come from."""
@@ -60,7 +62,7 @@ class BaseBlobs:
             )
         with disk_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-            partial = place.with_suffix(".partial")
+            partial = place.with_suffix(PARTIAL)
             # one process fetches it, the others wait
             descriptor = wait_for_lock(partial)
             try:

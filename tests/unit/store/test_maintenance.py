@@ -122,7 +122,9 @@ def test_usage_counts_every_folder_and_every_file_once(filled: Store) -> None:
     assert found == (
         Usage(kind="package lists", folder="apt", files=0, size=0),
         # the lock beside the folder; the staged file is the artifact
+        Usage(kind="layers of image bases", folder="bases", files=0, size=0),
         Usage(kind="staged artifacts", folder="contexts", files=1, size=0),
+        Usage(kind="images of the local engine", folder="images", files=0, size=0),
         Usage(kind="image layers", folder="layers", files=0, size=0),
         Usage(kind="index pages and metadata", folder="metadata", files=2, size=5 + len("deep")),
         Usage(kind="novel", folder="novel", files=1, size=1),

@@ -6,6 +6,7 @@ import pytest
 
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError
 from envbuild.image.layer import layer_path
+from envbuild.image.local.base_shelf import BaseShelf
 from envbuild.image.local.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole
 from envbuild.image.local.cache import LayerCache
 from envbuild.image.local.images import facts_of
@@ -62,6 +63,19 @@ def test_what_was_damaged_here_is_forgotten_when_it_is_read(fake, tmp_path):
     with pytest.raises(IntegrityError):
         list(base.read(BLOB))
     assert b"".join(base.read(BLOB)) == LAYER
+
+
+def test_layers_of_bases_are_pruned_and_leftovers_swept(fake, tmp_path):
+    kept = base_of(fake, tmp_path).path(BLOB)
+    left = tmp_path / "bases" / f"{'0' * 64}.partial"
+    left.write_bytes(b"half")
+    shelf = BaseShelf(tmp_path)
+    (stored,) = shelf.stored()
+    assert (stored.name, stored.size) == (kept.name, len(LAYER))
+    stored.remove()
+    shelf.sweep()
+    assert list((tmp_path / "bases").iterdir()) == []
+    assert list(BaseShelf(tmp_path / "nowhere").stored()) == []
 
 
 def test_offline_nothing_is_fetched(fake, tmp_path):
