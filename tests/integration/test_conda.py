@@ -260,11 +260,14 @@ def test_a_package_that_is_gone_from_the_channel_is_named(laboratory, tmp_path):
 
 
 def test_a_solver_that_is_not_there_is_named(laboratory):
-    with pytest.raises(SpecError, match="`micromamba` is not on this machine's PATH"):
+    with pytest.raises(SpecError) as caught:
         laboratory.lock(SPEC.replace("[conda]", '[conda]\nsolver = "micromamba"'))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "conda.solver: `micromamba` is not on this machine's PATH"
+    ]
 
 
-def test_a_program_of_the_machine_may_solve(laboratory, tmp_path, monkeypatch):
+def test_a_program_of_the_machine_may_solve(laboratory, tmp_path):
     """Stand in for mamba, which no test machine has: the solver on py-rattler, without its side answer."""
     program = tmp_path / "mamba"
     program.write_text(
@@ -272,6 +275,6 @@ def test_a_program_of_the_machine_may_solve(laboratory, tmp_path, monkeypatch):
         f'exec {sys.executable} -m envbuild.resolve.conda.solver "$@"\n'
     )
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    laboratory.environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
     lock = laboratory.lock(SPEC.replace("[conda]", '[conda]\nsolver = "mamba"'))
     assert lock.conda == laboratory.lock().conda

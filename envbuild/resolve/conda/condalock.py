@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from envbuild import process
-from envbuild.errors import EnvbuildError, NetworkError, NoSolutionError, SpecError
+from envbuild.errors import EnvbuildError, NetworkError, NoSolutionError, Problem, SpecError
 from envbuild.remote.channels import ChannelAddress
 from envbuild.resolve.conda import solver
 from envbuild.resolve.conda.explain import shortened
@@ -75,7 +75,7 @@ def solve(
             own[solver.LOCKED_VARIABLE] = str(_written(folder / "prefer.txt", "\n".join(question.prefer)))
         if question.snapshot:
             own[solver.NEWER_VARIABLE] = str(int(end_of_snapshot(question.snapshot).timestamp()) - 1)
-        result = process.run(_arguments(question, folder, lock), environment=own, folder=folder)
+        result = process.run(_arguments(question, folder, lock, environment), environment=own, folder=folder)
         said = _read_answer(answer)
         if not result.succeeded or (said is not None and not said["success"]):
             raise _failure(question, said, result)
@@ -130,18 +130,20 @@ def _process_environment(
     return own
 
 
-def _arguments(question: CondaQuestion, folder: Path, lock: Path) -> list[str | Path]:
-    environment = {
+def _arguments(
+    question: CondaQuestion, folder: Path, lock: Path, environment: Mapping[str, str]
+) -> list[str | Path]:
+    asked = {
         "channels": [channel.url for channel in question.channels],
         "dependencies": list(question.specs),
     }
     virtual = {"subdirs": {question.subdir: {"packages": dict(question.virtual_packages)}}}
     return [
         sys.executable, "-m", "conda_lock", "lock",
-        "--conda", _program(question.program, folder),
+        "--conda", _program(question, folder, environment),
         "--no-mamba",
         "--platform", question.subdir,
-        "--file", _written(folder / "environment.yml", json.dumps(environment)),
+        "--file", _written(folder / "environment.yml", json.dumps(asked)),
         "--virtual-package-spec", _written(folder / "virtual-packages.yml", json.dumps(virtual)),
         # without a file conda-lock would fetch one from the internet
         "--pypi_to_conda_lookup_file", _written(folder / "names.json", "{}"),
@@ -150,20 +152,24 @@ def _arguments(question: CondaQuestion, folder: Path, lock: Path) -> list[str | 
     ]  # fmt: skip
 
 
-def _program(name: str, folder: Path) -> Path:
+def _program(question: CondaQuestion, folder: Path, environment: Mapping[str, str]) -> Path:
     """Return an executable conda-lock can call: ours is a module, so a launcher is written."""
-    if name != "rattler":
-        found = shutil.which(name)
+    if question.program != "rattler":
+        found = shutil.which(question.program, path=environment.get("PATH"))
         if found is None:
-            raise SpecError(
-                f"`{name}` is not on this machine's PATH",
-                hint='install it, or write solver = "rattler": envbuild has that one with it',
-            )
+            raise _wrong_solver(f"`{question.program}` is not on this machine's PATH")
+        if question.snapshot:
+            raise _wrong_solver(f"`{question.program}` cannot leave out what is newer than the snapshot")
         return Path(found)
     command = shlex.join([sys.executable, "-m", solver.__name__])
     launcher = _written(folder / "solver", f'#!/bin/sh\nexec {command} "$@"\n')
     launcher.chmod(0o700)
     return launcher
+
+
+def _wrong_solver(message: str) -> SpecError:
+    hint = 'leave it out, or write "rattler": envbuild has that solver with it'
+    return SpecError("the spec is not valid", problems=(Problem("conda.solver", message, hint),))
 
 
 def _written(path: Path, text: str) -> Path:
