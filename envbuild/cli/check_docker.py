@@ -56,4 +56,4 @@ def check_docker(
             raise differing(outcome, found)
     finally:
         docker.remove(again)
-    return Checked(varied=("run of every step", "folder of the recipe"), notes=NOTES)
+    return Checked(varied=("run of every step, and from another folder",), notes=NOTES)

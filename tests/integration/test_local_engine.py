@@ -15,7 +15,7 @@ import pytest
 from envbuild.image.local.images import ImageStore
 from envbuild.remote.reference import parse_reference
 from tests.integration.running import CHECKOUT, envbuild
-from tests.rig.podman import podman_in
+from tests.rig.podman import own_podman
 from tests.rig.python313 import newer_python
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("local-engine")]
@@ -237,7 +237,7 @@ def test_podman_loads_it_and_pulls_it(project, image, away, tmp_path):
         *BUILD, "--push", "--output", f"archive:{tmp_path / 'image.tar'}", folder=project, environment=away
     )
     pinned = f"{image[0].rpartition(':')[0]}@{image[1]}"
-    with podman_in(tmp_path / "podman") as podman:
+    with own_podman() as podman:
         podman("load", podman.policy, "--input", str(tmp_path / "image.tar"))
         assert podman.run(image[0], "python", "-c", "import six; print(six.__name__)") == "six"
         podman("rmi", "--all", "--force")

@@ -3,6 +3,7 @@
 import json
 import resource
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,10 +54,12 @@ class Podman:
 
 
 @contextmanager
-def podman_in(folder: Path) -> Iterator[Podman]:
-    """Yield Podman with its images in `folder`; they are removed at the end."""
-    podman = Podman(folder)
-    try:
-        yield podman
-    finally:
-        podman("rmi", "--all", "--force")
+def own_podman() -> Iterator[Podman]:
+    """Yield Podman with an empty storage, which is removed at the end."""
+    # podman takes no path of more than 50 characters
+    with tempfile.TemporaryDirectory(prefix="pod-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        podman = Podman(Path(name))
+        try:
+            yield podman
+        finally:
+            podman("rmi", "--all", "--force")
