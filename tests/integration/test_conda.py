@@ -130,6 +130,20 @@ def test_variants_get_their_builds_on_a_machine_without_a_gpu(laboratory):
     assert "127.0.0.1" not in dumps(lock)
 
 
+def test_the_fleet_s_oldest_driver_says_which_cuda_and_conda_packages_say_which_it_is(laboratory):
+    lock = laboratory.lock(SPEC + '[gpu]\ndriver = ">=560"\n')
+    assert builds(lock)["accel"] == "cuda126_h2_200"
+    gpu = lock.targets[0].gpu
+    assert gpu is not None
+    assert (gpu.runtime, gpu.image) == ("12.6", "slim")
+    assert gpu.evidence[0] == "cuda-cudart 12.6.77 is the runtime library of CUDA 12.6"
+    assert [library.provider for library in gpu.libraries] == ["conda cuda-cudart"]
+    # driver 525 has CUDA 12.0, for which there is no build but the CPU's
+    with pytest.raises(NoSolutionError) as caught:
+        laboratory.lock(SPEC + '[gpu]\ndriver = ">=525"\n')
+    assert caught.value.message == "what was resolved does not fit [gpu]"
+
+
 def test_what_is_locked_stays_and_an_upgrade_moves_it(laboratory):
     held = SPEC.replace('"frames"', '"arrays <1.25"').replace('"geodata"', '"greetings"')
     first = laboratory.lock(held)
