@@ -27,7 +27,7 @@ fi
 
 # This stage is copied flat, so what differs between two runs can go altogether.
 rm -rf /var/log/*.log /var/log/apt/* /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old \
-    /var/lib/dpkg/*-old /var/lib/apt/lists/* /var/cache/apt/*.bin /etc/passwd- /etc/group- /etc/shadow- \
+    /var/lib/dpkg/*-old /var/cache/apt/*.bin /etc/passwd- /etc/group- /etc/shadow- \
     /etc/gshadow- /etc/.pwd.lock
 : >/etc/machine-id
 clamp
