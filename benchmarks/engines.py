@@ -27,6 +27,7 @@ from pathlib import Path
 import uv
 
 from benchmarks.layers import inflate_and_compress
+from envbuild.image.local.members import read_member
 from envbuild.lock.codec import loads
 from envbuild.store.store import Store
 from tests.rig.bases import debian_base, push_base
@@ -56,6 +57,7 @@ class Bench:
     packages: tuple[str, ...]
     base_host: Registry
     figures: dict[str, float] = field(default_factory=dict)
+    shown: int = 0
 
     @property
     def artifacts(self) -> Path:
@@ -103,13 +105,20 @@ def main() -> int:
             prepare(bench)
             for part in parts:
                 PART[part](bench, arguments.rounds)
+                print(f"{part}: done", file=sys.stderr, flush=True)
+                if not arguments.json:
+                    show(bench)
     if arguments.json:
         print(json.dumps(bench.figures, indent=2))
-    else:
-        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-        for key, value in bench.figures.items():
-            print(f"{key:68} {value:.4g}")
     return 0
+
+
+def show(bench: Bench) -> None:
+    """Print what was not printed yet: should a later part fail, this is known."""
+    print(f"({os.cpu_count()} cores, load {os.getloadavg()[0]:.1f})")
+    for key, value in list(bench.figures.items())[bench.shown :]:
+        print(f"{key:68} {value:.4g}", flush=True)
+    bench.shown = len(bench.figures)
 
 
 def prepare(bench: Bench) -> None:
@@ -268,7 +277,9 @@ def floor(bench: Bench, rounds: int) -> None:
     lock = loads((bench.project("stack", bench.packages, "unused.invalid") / "envbuild.lock").read_text())
     store = Store(bench.artifacts)
     paths = [store.place_of(wheel.sha256) for wheel in lock.wheels_of(lock.targets[0])]
-    taken = statistics.median(seconds(partial(inflate_and_compress, paths)) for _ in range(rounds))
+    taken = statistics.median(
+        seconds(partial(inflate_and_compress, paths, read_member)) for _ in range(rounds)
+    )
     bench.figures["inflate and compress alone, s"] = taken
     if "cold, local, s" in bench.figures:
         bench.figures["cold, local / that, bytecode and push included"] = (
