@@ -143,7 +143,7 @@ def _tag(projection: Mapping[str, Any]) -> str:
 def _packages(projection: Mapping[str, Any]) -> Iterator[tuple[tuple[Kind, str], Package]]:
     for wheel in projection["wheels"]:
         yield ("wheel", wheel["name"]), _package(wheel)
-    for package in projection.get("conda", ()):
+    for package in projection.get("conda", {}).get("packages", ()):
         yield ("conda", package["name"]), _package(package)
     native = projection["platform"].partition("/")[2]
     for listed in projection["base"]["debs"]:

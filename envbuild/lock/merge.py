@@ -13,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from envbuild.errors import Problem
+from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Base, Deb, Lock, Target, Wheel
 from envbuild.platforms import PlatformName
 from envbuild.spec.request import Request
@@ -55,7 +56,9 @@ class _Part:
     base_debs: tuple[Deb, ...]
     wheels: Mapping[str, Wheel]
     debs: Mapping[str, Deb]
-    installer: Wheel
+    conda: tuple[CondaPackage, ...]
+    tools: tuple[Wheel, ...]
+    """What a build uses and does not install."""
 
     @classmethod
     def of(cls, lock: Lock, variant: str, platform: PlatformName) -> "_Part | None":
@@ -68,7 +71,8 @@ class _Part:
                     base_debs=lock.base_debs_of(base),
                     wheels={wheel.name: wheel for wheel in lock.wheels_of(target)},
                     debs={f"{deb.name}:{deb.architecture}": deb for deb in lock.system_debs_of(target)},
-                    installer=lock.installer_of(target),
+                    conda=lock.conda_of(target),
+                    tools=lock.tools_of(target),
                 )
         return None
 
@@ -158,17 +162,21 @@ class _Merge:
         sides = (base, ours, theirs)
         fields: dict[str, Any] = {
             name: self.choose(f"{where}.{name}", *(getattr(side.target, name) for side in sides))
-            for name in ("user", "workdir", "command", "gpu", "conda")
-            if name in Target.model_fields
+            for name in ("user", "workdir", "command", "gpu", "installer")
         }
         env = self.tables(f"{where}.env", *(side.target.env for side in sides))
+        # one solution of one solver: what both changed is not to be put together from two
+        conda, fields["conda_installer"] = self.choose(
+            f"{where}.conda", *((side.conda, side.target.conda_installer) for side in sides)
+        )
         return _Part(
             target=grown.target.model_copy(update={**fields, "env": env}),
             base=grown.base,
             base_debs=grown.base_debs,
             wheels=self.packages(f"{where}.wheels", *(side.wheels for side in sides)),
             debs=self.packages(f"{where}.debs", *(side.debs for side in sides)),
-            installer=self.choose(f"{where}.installer", *(side.installer for side in sides)),
+            conda=conda,
+            tools=tuple({tool.file: tool for side in (ours, theirs) for tool in side.tools}.values()),
         )
 
 
@@ -194,7 +202,7 @@ def merge_locks(base: Lock, ours: Lock, theirs: Lock) -> Merged:
 
 def _files(part: _Part) -> tuple[object, ...]:
     target = part.target
-    return (target.wheels, target.debs, getattr(target, "conda", ()))
+    return (target.wheels, target.debs, target.conda)
 
 
 def _known_wheels(locks: Iterable[Lock], merge: _Merge) -> dict[str, Wheel]:
@@ -216,6 +224,7 @@ def _composed(
 ) -> Lock:
     bases: dict[str, Base] = {}
     debs: dict[str, Deb] = {}
+    conda: dict[str, CondaPackage] = {}
     wheels: set[str] = set()
     targets = []
     for part in parts:
@@ -225,17 +234,17 @@ def _composed(
         bases[key] = part.base.model_copy(update={"key": key})
         debs |= {deb.file: deb for deb in (*part.base_debs, *part.debs.values())}
         files = {wheel.file for wheel in part.wheels.values()}
-        wheels |= {*files, part.installer.file}
-        targets.append(
-            part.target.model_copy(
-                update={
-                    "base": key,
-                    "installer": part.installer.file,
-                    "wheels": tuple(sorted(files)),
-                    "debs": tuple(sorted(deb.file for deb in part.debs.values())),
-                }
-            )
+        conda |= {package.key: package for package in part.conda}
+        target = part.target.model_copy(
+            update={
+                "base": key,
+                "wheels": tuple(sorted(files)),
+                "debs": tuple(sorted(deb.file for deb in part.debs.values())),
+                "conda": tuple(sorted(package.key for package in part.conda)),
+            }
         )
+        wheels |= {*files, *(tool.file for tool in part.tools if tool.file in _tools(target))}
+        targets.append(target)
     return ours.model_copy(
         update={
             "tools": _newest(ours.tools, theirs.tools),
@@ -243,9 +252,15 @@ def _composed(
             "targets": tuple(targets),
             "bases": tuple(bases[key] for key in sorted(bases)),
             "debs": tuple(debs[key] for key in sorted(debs)),
+            "conda": tuple(conda[key] for key in sorted(conda)),
             "wheels": tuple(known[file] for file in sorted(wheels)),
         }
     )
+
+
+def _tools(target: Target) -> set[str]:
+    """Return the files of the wheels a build uses and does not install."""
+    return {target.installer, *([target.conda_installer.wheel] if target.conda_installer else [])}
 
 
 def _newest(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:

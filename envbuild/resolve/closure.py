@@ -58,6 +58,8 @@ def reach_wheels(lock: Lock, target: Target) -> Reached:
     """Follow what is asked of a target through what each wheel requires there (PEP 508 markers, extras)."""
     asked = lock.request.variants[target.variant].pip
     wheels = {wheel.name: wheel for wheel in lock.wheels_of(target)}
+    # what conda packages bring is there, but what it requires in turn is the conda solver's
+    conda = dict(line.split("==", 1) for package in lock.conda_of(target) for line in package.distributions)
     environment = TargetPython(
         platform=PLATFORMS[target.platform],
         libc=lock.base(target).libc,
@@ -73,11 +75,14 @@ def reach_wheels(lock: Lock, target: Target) -> Reached:
             continue
         name = canonicalize_name(requirement.name)
         wheel = wheels.get(name)
-        if wheel is None:
+        version = wheel.version if wheel else conda.get(name)
+        if version is None:
             missing.add(name)
-        if wheel is None or not requirement.specifier.contains(Version(wheel.version), prereleases=True):
-            held = f"{name} {wheel.version}" if wheel else "not there"
+        if version is None or not requirement.specifier.contains(Version(version), prereleases=True):
+            held = f"{name} {version}" if version else "not there"
             unmet[Problem(who, f"requires {requirement.name}{requirement.specifier}, which is {held}")] = None
+            continue
+        if wheel is None:
             continue
         for wanted in ("", *sorted(requirement.extras)):
             if (name, wanted) not in seen:

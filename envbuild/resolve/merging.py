@@ -48,7 +48,7 @@ def _same_target(lock: Lock, target: Target) -> Iterator[tuple[Lock, Target]]:
 def _with_wheels(lock: Lock, target: Target, wheels: list[Wheel]) -> tuple[Lock, Target]:
     changed = target.model_copy(update={"wheels": tuple(sorted(wheel.file for wheel in wheels))})
     targets = tuple(changed if item == target else item for item in lock.targets)
-    used = {file for item in targets for file in (*item.wheels, item.installer)}
+    used = {file for item in targets for file in (*item.wheels, *(t.file for t in lock.tools_of(item)))}
     known = {wheel.file: wheel for wheel in (*wheels, *lock.wheels)} | {w.file: w for w in lock.wheels}
     return (
         lock.model_copy(update={"targets": targets, "wheels": tuple(known[file] for file in sorted(used))}),

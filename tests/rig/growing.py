@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Lock, Target, Wheel
 
 
@@ -53,5 +54,20 @@ def _holding(
             "request": lock.request.model_copy(update={"variants": variants}),
             "targets": (target.model_copy(update={"wheels": tuple(sorted(wheel.file for wheel in wheels))}),),
             "wheels": tuple(held[file] for file in sorted(held)),
+        }
+    )
+
+
+def with_conda(lock: Lock, *packages: CondaPackage) -> Lock:
+    """Return ``lock`` with ``packages`` in its one target, in place of others of their names."""
+    (target,) = lock.targets
+    names = {package.name for package in packages}
+    held = {package.key: package for package in lock.conda if package.name not in names}
+    held |= {package.key: package for package in packages}
+    keys = tuple(sorted(held))
+    return lock.model_copy(
+        update={
+            "conda": tuple(held[key] for key in keys),
+            "targets": (target.model_copy(update={"conda": keys}),),
         }
     )

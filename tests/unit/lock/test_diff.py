@@ -2,8 +2,8 @@ import pytest
 
 from envbuild.lock.diff import FactChange, PackageChange, TargetDiff, diff_projections, projections_of
 from envbuild.lock.model import Lock
-from tests.rig.growing import with_debs, with_target, with_wheels, without_wheels
-from tests.rig.locks import GPU, deb, gpu_lock, image_base, sample_lock, wheel
+from tests.rig.growing import with_conda, with_debs, with_target, with_wheels, without_wheels
+from tests.rig.locks import GPU, conda_lock, conda_package, deb, gpu_lock, image_base, sample_lock, wheel
 
 
 def diff(old: Lock, new: Lock) -> TargetDiff:
@@ -163,3 +163,13 @@ def test_changes_are_packages_with_both_sides():
     assert change.old is None
     assert change.new is not None
     assert change.new.sha256 == wheel("polars").sha256
+
+
+def test_conda_packages_are_shown_with_their_builds():
+    zlib = conda_package("zlib", "1.3", "h1")
+    new = with_conda(conda_lock(), conda_package("numpy", "2.3.4", "py311_1"), zlib)
+
+    assert changes(diff(conda_lock(), new)) == [
+        ("conda", "numpy", "2.3.4 py311_0", "2.3.4 py311_1"),
+        ("conda", "zlib", None, "1.3 h1"),
+    ]

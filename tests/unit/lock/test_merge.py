@@ -6,8 +6,8 @@ from envbuild.errors import Problem
 from envbuild.lock.codec import dumps, loads
 from envbuild.lock.merge import merge_locks
 from envbuild.lock.model import Lock
-from tests.rig.growing import with_debs, with_target, with_wheels, without_wheels
-from tests.rig.locks import GPU, deb, sample_lock, wheel
+from tests.rig.growing import with_conda, with_debs, with_target, with_wheels, without_wheels
+from tests.rig.locks import GPU, conda_lock, conda_package, deb, sample_lock, wheel
 
 BASE = sample_lock()
 
@@ -133,6 +133,33 @@ def test_the_newer_tool_is_named():
     theirs = BASE.model_copy(update={"tools": {"uv": "0.9.9", "catalog": "2026.11"}})
 
     assert merged(ours, theirs).tools == {"apt": "2.6.1", "catalog": "2026.11", "uv": "0.9.10"}
+
+
+def test_conda_packages_of_one_side_come_along_with_what_lays_them_down():
+    base = conda_lock()
+    ours = with_conda(base, conda_package("zlib", "1.3", "h1"))
+    theirs = with_wheels(base, wheel("tqdm-extras"), asks=["tqdm-extras"])
+
+    lock = merge_locks(base, ours, theirs).lock
+
+    assert lock is not None
+    assert loads(dumps(lock)) == lock
+    assert {package.name for package in lock.conda} == {*(item.name for item in base.conda), "zlib"}
+    assert wheel("tqdm-extras").file in lock.targets[0].wheels
+
+
+def test_conda_packages_both_changed_are_a_conflict():
+    base = conda_lock()
+
+    result = merge_locks(
+        base,
+        with_conda(base, conda_package("zlib", "1.3", "h1")),
+        with_conda(base, conda_package("xz", "5.6", "h1")),
+    )
+
+    assert [str(problem) for problem in result.conflicts] == [
+        "default on linux/amd64.conda: another value on one side, another value on the other"
+    ]
 
 
 NAMES = st.sampled_from(["numpy", "joblib", "polars", "requests", "tqdm"])

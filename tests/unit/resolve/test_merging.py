@@ -9,7 +9,7 @@ from envbuild.lock.model import Lock
 from envbuild.resolve.closure import reach_wheels, unmet_requirements
 from envbuild.resolve.merging import join_locks
 from tests.rig.growing import with_debs, with_wheels, without_wheels
-from tests.rig.locks import deb, image_base, sample_lock, wheel
+from tests.rig.locks import conda_lock, deb, image_base, sample_lock, wheel
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 BASE = sample_lock()
@@ -115,3 +115,11 @@ def test_what_a_side_could_not_show_either_is_not_held_against_the_merge():
     joined = join_locks(base, with_debs(base, deb("curl")), with_wheels(base, wheel("tqdm"), asks=["tqdm"]))
 
     assert joined.conflicts == ()
+
+
+def test_what_conda_brings_satisfies_wheels():
+    asking = with_wheels(conda_lock(), wheel("a", requires=("tqdm>=4",)), asks=["a"])
+    wrong = with_wheels(conda_lock(), wheel("a", requires=("tqdm>=5",)), asks=["a"])
+
+    assert problems(asking) == []
+    assert problems(wrong) == ["default on linux/amd64: a 1.0: requires tqdm>=5, which is tqdm 4.67.1"]
