@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from envbuild.cli.output import Activity, Output
     from envbuild.cli.project import Project
     from envbuild.lock.model import Lock
-    from envbuild.resolve.environment import Resolvers
+    from envbuild.resolve.resolvers import Resolvers
 
 
 def lock(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from envbuild.cli.project import Project
     from envbuild.errors import Problem
     from envbuild.lock.model import Lock
-    from envbuild.resolve.environment import Resolvers
+    from envbuild.resolve.resolvers import Resolvers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,8 @@ def lock_project(
     from envbuild import atomic
     from envbuild.catalog.in_force import catalog_in_force
     from envbuild.lock.codec import dumps
-    from envbuild.resolve.environment import Upgrade, lock_environment
+    from envbuild.resolve.environment import lock_environment
+    from envbuild.resolve.resolvers import Upgrade
 
     with activity as progress, open_resolvers() as resolvers:
         lock = lock_environment(

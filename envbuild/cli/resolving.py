@@ -23,7 +23,6 @@ from envbuild.remote.source_list import parse_source_list
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.system import resolve_system
 from envbuild.resolve.apt.world import AptWorld, world_of_distribution, world_of_image
-from envbuild.resolve.environment import Foundation, Upgrade
 from envbuild.resolve.gpu.architectures import Reading, read_architectures
 from envbuild.resolve.packages_base import resolve_packages_base
 from envbuild.resolve.progress import Progress
@@ -31,6 +30,7 @@ from envbuild.resolve.python.pip_tools import PipToolsResolver
 from envbuild.resolve.python.resolve import CONDA_INSTALLER, INSTALLER, pin_tool, resolve_python
 from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.python.uv import UvResolver
+from envbuild.resolve.resolvers import Foundation, Upgrade
 from envbuild.spec.request import VariantRequest
 from envbuild.store.fetch import fetch_all
 from envbuild.store.location import cache_folder, vendor_folder

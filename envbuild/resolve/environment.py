@@ -4,171 +4,23 @@ What need not change does not: a part whose request and foundation are those of 
 over without asking anyone.  The world is reached through the :class:`Resolvers` alone.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from envbuild.catalog.bases import default_image
 from envbuild.catalog.tables import BUILT_IN, Catalog
-from envbuild.errors import NoSolutionError
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.gpu import GpuFacts
-from envbuild.lock.model import Base, CondaInstaller, Deb, Interpreter, Lock, Target, Wheel
+from envbuild.lock.model import CondaInstaller, Deb, Lock, Target, Wheel
 from envbuild.platforms import PlatformName
 from envbuild.resolve.compose import choose_user, compose_env
 from envbuild.resolve.conda.resolution import CondaResolution
-from envbuild.resolve.gpu.architectures import Reading, wheels_to_read
+from envbuild.resolve.gathering import Gathered
+from envbuild.resolve.gpu.architectures import wheels_to_read
 from envbuild.resolve.gpu.matching import match
 from envbuild.resolve.gpu.target import Ground, gpu_facts, refuse_unknown_gpus
 from envbuild.resolve.progress import Progress
+from envbuild.resolve.resolvers import Foundation, Resolvers, Upgrade
 from envbuild.spec.request import BaseRequest, Request, VariantRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """How much of the previous lock may be given up without need."""
-
-    everything: bool = False
-    packages: frozenset[str] = frozenset()
-    """Normalised Python names and Debian package names."""
-
-    def touches(self, names: Iterable[str]) -> bool:
-        """Whether any of ``names`` is to be upgraded."""
-        return self.everything or not self.packages.isdisjoint(names)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Foundation:
-    """A resolved base, and what resolving on top of it needs to know beyond the lock."""
-
-    base: Base
-    interpreter: Interpreter
-    debs: tuple[Deb, ...] = ()
-    """Packages a bootstrapped base consists of."""
-
-    provided: tuple[str, ...] = ()
-    """Python distributions that conda packages bring, ``name==version``, sorted."""
-
-    def under(self, conda: CondaResolution) -> "Foundation":
-        """Return what Python packages stand on once conda packages lie on this base: conda's Python."""
-        provided = {line for package in conda.packages for line in package.distributions}
-        return replace(self, interpreter=conda.interpreter, provided=tuple(sorted(provided)))
-
-    @property
-    def python_packages(self) -> tuple[str, ...]:
-        """Packages of the distribution that bring the interpreter, where the base has it not yet."""
-        kind, _, name = self.interpreter.provider.partition(" ")
-        if kind != "deb" or self.base.image is None:
-            return ()
-        installed = {deb.partition("=")[0] for deb in self.base.debs}
-        return () if name in installed else (name.removesuffix("-minimal"),)
-
-
-class Resolvers(Protocol):
-    """The edges a resolution may touch."""
-
-    def foundation(
-        self,
-        request: VariantRequest,
-        platform: PlatformName,
-        *,
-        previous: Foundation | None,
-        upgrade: Upgrade,
-        progress: Progress,
-    ) -> Foundation:
-        """Return the base: from its registry, or bootstrapped from packages."""
-
-    def system(
-        self,
-        request: VariantRequest,
-        foundation: Foundation,
-        *,
-        previous: tuple[Deb, ...],
-        upgrade: Upgrade,
-        progress: Progress,
-    ) -> tuple[Deb, ...]:
-        """Return the packages to lay on ``foundation``."""
-
-    def python(
-        self,
-        request: VariantRequest,
-        foundation: Foundation,
-        *,
-        previous: tuple[Wheel, ...],
-        upgrade: Upgrade,
-        progress: Progress,
-    ) -> tuple[Wheel, ...]:
-        """Return the wheels of the environment."""
-
-    def architectures(
-        self, request: VariantRequest, wheels: tuple[Wheel, ...], *, progress: Progress
-    ) -> Reading:
-        """Return what GPU architectures ``wheels`` have device code for."""
-
-    def conda(
-        self,
-        request: VariantRequest,
-        foundation: Foundation,
-        *,
-        previous: tuple[CondaPackage, ...],
-        upgrade: Upgrade,
-        progress: Progress,
-    ) -> CondaResolution:
-        """Return the conda packages of the environment, and the Python among them."""
-
-    def conda_installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
-        """Return the wheel whose program lays conda packages down during a build."""
-
-    def installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
-        """Return the wheel that installs the others during a build."""
-
-    def tools(self) -> dict[str, str]:
-        """Return the version of each program and table that had a say, by name."""
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """Artifacts met so far, each once."""
-
-    bases: dict[str, Base] = field(default_factory=dict)
-    debs: dict[str, Deb] = field(default_factory=dict)
-    wheels: dict[str, Wheel] = field(default_factory=dict)
-    conda: dict[str, CondaPackage] = field(default_factory=dict)
-
-    def take_conda(self, packages: Iterable[CondaPackage]) -> tuple[str, ...]:
-        found = {package.key: package for package in packages}
-        self.conda |= found
-        return tuple(sorted(found))
-
-    def take_base(self, base: Base, variant: str) -> str:
-        """Take ``base`` and return its key: its own, unless another base has that already."""
-        key = base.key
-        if self.bases.get(key, base) != base:
-            key = f"{base.key} for {variant}"
-        self.bases[key] = base.model_copy(update={"key": key})
-        return key
-
-    def take_debs(self, debs: Iterable[Deb]) -> tuple[str, ...]:
-        keys = []
-        for deb in debs:
-            self.debs.setdefault(deb.file, deb)
-            keys.append(deb.file)
-        return tuple(sorted(keys))
-
-    def take_wheels(self, wheels: Iterable[Wheel]) -> tuple[str, ...]:
-        keys = []
-        for wheel in wheels:
-            known = self.wheels.get(wheel.file)
-            if known and known.sha256 != wheel.sha256:
-                raise NoSolutionError(
-                    f"two indexes publish different files named {wheel.file}",
-                    hint=f"bind `{wheel.name}` to one index in [pip] sources",
-                )
-            # the same wheel in several targets holds what any of them needs to know of it
-            requires = set(wheel.requires) | set(known.requires if known else ())
-            self.wheels[wheel.file] = wheel.model_copy(update={"requires": tuple(sorted(requires))})
-            keys.append(wheel.file)
-        return tuple(sorted(keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +237,7 @@ def lock_environment(
     :raises SpecError: the request contradicts what its base turned out to be.
     """
     refuse_unknown_gpus(request, catalog=catalog)
-    gathered = _Gathered()
+    gathered = Gathered()
     run = _Run(resolvers, upgrade, progress, catalog)
     foundations: dict[tuple[str, PlatformName], Foundation] = {}
     installer = _previous_installer(previous)
@@ -436,7 +288,7 @@ def lock_environment(
 
 
 def _conda_installer(
-    run: _Run, foundation: Foundation, before: _Before | None, gathered: _Gathered
+    run: _Run, foundation: Foundation, before: _Before | None, gathered: Gathered
 ) -> CondaInstaller:
     wheel = run.resolvers.conda_installer(
         foundation, previous=before.conda_installer if before else None, progress=run.progress

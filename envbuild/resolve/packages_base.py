@@ -15,8 +15,8 @@ from envbuild.resolve.apt.requests import AskedPackages, PackageRequest
 from envbuild.resolve.apt.system import install
 from envbuild.resolve.apt.world import AptWorld, world_of_distribution
 from envbuild.resolve.compose import DEFAULT_PATH
-from envbuild.resolve.environment import Upgrade
 from envbuild.resolve.progress import Progress, SilentProgress
+from envbuild.resolve.resolvers import Upgrade
 
 _PYTHON_PACKAGE = re.compile(r"python3\.(\d+)")
 _UPSTREAM = re.compile(r"(?:\d+:)?(\d+(?:\.\d+)*)")

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any, cast
 
 from envbuild.digest import canonical_json, sha256_bytes
-from envbuild.resolve.environment import Resolvers
+from envbuild.resolve.resolvers import Resolvers
 from envbuild.spec.request import VariantRequest
 from envbuild.values import Value
 

@@ -14,8 +14,9 @@ from envbuild.lock.codec import dumps
 from envbuild.remote.channels import read_channel_configuration
 from envbuild.render.conda_files import render_conda_lock
 from envbuild.resolve.conda.resolve import CondaResolver
-from envbuild.resolve.environment import Foundation, Resolvers, Upgrade, lock_environment
+from envbuild.resolve.environment import lock_environment
 from envbuild.resolve.progress import SilentProgress
+from envbuild.resolve.resolvers import Foundation, Resolvers, Upgrade
 from envbuild.spec.load import parse_toml
 from envbuild.spec.normalize import normalize
 from envbuild.spec.validation import validate

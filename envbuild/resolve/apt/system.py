@@ -15,8 +15,8 @@ from envbuild.resolve.apt.output import parse_downloads
 from envbuild.resolve.apt.requests import AskedPackages, PackageRequest, parse_requests
 from envbuild.resolve.apt.status import InstalledPackage, installed_packages, provided_names, status_of_debs
 from envbuild.resolve.apt.world import AptWorld
-from envbuild.resolve.environment import Upgrade
 from envbuild.resolve.progress import Progress, SilentProgress
+from envbuild.resolve.resolvers import Upgrade
 
 PIN_PRIORITY = 990
 """Above any archive's (500), below 1000, from which on apt would downgrade: apt_preferences(5)."""

@@ -6,9 +6,10 @@ from envbuild.errors import NoSolutionError, SpecError
 from envbuild.lock.codec import dumps
 from envbuild.lock.gpu import GpuArchitectures
 from envbuild.resolve.compose import choose_user, compose_env
-from envbuild.resolve.environment import Foundation, Upgrade, lock_environment
+from envbuild.resolve.environment import lock_environment
 from envbuild.resolve.gpu.architectures import Reading
 from envbuild.resolve.progress import SilentProgress
+from envbuild.resolve.resolvers import Foundation, Upgrade
 from envbuild.spec.request import BaseRequest, GpuRequest, ImageRequest, PipRequest, SystemRequest
 from tests.rig.locks import (
     BASE_DEBS,

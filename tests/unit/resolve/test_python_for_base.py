@@ -15,13 +15,13 @@ from envbuild.platforms import AMD64
 from envbuild.remote.standalone import StandalonePython
 from envbuild.render.recipe import render_recipe
 from envbuild.resolve import python_for_base
-from envbuild.resolve.environment import Foundation
 from envbuild.resolve.python_for_base import (
     distribution_python,
     executable_of,
     packaged_interpreter,
     standalone_python,
 )
+from envbuild.resolve.resolvers import Foundation
 from envbuild.store.plan import artifacts_of
 from envbuild.store.store import Store
 from tests.rig.locks import deb, hexadecimal, image_base, sample_lock

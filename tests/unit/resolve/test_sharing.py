@@ -9,8 +9,9 @@ import pytest
 
 from envbuild.errors import NoSolutionError
 from envbuild.lock.codec import dumps
-from envbuild.resolve.environment import Foundation, Upgrade, lock_environment
+from envbuild.resolve.environment import lock_environment
 from envbuild.resolve.progress import SilentProgress
+from envbuild.resolve.resolvers import Foundation, Upgrade
 from envbuild.resolve.sharing import Answers, SharedResolvers
 from envbuild.spec.request import ImageRequest, PipRequest, SystemRequest
 from tests.rig.locks import BASE_DEBS, GIT, INSTALLER, WHEELS, packages_base, request, sample_lock, wheel

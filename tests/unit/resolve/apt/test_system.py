@@ -12,8 +12,8 @@ from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.no_solution import near_names
 from envbuild.resolve.apt.system import preferences, resolve_system
 from envbuild.resolve.apt.world import AptWorld
-from envbuild.resolve.environment import Upgrade
 from envbuild.resolve.progress import SilentProgress
+from envbuild.resolve.resolvers import Upgrade
 from tests.rig.archive import DebianArchive, make_deb
 
 EMPTY = ""

@@ -1,0 +1,115 @@
+"""What a resolution asks of the world, and the values such questions and answers are made of."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from envbuild.lock.conda import CondaPackage
+from envbuild.lock.model import Base, Deb, Interpreter, Wheel
+from envbuild.platforms import PlatformName
+from envbuild.resolve.conda.resolution import CondaResolution
+from envbuild.resolve.gpu.architectures import Reading
+from envbuild.resolve.progress import Progress
+from envbuild.spec.request import VariantRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """How much of the previous lock may be given up without need."""
+
+    everything: bool = False
+    packages: frozenset[str] = frozenset()
+    """Normalised Python names and Debian package names."""
+
+    def touches(self, names: Iterable[str]) -> bool:
+        """Whether any of ``names`` is to be upgraded."""
+        return self.everything or not self.packages.isdisjoint(names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """A resolved base, and what resolving on top of it needs to know beyond the lock."""
+
+    base: Base
+    interpreter: Interpreter
+    debs: tuple[Deb, ...] = ()
+    """Packages a bootstrapped base consists of."""
+
+    provided: tuple[str, ...] = ()
+    """Python distributions that conda packages bring, ``name==version``, sorted."""
+
+    def under(self, conda: CondaResolution) -> "Foundation":
+        """Return what Python packages stand on once conda packages lie on this base: conda's Python."""
+        provided = {line for package in conda.packages for line in package.distributions}
+        return replace(self, interpreter=conda.interpreter, provided=tuple(sorted(provided)))
+
+    @property
+    def python_packages(self) -> tuple[str, ...]:
+        """Packages of the distribution that bring the interpreter, where the base has it not yet."""
+        kind, _, name = self.interpreter.provider.partition(" ")
+        if kind != "deb" or self.base.image is None:
+            return ()
+        installed = {deb.partition("=")[0] for deb in self.base.debs}
+        return () if name in installed else (name.removesuffix("-minimal"),)
+
+
+class Resolvers(Protocol):
+    """The edges a resolution may touch."""
+
+    def foundation(
+        self,
+        request: VariantRequest,
+        platform: PlatformName,
+        *,
+        previous: Foundation | None,
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> Foundation:
+        """Return the base: from its registry, or bootstrapped from packages."""
+
+    def system(
+        self,
+        request: VariantRequest,
+        foundation: Foundation,
+        *,
+        previous: tuple[Deb, ...],
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> tuple[Deb, ...]:
+        """Return the packages to lay on ``foundation``."""
+
+    def python(
+        self,
+        request: VariantRequest,
+        foundation: Foundation,
+        *,
+        previous: tuple[Wheel, ...],
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> tuple[Wheel, ...]:
+        """Return the wheels of the environment."""
+
+    def architectures(
+        self, request: VariantRequest, wheels: tuple[Wheel, ...], *, progress: Progress
+    ) -> Reading:
+        """Return what GPU architectures ``wheels`` have device code for."""
+
+    def conda(
+        self,
+        request: VariantRequest,
+        foundation: Foundation,
+        *,
+        previous: tuple[CondaPackage, ...],
+        upgrade: Upgrade,
+        progress: Progress,
+    ) -> CondaResolution:
+        """Return the conda packages of the environment, and the Python among them."""
+
+    def conda_installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
+        """Return the wheel whose program lays conda packages down during a build."""
+
+    def installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
+        """Return the wheel that installs the others during a build."""
+
+    def tools(self) -> dict[str, str]:
+        """Return the version of each program and table that had a say, by name."""
