@@ -16,5 +16,4 @@ class Value(BaseModel):
         extra="forbid",
         alias_generator=kebab,
         populate_by_name=True,
-        use_attribute_docstrings=True,
     )

@@ -3,8 +3,12 @@
 ``python -m envbuild.spec.schema`` writes it, ``--check`` compares.
 """
 
+import ast
+import inspect
 import json
 import sys
+import textwrap
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,17 @@ class _TomlSchema(GenerateJsonSchema):
 
     schema_dialect = "http://json-schema.org/draft-07/schema#"  # what editors' TOML plug-ins know
 
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        """Describe each key by the doc string below its field."""
+        described = super().model_schema(schema)
+        cls = schema["cls"]
+        docs = _field_docs(cls)
+        for name, field in cls.model_fields.items():
+            key = field.alias or name
+            if name in docs and key in described.get("properties", {}):
+                described["properties"][key].setdefault("description", docs[name])
+        return described
+
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         """Describe the value alone: an absent key stands for None."""
         return self.generate_inner(schema["schema"])
@@ -30,6 +45,26 @@ class _TomlSchema(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         """Leave out titles: they would only repeat the keys."""
         return False
+
+
+def _field_docs(cls: type) -> dict[str, str]:
+    """Return the doc strings below the fields of a class and of those it inherits from, by name.
+
+    Read here and not by pydantic, which would read the sources of all models at each start of the program.
+    """
+    docs: dict[str, str] = {}
+    for part in reversed(cls.__mro__):
+        if not part.__module__.startswith("envbuild."):
+            continue
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
+        for field, text in pairwise(getattr(body, "body", ())):
+            match field, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(doc))),
+                ):
+                    docs[name] = inspect.cleandoc(doc)
+    return docs
 
 
 def schema_text() -> str:
