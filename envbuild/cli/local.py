@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from envbuild.lock.model import ImageSource, Lock, Target, Wheel
     from envbuild.remote.reference import ImageReference
     from envbuild.remote.registry import RegistryClient
+    from envbuild.store.artifact import Artifact
 
 NO_GPUS: Final = "the local engine gives no GPU to what it runs"
 
@@ -180,7 +181,7 @@ def place_for(
     return Place(
         cache=cache,
         codec=codec_of(compression),
-        artifact=_Debs(artifacts).path,
+        artifact=_Packages(artifacts).path,
         open_wheel=lambda wheel: artifacts.store.open_verified(wheel.sha256),
         fetch_wheels=lambda wheels: artifacts.fetch([artifacts.by_sha256[item.sha256] for item in wheels]),
         carried=carried_files(lock, target, probe=build_probe()),
@@ -192,25 +193,39 @@ def place_for(
     )
 
 
-class _Debs:
-    """What of a target is no wheel, packages mostly, fetched together when the first is asked for."""
+class _Packages:
+    """What of a target is no wheel of its environment; all of a kind are fetched when the first is wanted.
+
+    There are two kinds: what makes the base, and conda packages with what lays them down.
+    """
 
     def __init__(self, artifacts: "Artifacts") -> None:
         self._artifacts = artifacts
         self._lock = threading.Lock()
-        self._is_fetched = False
+        self._fetched: set[bool] = set()
 
     def path(self, sha256: str) -> "Path":
+        known = self._artifacts.by_sha256
+        of_base = self._is_of_base(known[sha256])
         with self._lock:
-            if not self._is_fetched:
-                wanted = [
-                    item for item in self._artifacts.by_sha256.values() if item.kind in {"deb", "python"}
-                ]
-                self._artifacts.fetch(wanted)
-                self._is_fetched = True
+            if of_base not in self._fetched:
+                alike = [item for item in known.values() if self._is_of_base(item) is of_base]
+                self._artifacts.fetch(
+                    [item for item in alike if item.kind != "wheel" or item.filename == self._tool]
+                )
+                self._fetched.add(of_base)
         # fetching compares sizes only
         self._artifacts.store.open_verified(sha256).close()
         return self._artifacts.store.place_of(sha256)
+
+    @property
+    def _tool(self) -> str | None:
+        installer = self._artifacts.target.conda_installer
+        return installer.wheel if installer else None
+
+    @staticmethod
+    def _is_of_base(artifact: "Artifact") -> bool:
+        return artifact.kind in {"deb", "python"}
 
 
 class _Shown:

@@ -42,6 +42,15 @@ def base_epoch_of(lock: Lock, target: Target) -> int:
     return int(_utc(lock.base(target).created).timestamp())
 
 
+def conda_epoch_of(lock: Lock, target: Target) -> int:
+    """Return when the newest conda package of ``target`` was built, in seconds since 1970; 0 if none says so.
+
+    Not the target's: conda packages are laid down the same, and once, whatever wheels go on top of them.
+    """
+    moments = [_utc(package.timestamp) for package in lock.conda_of(target) if package.timestamp]
+    return int(max(moments).timestamp()) if moments else 0
+
+
 def project_target(lock: Lock, target: Target) -> dict[str, Any]:
     """Return all that the lock says of one target, as plain JSON values."""
     base = lock.base(target)

@@ -117,12 +117,12 @@ def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
     layers = plan_wheel_layers(lock.wheels_of(target), budget=budget)
     fetches = _plan_fetches(lock, target, layers)
     digest = target_digest(lock, target)
-    is_standalone = _archive_of(target) is not None
+    is_standalone = archive_of(target) is not None
     files = {
         "Dockerfile": _dockerfile(lock, target, layers=layers, fetches=fetches, digest=digest).encode(),
         **{f"envbuild/{name}": content for name, content in carried_files(lock, target, probe=probe).items()},
         **{f"recipe/{name}": content for name, content in recipe_scripts(standalone=is_standalone).items()},
-        **{f"recipe/{name}": content for name, content in _conda_files(lock, target).items()},
+        **{f"recipe/{name}": content for name, content in conda_files(lock, target).items()},
     }
     return Recipe(
         digest=digest,
@@ -151,7 +151,7 @@ def recipe_scripts(*, standalone: bool = False) -> dict[str, bytes]:
     }
 
 
-def _archive_of(target: Target) -> PythonArchive | None:
+def archive_of(target: Target) -> PythonArchive | None:
     """Return the standalone Python a build lays down: the environment's, or what lays its packages down."""
     installer = target.conda_installer
     return target.interpreter.archive or (installer.interpreter.archive if installer else None)
@@ -162,7 +162,8 @@ def plan_conda_layers(lock: Lock, target: Target) -> tuple[tuple[CondaPackage, .
     return plan_groups(lock.conda_of(target), budget=CONDA_LAYERS)
 
 
-def _conda_files(lock: Lock, target: Target) -> dict[str, bytes]:
+def conda_files(lock: Lock, target: Target) -> dict[str, bytes]:
+    """Return what lays conda packages down, by name in the recipe's folder; nothing where there are none."""
     if not target.conda:
         return {}
     plan = {
@@ -215,7 +216,7 @@ def _plan_fetches(lock: Lock, target: Target, layers: tuple[WheelLayer, ...]) ->
     fetches = [_wheel_fetch(lock.installer_of(target), "/tools")]
     for position, layer in enumerate(layers, start=1):
         fetches += [_wheel_fetch(wheel, _layer_folder(position)) for wheel in layer.wheels]
-    if archive := _archive_of(target):
+    if archive := archive_of(target):
         fetches.append(_python_fetch(archive))
     fetches += [_deb_fetch(deb, "/debs/base") for deb in lock.base_debs_of(lock.base(target))]
     if target.conda_installer:
@@ -303,10 +304,10 @@ def _dockerfile(
         "standalone": target.interpreter.archive is not None,
         "interpreter": target.interpreter.path,
         "prefix": target.prefix,
-        "conda_standalone": target.interpreter.archive is None and _archive_of(target) is not None,
+        "conda_standalone": target.interpreter.archive is None and archive_of(target) is not None,
         "conda_interpreter": target.conda_installer.interpreter.path if target.conda_installer else "",
         "conda_layers": tuple(
-            _LayerView(_described(group), f"/layers/{position}")
+            _LayerView(describe_packages(group), f"/layers/{position}")
             for position, group in enumerate(plan_conda_layers(lock, target), start=1)
         ),
         "wheel_layers": tuple(
@@ -326,7 +327,8 @@ def _dockerfile(
     return render_template("Dockerfile.j2", values)
 
 
-def _described(packages: tuple[CondaPackage, ...]) -> str:
+def describe_packages(packages: tuple[CondaPackage, ...]) -> str:
+    """Return what is in a layer of conda packages, in a line."""
     names = [f"{package.name} {package.version}" for package in packages]
     shown = ", ".join(names[:NAMED])
     return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"

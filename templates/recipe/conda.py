@@ -212,8 +212,8 @@ class Environment:
         stated = self.packages[name]["timestamp"]
         if not stated:
             return self.epoch
-        # before 3.11 a Z is not understood
-        moment = dt.datetime.strptime(stated, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.UTC)
+        # before 3.11 a Z is not understood, and there is no dt.UTC
+        moment = dt.datetime.strptime(stated, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.timezone.utc)  # noqa: UP017
         return min(int(moment.timestamp()), self.epoch)
 
     def owned(self) -> "Iterator[tuple[str, set[str]]]":

@@ -8,16 +8,23 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from envbuild.image.layer import Layer
-from envbuild.image.local.ownership import settle
+from envbuild.image.local.ownership import Tree, settle
 from envbuild.image.local.wheels import WheelWorkshop
 from envbuild.render.layers import WheelLayer
 from envbuild.store.parallel import run_all
 from envbuild.store.progress import EVERY_SECONDS
+
+Occupied = Callable[[Collection[str]], Sequence[tuple[str, Tree]]]
+"""Returns what is there already where wheels bring files (paths in the prefix): files by whose they are."""
+
+
+def _nothing(_names: Collection[str]) -> Sequence[tuple[str, Tree]]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +61,17 @@ def make_wheel_layers(
     layers: Sequence[WheelLayer],
     workshop: WheelWorkshop,
     *,
+    occupied: Occupied = _nothing,
     workers: int | None = None,
     progress: LayerProgress | None = None,
 ) -> tuple[Layer, ...]:
     """Return the layers of an environment's wheels, bottom first; those not in the cache are made.
 
     There may be one more than was planned, on top: files that wheels of several layers bring, where a higher
-    one does not say, as a lower one does, that they are executable.
+    one does not say, as a lower one or what they are laid on does, that they are executable.
 
-    :raises IntegrityError: a wheel is broken, contradicts its RECORD, or wheels disagree on a file.
+    :raises IntegrityError: a wheel is broken, contradicts its RECORD, or wheels disagree on a file, with each
+        other or with what is there already.
     :raises BuildFailedError: the target's interpreter fails.
     """
     cache = workshop.cache
@@ -80,11 +89,18 @@ def make_wheel_layers(
     count = workers or len(os.sched_getaffinity(0))
     run_all(make, missing, workers=count, stop=workshop.stop)
     trees = [[(wheel.file, workshop.tree(wheel)) for wheel in layer.wheels] for layer in layers]
-    settled = settle(trees, prefix=workshop.prefix)
+    below = occupied({name for layer in trees for _, tree in layer for name in tree})
+    settled = settle([below, *trees], prefix=workshop.prefix)
     made = [layer for _, layer in sorted(found.items()) if layer is not None]
     if settled.raised:
         wheels = {wheel.file: wheel for layer in layers for wheel in layer.wheels}
-        made.append(workshop.make_executable({name: wheels[file] for name, file in settled.raised.items()}))
+        # that what lies below says so, no wheel does: any that brings the file will do
+        bringing = {name: file for layer in trees for file, tree in layer for name in tree}
+        made.append(
+            workshop.make_executable(
+                {name: wheels.get(file) or wheels[bringing[name]] for name, file in settled.raised.items()}
+            )
+        )
     return tuple(made)
 
 

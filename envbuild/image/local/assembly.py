@@ -9,14 +9,13 @@ it would be made of is needed either: no artifact, no byte of the base, no priva
 import contextlib
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
-from envbuild.errors import EngineError
 from envbuild.image.engine import ContainerOutcome
 from envbuild.image.layer import Layer
 from envbuild.image.local.assemble import LayerProgress, make_wheel_layers
@@ -24,7 +23,8 @@ from envbuild.image.local.blobs import BaseBlobs
 from envbuild.image.local.cache import LayerCache
 from envbuild.image.local.codec import Codec
 from envbuild.image.local.compiling import COMPILE_ENVIRONMENT, TargetPython
-from envbuild.image.local.ownership import TreeCache
+from envbuild.image.local.conda import files_in_the_way, plan_conda
+from envbuild.image.local.ownership import Tree, TreeCache
 from envbuild.image.local.root import PrivateRoot
 from envbuild.image.local.steps import ROOTS, Steps
 from envbuild.image.local.trees import LayerTrees, PackedLayer
@@ -32,9 +32,16 @@ from envbuild.image.local.wheels import OpenWheel, WheelWorkshop
 from envbuild.image.oci.base import BaseImage
 from envbuild.image.oci.image import OciImage, compose_image, require_room
 from envbuild.lock.identity import base_epoch_of, epoch_of
-from envbuild.lock.model import PREFIX, Deb, Lock, Target, Wheel
+from envbuild.lock.model import Deb, Lock, Target, Wheel
 from envbuild.render.layers import FIXED_LAYERS, WheelLayer, layer_budget, plan_wheel_layers
-from envbuild.render.recipe import closure_of, plan_seed, recipe_scripts
+from envbuild.render.recipe import (
+    archive_of,
+    closure_of,
+    conda_files,
+    plan_conda_layers,
+    plan_seed,
+    recipe_scripts,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,15 +95,10 @@ def assemble_image(lock: Lock, target: Target, place: Place) -> OciImage:
     :raises SpecError: the base has so many layers that nothing can be laid on it.
     :raises BuildFailedError: a step failed; its last lines are the detail.
     :raises IntegrityError: an artifact or a layer of the base is broken, or wheels contradict each other.
-    :raises EngineError: this machine cannot run the steps, or the target has conda packages.
+    :raises EngineError: this machine cannot run the steps.
     """
-    if target.conda:
-        raise EngineError(
-            f"the local engine lays no conda packages down, and variant `{target.variant}` has some",
-            hint="use --engine docker",
-        )
     base = lock.base(target)
-    below = len(base.image.layers) if base.image else 1
+    below = (len(base.image.layers) if base.image else 1) + len(plan_conda_layers(lock, target))
     require_room(below, FIXED_LAYERS + 1)
     plan = plan_wheel_layers(place.arrange(lock.wheels_of(target)), budget=layer_budget(below))
     assembly = _Assembly(lock, target, place)
@@ -110,18 +112,20 @@ def assemble_image(lock: Lock, target: Target, place: Place) -> OciImage:
         foundation.set_result((bottom, packed))
         python = assembly.python(packed)
         with_python = (*packed, *map(place.packed, python))
-        if wheels is None and not assembly.interpreter_is_system:
+        if wheels is None and not assembly.interpreter_is_system and not target.conda:
             wheels = pool.submit(assembly.wheels, plan, _done((bottom, with_python)), stop.event)
         system = assembly.system(packed)
         ground = (*packed, *map(place.packed, system))
+        conda = assembly.conda(ground)
+        with_conda = (*ground, *map(place.packed, conda))
         if wheels is None:
-            wheels = pool.submit(assembly.wheels, plan, _done((bottom, ground)), stop.event)
+            wheels = pool.submit(assembly.wheels, plan, _done((bottom, with_conda)), stop.event, conda)
         environment = assembly.environment(ground if assembly.interpreter_is_system else with_python)
         top = assembly.finish(ground)
         return compose_image(
             lock,
             target,
-            (*bottom, *system, *python, environment, *wheels.result(), top),
+            (*bottom, *system, *python, *conda, *environment, *wheels.result(), top),
             base=place.base[0] if place.base else None,
         )
 
@@ -179,7 +183,7 @@ class _Assembly:
             trees=place.trees,
             scratch=place.cache / ROOTS,
             codec=place.codec,
-            scripts=recipe_scripts(standalone=target.interpreter.archive is not None),
+            scripts=recipe_scripts(standalone=archive_of(target) is not None) | conda_files(lock, target),
             artifact=place.artifact,
             environment=base.env,
             on_event=place.on_event,
@@ -215,8 +219,16 @@ class _Assembly:
         archive = self._target.interpreter.archive
         return (self._steps.standalone(below, archive),) if archive else ()
 
-    def environment(self, below: Sequence[PackedLayer]) -> Layer:
-        return self._steps.environment_of(below, interpreter=self._target.interpreter.path, prefix=PREFIX)
+    def conda(self, below: Sequence[PackedLayer]) -> tuple[Layer, ...]:
+        work = plan_conda(self._lock, self._target)
+        return self._steps.conda(below, work) if work else ()
+
+    def environment(self, below: Sequence[PackedLayer]) -> tuple[Layer, ...]:
+        target = self._target
+        if target.conda:
+            return ()
+        path = target.interpreter.path
+        return (self._steps.environment_of(below, interpreter=path, prefix=target.prefix),)
 
     def finish(self, below: Sequence[PackedLayer]) -> Layer:
         return self._steps.finish(
@@ -228,8 +240,13 @@ class _Assembly:
         )
 
     def wheels(
-        self, plan: Sequence[WheelLayer], foundation: Future[Foundation], stop: threading.Event
+        self,
+        plan: Sequence[WheelLayer],
+        foundation: Future[Foundation],
+        stop: threading.Event,
+        conda: Sequence[Layer] = (),
     ) -> tuple[Layer, ...]:
+        """Return the layers of the wheels; ``conda`` are those in whose prefix they go."""
         place, target = self._place, self._target
 
         def hold(cleanup: contextlib.ExitStack) -> Sequence[Path]:
@@ -250,13 +267,22 @@ class _Assembly:
                 trees=TreeCache(place.cache),
                 open_wheel=place.open_wheel,
                 codec=place.codec,
-                prefix=PREFIX,
+                prefix=target.prefix,
                 python=target.interpreter.version,
                 compiler=TargetPython(target.interpreter.version, interpreter.run),
                 stop=stop,
             )
             place.fetch_wheels(list(_needed(plan, workshop)))
-            return make_wheel_layers(plan, workshop, workers=place.workers, progress=place.progress)
+
+            def occupied(names: Collection[str]) -> Sequence[tuple[str, Tree]]:
+                if not conda:
+                    return ()
+                with place.trees.held([place.packed(layer) for layer in conda]) as folders:
+                    return files_in_the_way(names, folders, prefix=target.prefix)
+
+            return make_wheel_layers(
+                plan, workshop, occupied=occupied, workers=place.workers, progress=place.progress
+            )
 
 
 def _needed(plan: Sequence[WheelLayer], workshop: WheelWorkshop) -> Iterator[Wheel]:

@@ -8,6 +8,7 @@ become a given one; files unpacked from packages keep theirs.
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Final
 
 from envbuild.digest import CHUNK
 from envbuild.image.local.unpack import CAPABILITY, OPAQUE
-from envbuild.image.local.writer import LayerWriter, whiteout_name
+from envbuild.image.local.writer import MTIME, LayerWriter, whiteout_name
 
 _OPAQUE_NAME: Final = b".wh..wh..opq"
 
@@ -47,6 +48,26 @@ def diff_layer(
     changes = _changes(os.fsencode(upper), b"", below)
     for change in sorted(changes, key=lambda change: change.name):
         _write(change, writer, names, started=int(started), epoch=epoch)
+
+
+def write_tree(folder: Path, name: str, writer: LayerWriter) -> None:
+    """Write a folder and all in it to ``writer`` as ``name``, without an entry for what is above it.
+
+    Files keep their times.  Folders get none of their own: one is the same whatever else is put into it.
+    """
+    place = os.fsencode(folder)
+    names: dict[tuple[int, int], bytes] = {}
+    top = _Change(os.fsencode(name), place, os.lstat(place))
+    for change in sorted((top, *_changes(place, top.name, ())), key=lambda change: change.name):
+        if change.state is not None and stat.S_ISDIR(change.state.st_mode):
+            writer.add_directory(
+                change.name,
+                mode=stat.S_IMODE(change.state.st_mode),
+                uid=change.state.st_uid,
+                gid=change.state.st_gid,
+            )
+        else:
+            _write(change, writer, names, started=sys.maxsize, epoch=MTIME)
 
 
 def _changes(folder: bytes, name: bytes, below: Sequence[bytes]) -> Iterator[_Change]:

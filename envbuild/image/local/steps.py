@@ -5,10 +5,13 @@ no network.  A step's layer is kept under everything it follows from, so it is r
 """
 
 import contextlib
+import os
 import posixpath
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,13 +20,16 @@ from envbuild.errors import BuildFailedError
 from envbuild.image.layer import Layer
 from envbuild.image.local.cache import LayerCache, LayerKey
 from envbuild.image.local.codec import Codec
-from envbuild.image.local.diff import diff_layer
+from envbuild.image.local.conda import CondaWork
+from envbuild.image.local.diff import diff_layer, write_tree
 from envbuild.image.local.root import PrivateRoot
 from envbuild.image.local.trees import LayerTrees, PackedLayer
 from envbuild.image.local.unpack import unpack_layer
 from envbuild.image.local.writer import MTIME, LayerWriter
 from envbuild.image.seed import write_seed
 from envbuild.lock.model import Deb, PythonArchive, User
+from envbuild.store.locks import wait_for_lock
+from envbuild.store.parallel import run_all
 
 FORMAT: Final = 1
 """Goes up when the same step leaves other bytes though its scripts are the same."""
@@ -148,6 +154,66 @@ class Steps:
 
         return self.cache.make(key, produce)
 
+    def conda(self, below: Sequence[PackedLayer], work: CondaWork) -> tuple[Layer, ...]:
+        """Return the layers of conda packages, bottom first, laid down on ``below`` by its own Python.
+
+        Unless packages have link scripts, ``below`` has no part in them.
+
+        :raises BuildFailedError: py-rattler, a link script or the environment's Python failed.
+        """
+        keys = tuple(
+            self._key("conda", {**self._conda_inputs(below, work), "layer": number}, comment)
+            for number, comment in enumerate(work.comments, start=1)
+        )
+        if all(self.cache.get(key) for key in keys):
+            return tuple(layer for key in keys if (layer := self.cache.get(key)))
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        # one process lays them down, the others wait for it
+        turn = wait_for_lock(lock := self.scratch / f"conda-{keys[0].name}")
+        try:
+            return self._lay_conda(below, work, keys)
+        finally:
+            lock.unlink(missing_ok=True)
+            os.close(turn)
+
+    def _conda_inputs(self, below: Sequence[PackedLayer], work: CondaWork) -> dict[str, Any]:
+        surroundings = [[layer.diff_id for layer in below], dict(self.environment)]
+        return {
+            "scripts": {name: sha256_bytes(self.scripts[name]) for name in work.scripts},
+            "tool": work.tool.sha256,
+            "work": sha256_bytes(work.document),
+            "prefix": work.prefix,
+            "surroundings": surroundings if work.runs_scripts else None,
+        }
+
+    def _lay_conda(
+        self, below: Sequence[PackedLayer], work: CondaWork, keys: Sequence[LayerKey]
+    ) -> tuple[Layer, ...]:
+        found = [self.cache.get(key) for key in keys]
+        missing = [number for number, layer in enumerate(found) if layer is None]
+        if missing:
+            if work.archive:
+                python = self.standalone(below, work.archive)
+                below = (*below, PackedLayer(python.diff_id, partial(self.cache.chunks, python)))
+            self.on_event(f"laying {len(work.packages)} conda packages down")
+            with self._root(below) as root:
+                packages = {package.file: self.artifact(package.sha256) for package in work.packages}
+                shown = {
+                    "self": _lay_files(root, "self", {"lock.json": work.document}),
+                    "tools": _lay_artifacts(root, "tools", {work.tool.file: self.artifact(work.tool.sha256)}),
+                    "conda": _lay_artifacts(root, "conda", packages),
+                }
+                self._run(root, "conda.sh", (work.interpreter, work.prefix), shown, epoch=MTIME)
+                prefix = work.prefix.strip("/")
+
+                def make(number: int) -> None:
+                    folder = root.upper / "layers" / str(number + 1) / prefix
+                    produce = partial(write_tree, folder, prefix)
+                    found[number] = self.cache.make(keys[number], produce)
+
+                run_all(make, missing, workers=len(os.sched_getaffinity(0)), stop=threading.Event())
+        return tuple(layer for layer in found if layer is not None)
+
     def finish(
         self,
         below: Sequence[PackedLayer],
@@ -191,6 +257,22 @@ class Steps:
 
         :raises BuildFailedError: it failed; its last lines are the detail.
         """
+        started = self._run(root, script, arguments, inputs, epoch=epoch)
+        diff_layer(root.upper, root.lowers, writer, started=started, epoch=epoch)
+
+    def _run(
+        self,
+        root: PrivateRoot,
+        script: str,
+        arguments: Sequence[str],
+        inputs: Mapping[str, Path],
+        *,
+        epoch: int,
+    ) -> float:
+        """Run one script in ``root`` and return when it was started.
+
+        :raises BuildFailedError: it failed; its last lines are the detail.
+        """
         shown = {"recipe": _lay_files(root, "recipe", self.scripts), **inputs}
         # the time as the file system has it: this process may be told another (libfaketime)
         started = shown["recipe"].stat().st_mtime
@@ -205,7 +287,7 @@ class Steps:
                 f"the build failed at: {script} (status {outcome.exit_status})",
                 detail="\n".join(said[-_EVIDENCE_LINES:]),
             )
-        diff_layer(root.upper, root.lowers, writer, started=started, epoch=epoch)
+        return started
 
     @contextlib.contextmanager
     def _root(self, below: Sequence[PackedLayer]) -> Iterator[PrivateRoot]:
