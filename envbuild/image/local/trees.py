@@ -75,7 +75,9 @@ class LayerTrees:
     def sizes(self) -> dict[str, int]:
         """Return the bytes of each tree by name, those not used for longest first."""
         found = []
-        for path in self.folder.glob("*/extent"):
+        # an unfinished one has an extent too, for the moment before it gets its name
+        places = (path for path in self.folder.glob("*/extent") if not path.parent.name.startswith(_PARTIAL))
+        for path in places:
             with contextlib.suppress(OSError, ValueError, KeyError):
                 found.append((path.stat().st_mtime, path.parent.name, json.loads(path.read_bytes())["size"]))
         return {name: int(size) for _, name, size in sorted(found)}

@@ -137,6 +137,14 @@ def test_killed_while_unpacking_the_next_one_makes_it(tmp_path):
     ]
 
 
+def test_a_tree_that_has_no_name_yet_is_not_pruned(tmp_path):
+    unfinished = tmp_path / "unpacked/partial-0"
+    (unfinished / "tree").mkdir(parents=True)
+    (unfinished / "extent").write_text('{"entries": 1, "size": 5, "boot": ""}')
+    assert LayerTrees(tmp_path).prune() == (0, 0)
+    assert (unfinished / "tree").is_dir()
+
+
 def test_pruning_and_using_at_the_same_time_never_takes_a_tree_away(tmp_path):
     packed, _ = layer(b"x" * 100)
     stop = threading.Event()
