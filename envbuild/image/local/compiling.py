@@ -2,15 +2,17 @@
 
 import contextlib
 import io
+import tarfile
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from envbuild.digest import sha256_bytes
 from envbuild.errors import BuildFailedError
 from envbuild.image.engine import ContainerOutcome
+from envbuild.image.local.writer import LayerWriter
 from envbuild.render.bytecode import (
     ENVIRONMENT,
     arguments,
@@ -19,6 +21,7 @@ from envbuild.render.bytecode import (
     encode_sources,
 )
 from envbuild.render.recipe import recipe_scripts
+from envbuild.resolve.layer_tar import unpacked
 
 RunPython = Callable[[Sequence[str], bytes], ContainerOutcome]
 """Runs the target's interpreter: what follows it on the command line, and its standard input.
@@ -52,7 +55,13 @@ class TargetPython:
 class Bytecode:
     """What was compiled of one wheel, kept on disk until it is written into a layer."""
 
-    def __init__(self, python: TargetPython, sources: Iterable[tuple[str, bytes]], *, wheel: str) -> None:
+    def __init__(self) -> None:
+        """Hold nothing yet: see :meth:`compile` and :meth:`unpack`."""
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the object
+        self._places: dict[str, tuple[int, int]] = {}
+
+    @classmethod
+    def compile(cls, python: TargetPython, sources: Iterable[tuple[str, bytes]], *, wheel: str) -> "Bytecode":
         """Compile ``sources``, each a path in the image and a text, in their order.
 
         :raises BuildFailedError: the interpreter failed, or is not the one that was locked.
@@ -62,11 +71,14 @@ class Bytecode:
             names.append(name)
             frames.write(encode_sources(((name, text),)))
         with _ONE_LARGE_AT_A_TIME if frames.tell() > _LARGE else contextlib.nullcontext():
-            self._compile(python, names, frames, wheel)
+            outcome = python.run(arguments(program(), python.series), frames.getvalue())
+            frames.close()
+            return cls._read(outcome, python, names, wheel)
 
-    def _compile(self, python: TargetPython, names: list[str], frames: io.BytesIO, wheel: str) -> None:
-        outcome = python.run(arguments(program(), python.series), frames.getvalue())
-        frames.close()
+    @classmethod
+    def _read(
+        cls, outcome: ContainerOutcome, python: TargetPython, names: list[str], wheel: str
+    ) -> "Bytecode":
         if outcome.exit_status:
             raise BuildFailedError(
                 f"compiling {wheel} failed", detail=outcome.stderr.decode(errors="replace").strip()[-2000:]
@@ -80,13 +92,32 @@ class Bytecode:
                 f"the image's Python is {compiled.version}, the lock says {python.version}",
                 hint="run `envbuild lock` again",
             )
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the object
-        self._places: dict[str, tuple[int, int]] = {}
+        bytecode = cls()
         for name, data in zip(names, compiled.bytecode, strict=True):
             if data is not None:
-                place = self._file.tell(), len(data)
-                self._places[bytecode_name(name, compiled.cache_tag)] = place
-                self._file.write(data)
+                place = bytecode._file.tell(), len(data)
+                bytecode._places[bytecode_name(name, compiled.cache_tag)] = place
+                bytecode._file.write(data)
+        return bytecode
+
+    @classmethod
+    def unpack(cls, layer: Iterator[bytes]) -> "Bytecode":
+        """Take what :meth:`pack` has written out of a layer's compressed bytes, all of which are read."""
+        # all of it first: only after the last chunk is it known to be what was written
+        packed = b"".join(layer)
+        bytecode = cls()
+        for block in unpacked(iter((packed,))):
+            bytecode._file.write(block)
+        bytecode._file.seek(0)
+        with tarfile.open(fileobj=bytecode._file, mode="r:") as archive:
+            for member in archive:
+                bytecode._places[f"/{member.name}"] = member.offset_data, member.size
+        return bytecode
+
+    def pack(self, writer: LayerWriter) -> None:
+        """Write it all into a layer of its own, for :meth:`unpack`."""
+        for name in sorted(self._places, key=_in_archive):
+            writer.add_file(_in_archive(name), self._places[name][1], (self.read(name),))
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -102,6 +133,10 @@ class Bytecode:
     def close(self) -> None:
         """Forget it all."""
         self._file.close()
+
+
+def _in_archive(name: str) -> bytes:
+    return name.lstrip("/").encode(errors="surrogateescape")
 
 
 @cache

@@ -134,7 +134,7 @@ class WheelWorkshop:
                     planned = _Planned(each, file, modes.get(file.name, file.mode))
                     if entries.setdefault(self._path(file.name), planned) is not planned:
                         planned.verify()
-                entries |= self._compile(each, stack)
+                entries |= self._compile(each, stack, keep=len(opened) > 1)
             self._write_entries(entries, writer, on_bytes)
 
     def _write_executable(self, files: Mapping[str, Wheel], writer: LayerWriter) -> None:
@@ -185,18 +185,52 @@ class WheelWorkshop:
             self.trees.put(wheel, opened.tree, prefix=self.prefix, python=self.series)
             yield opened
 
-    def _compile(self, opened: "_Opened", stack: contextlib.ExitStack) -> "dict[bytes, _Entry]":
+    def _compile(
+        self, opened: "_Opened", stack: contextlib.ExitStack, *, keep: bool
+    ) -> "dict[bytes, _Entry]":
+        """Return the bytecode of a wheel.
+
+        ``keep``: the layer is one of several wheels, which comes out anew when one of them changes.  Then
+        the bytecode of each is kept by itself.
+        """
         sources = [file for file in opened.plan.values() if is_source(file.name, self.series)]
         if self.compiler is None or not sources:
             return {}
-        with _describing(opened.wheel):
-            texts = ((f"{self.prefix}/{file.name}", b"".join(opened.read(file))) for file in sources)
-            bytecode = Bytecode(self.compiler, texts, wheel=opened.wheel.file)
+        compiler = self.compiler
+
+        def compiled() -> Bytecode:
+            with _describing(opened.wheel):
+                texts = ((f"{self.prefix}/{file.name}", b"".join(opened.read(file))) for file in sources)
+                return Bytecode.compile(compiler, texts, wheel=opened.wheel.file)
+
+        def produce(writer: LayerWriter) -> None:
+            with contextlib.closing(compiled()) as fresh:
+                fresh.pack(writer)
+
+        if keep:
+            kept = self.cache.make(self._bytecode_key(opened.wheel), produce, stop=self.stop)
+            bytecode = Bytecode.unpack(self.cache.chunks(kept))
+        else:
+            bytecode = compiled()
         stack.callback(bytecode.close)
         return {
             name.strip("/").encode(errors="surrogateescape"): _Compiled(bytecode, name, size)
             for name, size in bytecode.sizes.items()
         }
+
+    def _bytecode_key(self, wheel: Wheel) -> LayerKey:
+        return LayerKey(
+            kind="bytecode",
+            inputs={
+                "format": WHEELS_FORMAT,
+                "wheel": [wheel.file, wheel.sha256],
+                "prefix": self.prefix,
+                "python": self.python,
+                "bytecode": ["unchecked-hash", program_digest()],
+            },
+            codec=self.codec,
+            comment=f"bytecode of {wheel.name} {wheel.version}",
+        )
 
 
 @dataclass(frozen=True, slots=True)

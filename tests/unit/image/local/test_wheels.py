@@ -219,6 +219,48 @@ def test_nothing_is_read_when_nothing_is_made(tmp_path):
     assert make_wheel_layers([layer], workshop(folder, tmp_path / "cache", python=this_python())) == made
 
 
+def test_a_small_wheel_is_compiled_once_whatever_layer_it_is_in(tmp_path):
+    folder = tmp_path / "wheels"
+    one, two, three = (write_wheel(folder, name, {f"{name}.py": SOURCE}) for name in ("one", "two", "three"))
+    real, compiled = this_python(), []
+
+    def counting(arguments, sources):
+        compiled.append(sources)
+        return real.run(arguments, sources)
+
+    def shop(cache, python):
+        return workshop(folder, tmp_path / cache, python=python)
+
+    counted = shop("kept", TargetPython(VERSION, counting))
+    make_wheel_layers([layer_of(one, two)], counted)
+    assert len(compiled) == 2
+
+    again = make_wheel_layers([layer_of(one, two, three)], counted)
+
+    assert len(compiled) == 3
+    assert again == make_wheel_layers([layer_of(one, two, three)], shop("fresh", real))
+
+
+def test_kept_bytecode_that_was_damaged_is_found_and_made_anew(tmp_path):
+    folder = tmp_path / "wheels"
+    one, two = (write_wheel(folder, name, {f"{name}.py": SOURCE}) for name in ("one", "two"))
+
+    def make():
+        shop = workshop(folder, tmp_path / "cache", python=this_python())
+        return shop, make_wheel_layers([layer_of(one, two)], shop)
+
+    shop, (layer,) = make()
+    for path in (tmp_path / "cache").glob("layers/sha256/*"):
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    shop.cache.discard(layer.digest)
+
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match="was damaged"):
+            make()
+
+    assert make()[1] == (layer,)
+
+
 def test_progress_ends_with_all_bytes(tmp_path):
     class Shown:
         def __init__(self):
