@@ -3,6 +3,9 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
+# The tests start the program hundreds of times: let it keep its bytecode, whatever the machine's habit.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
