@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import tarfile
+from dataclasses import replace
 
 import pytest
 import zstandard
@@ -17,6 +18,7 @@ from envbuild.image.local.conda import NOBODY, files_in_the_way, plan_conda
 from envbuild.image.local.steps import Steps
 from envbuild.image.local.trees import LayerTrees, PackedLayer
 from envbuild.image.local.writer import MTIME
+from envbuild.lock.model import PythonArchive
 from envbuild.render.layers import WheelLayer
 from tests.rig.locks import conda_lock, sample_lock
 from tests.rig.small_root import make_small_root
@@ -124,6 +126,38 @@ def test_packages_are_laid_down_once_and_one_lost_layer_is_made_again(tmp_path, 
     LayerCache(tmp_path).discard(layers[1].digest)
     assert steps_of(tmp_path, on_event=events.append).conda([below], work) == layers
     assert len(events) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
+def test_a_base_without_python_gets_one_that_stays_in_the_builder(tmp_path, below):
+    lock = conda_lock()
+    work = plan_conda(lock, lock.targets[0])
+    assert work is not None
+    archive = PythonArchive(file="cpython-3.11.tar.gz", path="1/cpython-3.11.tar.gz", size=1, sha256="0" * 64)
+    scripts = SCRIPTS | {
+        "python.sh": b"mkdir -p /opt/python; echo python >/opt/python/python",
+        "conda.sh": SCRIPTS["conda.sh"] + b"cat /opt/python/python >/layers/1$2/seen",
+    }
+    steps = steps_of(tmp_path, scripts=scripts)
+    entries = entries_of(steps.cache, steps.conda([below], replace(work, archive=archive)))
+    assert entries["opt/conda/seen"][1] == b"python\n"
+    assert not [name for name in entries if not name.startswith("opt/conda")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
+def test_a_script_of_a_package_may_look_at_the_base(tmp_path, below):
+    lock = conda_lock()
+    work = plan_conda(lock, lock.targets[0])
+    assert work is not None
+    events: list[str] = []
+    steps = steps_of(tmp_path, on_event=events.append)
+    other = PackedLayer(below.diff_id, below.read)
+    running = replace(work, runs_scripts=True)
+    assert steps.conda([below], running) == steps.conda([other], running)
+    steps_of(tmp_path, on_event=events.append, environment={"PATH": "/bin", "MARK": "1"}).conda(
+        [below], running
+    )
+    assert events == ["laying 4 conda packages down"] * 2
 
 
 # --- wheels on top ------------------------------------------------------------------------------
