@@ -165,8 +165,9 @@ class Steps:
             self._key("conda", {**self._conda_inputs(below, work), "layer": number}, comment)
             for number, comment in enumerate(work.comments, start=1)
         )
-        if all(self.cache.get(key) for key in keys):
-            return tuple(layer for key in keys if (layer := self.cache.get(key)))
+        known = tuple(layer for key in keys if (layer := self.cache.get(key)))
+        if len(known) == len(keys):
+            return known
         self.scratch.mkdir(parents=True, exist_ok=True)
         # one process lays them down, the others wait for it
         turn = wait_for_lock(lock := self.scratch / f"conda-{keys[0].name}")
