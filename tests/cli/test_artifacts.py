@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.digest import sha256_bytes
+from envbuild.image.reference import image_reference_for
 from envbuild.lock.model import Lock
 from envbuild.store.store import Store
 from tests.cli.program import Program
@@ -148,9 +149,9 @@ def test_an_image_that_was_not_built_cannot_be_verified(
     answer = locked("verify", "--quiet")
 
     assert (answer.code, answer.stdout) == (6, "")
-    assert answer.stderr == (
-        "error: the engine has no image train:71c0fc5cd2e5\n\nhint: run `envbuild build`\n"
-    )
+    lock = sample_lock()
+    reference = image_reference_for(lock, lock.targets[0])
+    assert answer.stderr == f"error: the engine has no image {reference}\n\nhint: run `envbuild build`\n"
 
 
 def _served(lock: Lock, wheels: Path, debs: Path) -> Lock:

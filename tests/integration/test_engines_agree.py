@@ -114,21 +114,20 @@ def kill_when(engines, phase):
 
 
 def bootstrapping(cache):
-    return any(cache.glob("roots/root-*/upper/var/lib/dpkg/info/*.list")) and not layers_in(cache)
+    # layers of wheels are made meanwhile, so theirs say nothing
+    return any(cache.glob("roots/root-*/upper/var/lib/dpkg/info/*.list")) and not any(
+        cache.glob("unpacked/*/extent")
+    )
 
 
 def unpacking(cache):
-    return bool(layers_in(cache)) and any(cache.glob("unpacked/partial-*/tree/usr"))
+    return any(cache.glob("unpacked/partial-*/tree/usr"))
 
 
 def installing(cache):
     return any(cache.glob("unpacked/*/extent")) and any(
         cache.glob("roots/root-*/upper/var/lib/dpkg/info/*.list")
     )
-
-
-def layers_in(cache):
-    return list(cache.glob("layers/sha256/*"))
 
 
 def users_of(cache):

@@ -62,7 +62,7 @@ class PrivateRoot:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as cleanup:
-            self._folder = cleanup.enter_context(_temporary_folder(self._scratch))
+            self._folder = cleanup.enter_context(temporary_folder(self._scratch))
             (self._folder / "upper").mkdir(mode=0o755)
             # mkdir's mode is cut by the umask, and this is the mode of / in the root
             (self._folder / "upper").chmod(0o755)
@@ -223,7 +223,8 @@ def _raise_failure(plan: Path, status: int) -> None:
 
 
 @contextlib.contextmanager
-def _temporary_folder(scratch: Path) -> Iterator[Path]:
+def temporary_folder(scratch: Path) -> Iterator[Path]:
+    """Yield a folder below ``scratch`` that is removed at the end, or by the next one after a crash."""
     scratch.mkdir(parents=True, exist_ok=True)
     _sweep(scratch)
     lock, descriptor = create_locked(scratch, prefix="root-", suffix=_LOCK)
