@@ -320,4 +320,8 @@ def compile_apart(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    done = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # py-rattler's threads may still be at work when Python takes its modules apart, and crash it
+    os._exit(done)

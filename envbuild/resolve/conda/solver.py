@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from envbuild import __version__
@@ -169,5 +169,17 @@ def _moment(seconds: str) -> Any:
     return datetime.fromtimestamp(int(seconds), UTC)
 
 
+def run() -> NoReturn:
+    """Answer one call and end this process at once.
+
+    py-rattler's threads may still be at work when Python takes its modules apart, which now and then ended
+    a process that had answered with a segmentation fault.
+    """
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
