@@ -5,10 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.integration.running import envbuild
 from tests.rig.filesystem import digest_of_tree, tree_of_image
 from tests.rig.index import make_wheel
 
@@ -18,8 +18,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("first-light"),
 ]
-
-CHECKOUT = Path(__file__).parents[2]
 
 # a name of its own: another run on the same engine would have the same tag
 NAME = f"first-light-{os.getpid()}"
@@ -53,22 +51,6 @@ pip.packages = ["numpy", "requests"]
 system.packages = ["git", "libgomp1"]
 base.packages = "debian:bookworm"
 """
-
-
-def envbuild(*arguments, folder, check=True, environment=None, umask=-1):
-    result = subprocess.run(
-        [sys.executable, "-m", "envbuild", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-        umask=umask,
-        timeout=600,
-    )
-    if check and result.returncode != 0:
-        pytest.fail(f"envbuild {' '.join(arguments)} exited {result.returncode}\n{result.stderr}")
-    return result
 
 
 @pytest.fixture(scope="module")
