@@ -201,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         parts = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
-        hangs_up = self.command == "PATCH" and self.fake.hang_up_at
+        hangs_up = self.command == "PATCH" and bool(self.fake.hang_up_at)
         self.body = self.rfile.read(self.fake.hang_up_at.pop(0) if hangs_up else length)
         if hangs_up:
             self.fake.uploads[urlsplit(self.path).path.rpartition("/")[2]] += self.body
