@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uv
 
@@ -131,11 +132,7 @@ def prepare(bench: Bench) -> None:
         stack = bench.project("stack", bench.packages, registry.host)
         envbuild("render", "--output", bench.folder / "rendered", folder=stack, cache=bench.artifacts)
         fetch(stack, bench.artifacts)
-        subprocess.run(
-            ["docker", "pull", "--quiet", f"{bench.base_host.host}/library/debian:bookworm"],
-            check=True,
-            capture_output=True,
-        )
+        docker("pull", "--quiet", f"{bench.base_host.host}/library/debian:bookworm")
 
 
 def fetch(project: Path, cache: Path) -> None:
@@ -301,16 +298,19 @@ PART: dict[str, Callable[[Bench, int], None]] = {
 
 
 def envbuild(*arguments: str | Path, folder: Path, cache: Path) -> str:
-    done = subprocess.run(
-        [ENVBUILD, *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "ENVBUILD_CACHE_DIR": str(cache)},
-        capture_output=True,
-        text=True,
-        check=False,
+    return _output(
+        [ENVBUILD, *map(str, arguments)], cwd=folder, env={**os.environ, "ENVBUILD_CACHE_DIR": str(cache)}
     )
+
+
+def docker(*arguments: str) -> str:
+    return _output(["docker", *arguments])
+
+
+def _output(command: list[str], **options: Any) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if done.returncode:
-        sys.exit(f"envbuild {' '.join(map(str, arguments))}\n{done.stderr}")
+        sys.exit(f"{' '.join(command)}\n{done.stderr}")
     return done.stdout.strip()
 
 
@@ -320,7 +320,7 @@ def push_ours(project: Path, cache: Path) -> None:
 
 def run_ours(project: Path, cache: Path) -> None:
     reference = envbuild("build", "--frozen", "--engine", "local", "--load", folder=project, cache=cache)
-    subprocess.run(["docker", "run", "--rm", reference, "python", "-c", ""], check=True, capture_output=True)
+    docker("run", "--rm", reference, "python", "-c", "")
 
 
 def build_peer(bench: Bench, name: str, *arguments: str, cached: bool) -> None:
@@ -335,16 +335,12 @@ def build_peer(bench: Bench, name: str, *arguments: str, cached: bool) -> None:
         (context / "Dockerfile").write_text(
             DOCKERFILE.format(base=f"{bench.base_host.host}/library/debian:bookworm")
         )
-        subprocess.run(
-            [
-                *("docker", "buildx", "build", "--quiet", "--provenance=false", "--network=none"),
-                *(() if cached else ("--no-cache",)),
-                *("--build-context", f"wheels={wheels}"),
-                *("--build-context", f"tools={Path(uv.find_uv_bin()).parent}"),
-                *(*arguments, str(context)),
-            ],
-            check=True,
-            capture_output=True,
+        docker(
+            *("buildx", "build", "--quiet", "--provenance=false", "--network=none"),
+            *(() if cached else ("--no-cache",)),
+            *("--build-context", f"wheels={wheels}"),
+            *("--build-context", f"tools={Path(uv.find_uv_bin()).parent}"),
+            *(*arguments, str(context)),
         )
 
 
@@ -354,24 +350,15 @@ def push_peer(bench: Bench, name: str, host: str, *, cached: bool) -> None:
 
 def run_peer(bench: Bench, name: str, *, cached: bool) -> None:
     build_peer(bench, name, "--load", "--tag", f"envbuild-bench-peer:{name}", cached=cached)
-    subprocess.run(
-        ["docker", "run", "--rm", f"envbuild-bench-peer:{name}", "python", "-c", ""],
-        check=True,
-        capture_output=True,
-    )
+    docker("run", "--rm", f"envbuild-bench-peer:{name}", "python", "-c", "")
 
 
 def forget() -> None:
     """Remove the images of the benchmark from the engine."""
-    listed = subprocess.run(
-        ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    ours = [name for name in listed.stdout.split() if "unused.invalid/" in name or "envbuild-bench-" in name]
+    listed = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+    ours = [name for name in listed if "unused.invalid/" in name or "envbuild-bench-" in name]
     if ours:
-        subprocess.run(["docker", "rmi", "--force", *ours], check=True, capture_output=True)
+        docker("rmi", "--force", *ours)
 
 
 def moved(bench: Bench, name: str, host: str) -> Path:

@@ -190,10 +190,13 @@ def _build(project: "Project", wish: _Wish, activity: "AbstractContextManager[Ac
 def _build_all(talk: "Output", spec: "Path | None", wish: _Wish) -> int:
     from contextlib import nullcontext
 
+    from envbuild.cli.local import act_as_root_for
     from envbuild.cli.many import document, projects_of, tell, work_on
 
     if wish.outputs:
         raise UsageError("--output names one place, and --all builds many images")
+    projects = projects_of(spec, every=True, frozen=wish.frozen)
+    act_as_root_for(projects, wish.engine)
     done: dict[Project, Built] = {}
 
     def work(project: "Project", activity: "Activity") -> str:
@@ -201,7 +204,7 @@ def _build_all(talk: "Output", spec: "Path | None", wish: _Wish) -> int:
         verb = "built" if built.outcome.built else "was there"
         return f"{built.outcome.reference} {verb}{', pushed' if built.pushed else ''}"
 
-    results = work_on(projects_of(spec, every=True, frozen=wish.frozen), work, output=talk)
+    results = work_on(projects, work, output=talk)
     if talk.as_json:
         talk.document(
             [

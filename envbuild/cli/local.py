@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +12,10 @@ from envbuild.store.location import cache_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from envbuild.cli.engines import EngineName
     from envbuild.cli.output import Activity
     from envbuild.cli.outputs import ImageOutput
+    from envbuild.cli.project import Project
     from envbuild.cli.wiring import Artifacts
     from envbuild.image.engine import GpuEngine
     from envbuild.image.ensure import BuildOutcome
@@ -90,6 +92,19 @@ def act_as_root() -> None:
     from envbuild.image.local.namespace import enter_namespace
 
     enter_namespace(sys.argv[1:], environment=os.environ)
+
+
+def act_as_root_for(projects: "Iterable[Project]", engine: "EngineName | None") -> None:
+    """Do :func:`act_as_root` if one of several projects is the local engine's.
+
+    Once and beforehand: what is worked on in threads cannot be started anew by one of them.
+
+    :raises EngineError: this machine and user give no way to.
+    """
+    from envbuild.cli.engines import choose_engine
+
+    if any(choose_engine(engine, project) == "local" for project in projects):
+        act_as_root()
 
 
 def build_locally(

@@ -217,9 +217,13 @@ def _verify(project: "Project", wish: _Wish, activity: "AbstractContextManager[A
 def _verify_all(output: "Output", spec: Path | None, wish: _Wish) -> int:
     from contextlib import nullcontext
 
+    from envbuild.cli.local import act_as_root_for
     from envbuild.cli.many import document, projects_of, tell, work_on
     from envbuild.errors import VerificationError
 
+    projects = projects_of(spec, every=True, frozen=wish.frozen)
+    if not wish.host:
+        act_as_root_for(projects, wish.engine)
     found: dict[Project, _Verified] = {}
 
     def work(project: "Project", activity: "Activity") -> str:
@@ -229,7 +233,7 @@ def _verify_all(output: "Output", spec: Path | None, wish: _Wish) -> int:
             raise VerificationError(verified.verdict, detail="\n".join(lines))
         return verified.verdict
 
-    results = work_on(projects_of(spec, every=True, frozen=wish.frozen), work, output=output)
+    results = work_on(projects, work, output=output)
     if output.as_json:
         output.document(
             [

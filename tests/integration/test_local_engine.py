@@ -7,16 +7,19 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
+from envbuild.cli.check import AGAIN, REFERENCE
 from envbuild.image.local.images import ImageStore
 from envbuild.remote.reference import parse_reference
 from tests.integration.running import CHECKOUT, envbuild
 from tests.rig.podman import own_podman
 from tests.rig.python313 import newer_python
+from tests.rig.unprivileged import UID, run_unprivileged
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("local-engine")]
 
@@ -97,6 +100,52 @@ def test_it_comes_out_the_same_in_other_circumstances(project, image, away):
     checked = json.loads(envbuild(*BUILD, "--check", "--json", folder=project, environment=away).stdout)
     assert checked["image"] == image[1]
     assert {"cache folder", "order of wheels", "umask", "clock (+400d)"} <= set(checked["checked"])
+
+
+def test_it_comes_out_the_same_with_more_workers(project, image, away, cache, tmp_path):
+    """Twice as many as this machine has cores; `--check` takes one."""
+    (tmp_path / "again").mkdir()
+    order = {
+        "lock": (project / "envbuild.lock").read_text(),
+        "variant": "default",
+        "platform": "linux/amd64",
+        "folder": str(tmp_path / "again"),
+        "workers": 4,
+        "offline": False,
+        "compression": "gzip" if IS_OLD else "zstd",
+    }
+    subprocess.run(
+        [sys.executable, "-m", AGAIN],
+        env={**os.environ, **away, "PYTHONPATH": str(CHECKOUT)},
+        input=json.dumps(order),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    again = ImageStore(tmp_path / "again").get(REFERENCE)
+    assert again is not None
+    assert again.descriptor.digest == image[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+def test_it_comes_out_the_same_for_another_user(project, image, away, cache):
+    """A user without privileges, whose subordinate ids stand in for the image's."""
+    with tempfile.TemporaryDirectory(prefix="another-user-") as name:
+        open_path = Path(name)
+        open_path.chmod(0o755)
+        home = open_path / "home"
+        for source, place in ((project, home / "project"), (cache / "sha256", home / "cache/sha256")):
+            shutil.copytree(source, place)
+        for path in (home, *home.rglob("*")):
+            os.chown(path, UID, UID, follow_symlinks=False)
+        built = run_unprivileged(
+            *(sys.executable, "-m", "envbuild", *BUILD, "--all", "--json", "--spec", home),
+            scratch=home,
+            ids=65_536,
+            environment={**away, "ENVBUILD_CACHE_DIR": str(home / "cache")},
+        )
+        assert built.returncode == 0, built.stderr
+        assert [entry["image"] for entry in json.loads(built.stdout)] == [image[1]]
 
 
 def test_it_comes_out_the_same_from_another_python(project, image, away, cache, tmp_path):
