@@ -44,7 +44,7 @@ DEFAULT_INDEX = "default"
 """The client's own index: what a package without a source comes from, and what the lock calls it."""
 
 REGISTRY = rf"^{_HOST}(?:/{_COMPONENT})*$"
-CUDA = r"^(?:auto|(?:11|12|13)\.[0-9])$"
+CUDA = r"^(?:auto|(?:1[1-9]|[2-9][0-9])\.[0-9])$"
 GPU_TARGET = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$"
 GPU_DRIVER = r"^>=[0-9]{3}(?:\.[0-9]{1,3}){0,2}$"
 """As ``nvidia-smi`` shows it: branch, and release when that matters."""
@@ -270,7 +270,7 @@ def cuda(value: str) -> str:
     """Return ``auto``, or a CUDA version as ``major.minor``."""
     if re.fullmatch(CUDA, value):
         return value
-    found = re.match(r"(?:cu)?((?:11|12|13)\.?[0-9])", value)
+    found = re.match(r"(?:cu)?((?:1[1-9]|[2-9][0-9])\.?[0-9])", value)
     wanted = found[1] if found else "12.6"
     wanted = wanted if "." in wanted else f"{wanted[:-1]}.{wanted[-1]}"
     raise RefusedError(f"`{value}` is not a CUDA version", hint=f'write `auto`, or one as "{wanted}"')
