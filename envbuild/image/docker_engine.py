@@ -12,35 +12,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import docker
 import docker.errors
-import requests.exceptions
-from docker.context import ContextAPI
 from docker.models.containers import Container
 
 from envbuild import process
-from envbuild.errors import BuildFailedError, EngineError, EnvbuildError, NetworkError, RunError
+from envbuild.errors import BuildFailedError, EngineError, NetworkError, RunError
 from envbuild.image.buildkit import BuildLog
+from envbuild.image.docker_connection import DockerConnection, engine_errors, hint_for, no_client
 from envbuild.image.engine import BuildContext, ContainerOutcome, ImageFacts
 from envbuild.image.gpus import GpuAccess, gpu_options, group_here
 from envbuild.image.load import Holdings
 from envbuild.render import labels
 
-MINIMUM_API = (1, 42)
-"""Docker Engine 23.0, the first with BuildKit as its builder, named contexts and ``RUN --network``."""
-
-TIMEOUT_SECONDS = 120
-
 MOST_ASKED = 50
 """Images asked for their layers, newest first, before one is loaded."""
 
 
-class DockerEngine:
-    """A Docker Engine, wherever DOCKER_HOST or the current docker context points."""
+class DockerEngine(DockerConnection):
+    """Holds images, builds them and runs commands in them."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ, *, gpus: GpuAccess | None = None) -> None:
         """Use the engine that ``environment`` points at; ``gpus`` are for the containers it runs."""
-        self._environment = dict(environment)
+        super().__init__(environment)
         self._gpus = gpus
 
     def find(self, reference: str) -> ImageFacts | None:
@@ -48,9 +41,9 @@ class DockerEngine:
 
         :raises EngineError: the engine does not answer.
         """
-        with _engine_errors():
+        with engine_errors():
             try:
-                attributes = self._client.api.inspect_image(reference)  # type: ignore[no-untyped-call]
+                attributes = self.client.api.inspect_image(reference)  # type: ignore[no-untyped-call]
             except docker.errors.ImageNotFound:
                 return None
         return _facts(attributes)
@@ -80,11 +73,11 @@ class DockerEngine:
             *(() if use_cache else ("--no-cache",)),
             str(context.folder),
         ]  # fmt: skip
-        environment = self._environment | {"SOURCE_DATE_EPOCH": str(context.epoch)}
+        environment = self.environment | {"SOURCE_DATE_EPOCH": str(context.epoch)}
         try:
             result = process.run(arguments, environment=environment, on_stderr_line=log.feed)
         except process.ProgramMissingError as error:
-            raise _no_client() from error
+            raise no_client() from error
         if not result.succeeded:
             step = log.failed_step
             raise BuildFailedError(
@@ -141,15 +134,15 @@ class DockerEngine:
                 if archive is not None:
                     container.put_archive(workdir, archive)
                 arguments = ["docker", "start", "--attach", *(["--interactive"] if interactive else [])]
-                status = process.run_attached([*arguments, str(container.id)], environment=self._environment)
+                status = process.run_attached([*arguments, str(container.id)], environment=self.environment)
                 container.reload()
                 state = container.attrs["State"]
                 if state.get("Error"):
                     told = str(state["Error"])
-                    raise RunError("the command could not be started", detail=told, hint=_hint_for(told))
+                    raise RunError("the command could not be started", detail=told, hint=hint_for(told))
                 return status
         except process.ProgramMissingError as error:
-            raise RunError(_no_client().message, hint=_no_client().hint) from error
+            raise RunError(no_client().message, hint=no_client().hint) from error
         except EngineError as error:
             raise RunError(error.message, hint=error.hint, detail=error.detail) from error
 
@@ -161,8 +154,8 @@ class DockerEngine:
         :raises NetworkError: the registry refused or could not be reached.
         """
         repository, _, tag = reference.rpartition(":")
-        with _engine_errors():
-            for message in self._client.api.push(repository, tag=tag, stream=True, decode=True):
+        with engine_errors():
+            for message in self.client.api.push(repository, tag=tag, stream=True, decode=True):
                 if "error" in message:
                     raise NetworkError(
                         f"{repository} did not take the image",
@@ -180,9 +173,9 @@ class DockerEngine:
         :raises NetworkError: the registry refused or could not be reached.
         """
         repository, _, tag = reference.rpartition(":")
-        with _engine_errors():
+        with engine_errors():
             try:
-                for message in self._client.api.pull(repository, tag=tag, stream=True, decode=True):
+                for message in self.client.api.pull(repository, tag=tag, stream=True, decode=True):
                     if "error" in message:
                         raise _not_pulled(repository, str(message["error"]))
                     if message.get("status") == "Pull complete":
@@ -198,15 +191,15 @@ class DockerEngine:
 
         :raises EngineError: the engine does not answer.
         """
-        with _engine_errors():
-            status = dict(entry for entry in self._client.info().get("DriverStatus") or () if len(entry) == 2)  # noqa: PLR2004
-            listed = self._client.api.images(filters={"label": f"{labels.ENGINE}=local"})
+        with engine_errors():
+            status = dict(entry for entry in self.client.info().get("DriverStatus") or () if len(entry) == 2)  # noqa: PLR2004
+            listed = self.client.api.images(filters={"label": f"{labels.ENGINE}=local"})
             newest = sorted(listed, key=lambda entry: -int(entry.get("Created") or 0))[:MOST_ASKED]
             found = [self.find(str(entry["Id"])) for entry in newest]
         return Holdings(
             chains=tuple(facts.diff_ids for facts in found if facts is not None),
             by_digest=status.get("driver-type") == "io.containerd.snapshotter.v1",
-            is_here=self._is_here,
+            is_here=self.is_here,
         )
 
     def load(self, chunks: Iterable[bytes]) -> None:
@@ -214,8 +207,8 @@ class DockerEngine:
 
         :raises EngineError: the engine does not answer, or refuses it.
         """
-        with _engine_errors():
-            for message in self._client.api.load_image(chunks):  # type: ignore[no-untyped-call]
+        with engine_errors():
+            for message in self.client.api.load_image(chunks):  # type: ignore[no-untyped-call]
                 if "error" in message:
                     raise EngineError("the engine refused the archive", detail=str(message["error"])[:500])
 
@@ -224,8 +217,8 @@ class DockerEngine:
 
         :raises EngineError: the engine does not answer, or has no such image.
         """
-        with _engine_errors():
-            yield from self._client.api.get_image(reference)
+        with engine_errors():
+            yield from self.client.api.get_image(reference)
 
     def pull_as(self, name: str, digest: str, reference: str) -> None:
         """Pull ``name@digest`` and keep it as ``reference`` alone.
@@ -234,22 +227,22 @@ class DockerEngine:
         """
         repository, _, tag = reference.rpartition(":")
         pinned = f"{name}@{digest}"
-        with _engine_errors():
-            for message in self._client.api.pull(pinned, stream=True, decode=True):
+        with engine_errors():
+            for message in self.client.api.pull(pinned, stream=True, decode=True):
                 if "error" in message:
                     raise EngineError("the engine could not pull", detail=str(message["error"])[:500])
             try:
-                self._client.api.tag(pinned, repository, tag)
+                self.client.api.tag(pinned, repository, tag)
             finally:
-                self._client.api.remove_image(pinned)
+                self.client.api.remove_image(pinned)
 
     def remove(self, reference: str) -> None:
         """Remove a name, and with the last name the image, unless a container uses it.
 
         :raises EngineError: the engine does not answer.
         """
-        with _engine_errors(), contextlib.suppress(docker.errors.APIError):
-            self._client.api.remove_image(reference)
+        with engine_errors(), contextlib.suppress(docker.errors.APIError):
+            self.client.api.remove_image(reference)
 
     @property
     def withheld(self) -> str | None:
@@ -263,59 +256,16 @@ class DockerEngine:
     def _gpu_options(self) -> tuple[dict[str, Any], str | None]:
         if self._gpus is None:
             return {}, None
-        with _engine_errors():
-            info = self._client.info()
-        return gpu_options(self._gpus, info, is_here=self._is_here, group_of=group_here)
-
-    @property
-    def _is_here(self) -> bool:
-        return str(self._client.api.base_url) == "http+docker://localhost"
-
-    @cached_property
-    def _client(self) -> docker.DockerClient:
-        with _engine_errors():
-            if self._environment.get("DOCKER_HOST"):
-                return docker.from_env(environment=self._environment, timeout=TIMEOUT_SECONDS)
-            current = ContextAPI.get_current_context()
-            return docker.DockerClient(base_url=current.Host, tls=current.TLSConfig, timeout=TIMEOUT_SECONDS)
-
-    def describe(self) -> str:
-        """Return engine, version and platform in words.
-
-        :raises EngineError: it does not answer, or is too old.
-        """
-        with _engine_errors():
-            version = self._client.version()
-        api = tuple(int(part) for part in str(version["ApiVersion"]).split("."))
-        if api < MINIMUM_API:
-            raise EngineError(
-                f"Docker Engine {version['Version']} is too old",
-                hint="23.0 or newer is needed: its BuildKit knows named contexts and steps without network",
-            )
-        return f"{version['Version']}, API {version['ApiVersion']}, {version['Os']}/{version['Arch']}"
-
-    def describe_builder(self) -> str:
-        """Return the version of the docker client's buildx plugin.
-
-        :raises EngineError: there is no client, or no plugin.
-        """
-        try:
-            result = process.run(["docker", "buildx", "version"], environment=self._environment, timeout=30)
-        except process.ProgramMissingError as error:
-            raise _no_client() from error
-        if not result.succeeded:
-            raise EngineError(
-                "the docker client has no buildx plugin",
-                hint="install docker-buildx (docker-buildx-plugin in Docker's own repositories)",
-            )
-        return " ".join(result.stdout.split()[1:2]) or "of unknown version"
+        with engine_errors():
+            info = self.client.info()
+        return gpu_options(self._gpus, info, is_here=self.is_here, group_of=group_here)
 
     @contextlib.contextmanager
     def _container(
         self, reference: str, command: Sequence[str], *, user: str | None, **options: Any
     ) -> Iterator[Container]:
-        with _engine_errors():
-            container = self._client.containers.create(
+        with engine_errors():
+            container = self.client.containers.create(
                 reference,
                 entrypoint=list(command[:1]),
                 command=list(command[1:]),
@@ -331,47 +281,11 @@ class DockerEngine:
                     container.remove(force=True)
 
 
-@contextlib.contextmanager
-def _engine_errors() -> Iterator[None]:
-    try:
-        yield
-    except EnvbuildError:
-        raise
-    except docker.errors.ImageNotFound as error:
-        raise EngineError(
-            f"the engine has no such image: {error.explanation}", hint="run `envbuild build`"
-        ) from error
-    except docker.errors.APIError as error:
-        told = str(error.explanation or error)
-        raise EngineError("the engine refused", detail=told, hint=_hint_for(told)) from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
-        raise EngineError(
-            "no Docker Engine answers",
-            hint="start it, name it in DOCKER_HOST, or use --engine local, which needs none",
-            detail=str(error).splitlines()[0][:300],
-        ) from error
-
-
-def _hint_for(refusal: str) -> str | None:
-    if "could not select device driver" in refusal or "CDI device injection failed" in refusal:
-        return (
-            "the engine's machine needs NVIDIA's driver and container toolkit (`nvidia-ctk runtime configure "
-            "--runtime=docker`, then restart the engine); --gpus none does without"
-        )
-    return None
-
-
 def _not_pulled(repository: str, reason: str) -> NetworkError:
     return NetworkError(
         f"{repository} did not give the image",
         hint="check the repository, and `docker login` for its registry",
         detail=reason,
-    )
-
-
-def _no_client() -> EngineError:
-    return EngineError(
-        "the docker client is not installed", hint="install the docker client with its buildx plugin"
     )
 
 

@@ -34,7 +34,7 @@ class EngineWithDriver(DockerEngine):
 
     def close(self) -> None:
         """Let go of the engine."""
-        self._client.close()
+        self.client.close()
 
     @contextlib.contextmanager
     def _container(

@@ -1,0 +1,116 @@
+"""The connection to a Docker Engine: where it is, what it says of itself, and its refusals as our errors."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+import docker
+import docker.errors
+import requests.exceptions
+from docker.context import ContextAPI
+
+from envbuild import process
+from envbuild.errors import EngineError, EnvbuildError
+
+MINIMUM_API = (1, 42)
+"""Docker Engine 23.0, the first with BuildKit as its builder, named contexts and ``RUN --network``."""
+
+TIMEOUT_SECONDS = 120
+
+
+class DockerConnection:
+    """A Docker Engine, wherever DOCKER_HOST or the current docker context points."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Use the engine that ``environment`` points at; it is not spoken to yet."""
+        self.environment = dict(environment)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on this machine, and sees its loopback interface and its devices."""
+        return str(self.client.api.base_url) == "http+docker://localhost"
+
+    @cached_property
+    def client(self) -> docker.DockerClient:
+        """Docker's SDK, connected.
+
+        :raises EngineError: there is nothing to connect to.
+        """
+        with engine_errors():
+            if self.environment.get("DOCKER_HOST"):
+                return docker.from_env(environment=self.environment, timeout=TIMEOUT_SECONDS)
+            current = ContextAPI.get_current_context()
+            return docker.DockerClient(base_url=current.Host, tls=current.TLSConfig, timeout=TIMEOUT_SECONDS)
+
+    def describe(self) -> str:
+        """Return engine, version and platform in words.
+
+        :raises EngineError: it does not answer, or is too old.
+        """
+        with engine_errors():
+            version = self.client.version()
+        api = tuple(int(part) for part in str(version["ApiVersion"]).split("."))
+        if api < MINIMUM_API:
+            raise EngineError(
+                f"Docker Engine {version['Version']} is too old",
+                hint="23.0 or newer is needed: its BuildKit knows named contexts and steps without network",
+            )
+        return f"{version['Version']}, API {version['ApiVersion']}, {version['Os']}/{version['Arch']}"
+
+    def describe_builder(self) -> str:
+        """Return the version of the docker client's buildx plugin.
+
+        :raises EngineError: there is no client, or no plugin.
+        """
+        try:
+            result = process.run(["docker", "buildx", "version"], environment=self.environment, timeout=30)
+        except process.ProgramMissingError as error:
+            raise no_client() from error
+        if not result.succeeded:
+            raise EngineError(
+                "the docker client has no buildx plugin",
+                hint="install docker-buildx (docker-buildx-plugin in Docker's own repositories)",
+            )
+        return " ".join(result.stdout.split()[1:2]) or "of unknown version"
+
+
+@contextlib.contextmanager
+def engine_errors() -> Iterator[None]:
+    """Turn what the SDK raises into errors of ours.
+
+    :raises EngineError: the engine does not answer, or refuses.
+    """
+    try:
+        yield
+    except EnvbuildError:
+        raise
+    except docker.errors.ImageNotFound as error:
+        raise EngineError(
+            f"the engine has no such image: {error.explanation}", hint="run `envbuild build`"
+        ) from error
+    except docker.errors.APIError as error:
+        told = str(error.explanation or error)
+        raise EngineError("the engine refused", detail=told, hint=hint_for(told)) from error
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+        raise EngineError(
+            "no Docker Engine answers",
+            hint="start it, name it in DOCKER_HOST, or use --engine local, which needs none",
+            detail=str(error).splitlines()[0][:300],
+        ) from error
+
+
+def hint_for(refusal: str) -> str | None:
+    """Return what can be done about a refusal, if that is known."""
+    if "could not select device driver" in refusal or "CDI device injection failed" in refusal:
+        return (
+            "the engine's machine needs NVIDIA's driver and container toolkit (`nvidia-ctk runtime configure "
+            "--runtime=docker`, then restart the engine); --gpus none does without"
+        )
+    return None
+
+
+def no_client() -> EngineError:
+    """Return the error of a machine without the docker client."""
+    return EngineError(
+        "the docker client is not installed", hint="install the docker client with its buildx plugin"
+    )
