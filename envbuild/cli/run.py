@@ -35,11 +35,12 @@ def run(
 
     The image is built first when it is not there; exits with the command's own code.
     """
+    from envbuild.cli.containers import run_in_image
     from envbuild.cli.engines import ENGINES, choose_engine
     from envbuild.cli.local import act_as_root
     from envbuild.cli.output import Output
     from envbuild.cli.project import choose_target, find_project, fresh_lock
-    from envbuild.cli.wiring import build_target, run_in_image
+    from envbuild.cli.wiring import build_target
     from envbuild.errors import EnvbuildError, RunError
 
     output = Output(quiet=quiet, verbose=verbose)

@@ -180,10 +180,10 @@ class _Verified:
 
 
 def _verify(project: "Project", wish: _Wish, activity: "AbstractContextManager[Activity]") -> _Verified:
+    from envbuild.cli.containers import verify_machine, verify_target
     from envbuild.cli.engines import choose_engine
     from envbuild.cli.local import act_as_root
     from envbuild.cli.project import choose_target, fresh_lock
-    from envbuild.cli.wiring import verify_machine, verify_target
     from envbuild.errors import UsageError
 
     lock = fresh_lock(project, frozen=wish.frozen)
