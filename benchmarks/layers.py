@@ -29,7 +29,7 @@ from envbuild.image.local.assemble import make_wheel_layers
 from envbuild.image.local.cache import LayerCache
 from envbuild.image.local.codec import codec_of
 from envbuild.image.local.members import read_member
-from envbuild.image.local.ownership import TreeCache
+from envbuild.image.local.ownership import WheelTreeCache
 from envbuild.image.local.wheels import WheelWorkshop
 from envbuild.render.layers import LAYERS, plan_wheel_layers
 from envbuild.store.store import Store
@@ -123,7 +123,7 @@ def measure(what: str, cache: Path) -> dict[str, float]:
     else:
         workshop = WheelWorkshop(
             cache=LayerCache(cache),
-            trees=TreeCache(cache),
+            trees=WheelTreeCache(cache),
             open_wheel=lambda item: store.open_verified(item.sha256),
             codec=codec_of("zstd"),
             prefix="/opt/venv",

@@ -53,7 +53,7 @@ def prune(
     from envbuild.image.local.base_shelf import BaseShelf
     from envbuild.image.local.cache import LayerCache
     from envbuild.image.local.namespace import enter_namespace
-    from envbuild.image.local.ownership import TreeCache
+    from envbuild.image.local.ownership import WheelTreeCache
     from envbuild.image.local.trees import FOLDER as TREES
     from envbuild.image.local.trees import LayerTrees
     from envbuild.store.location import cache_folder
@@ -72,6 +72,6 @@ def prune(
     if (folder / TREES).is_dir() and os.geteuid() != 0:
         # their files belong to subordinate ids
         enter_namespace(sys.argv[1:], environment=os.environ)
-    shelves = (LayerCache(folder), TreeCache(folder), LayerTrees(folder), BaseShelf(folder))
+    shelves = (LayerCache(folder), WheelTreeCache(folder), LayerTrees(folder), BaseShelf(folder))
     removed = prune_store(Store(folder), older_than_days=older_than, max_bytes=limit, shelves=shelves)
     Output().say(f"removed {removed.files} files, {readable_size(removed.size)}")

@@ -14,7 +14,7 @@ from envbuild.image.engine import ContainerOutcome
 from envbuild.image.local.cache import LayerCache
 from envbuild.image.local.codec import Compression, codec_of
 from envbuild.image.local.compiling import COMPILE_ENVIRONMENT, TargetPython
-from envbuild.image.local.ownership import TreeCache
+from envbuild.image.local.ownership import WheelTreeCache
 from envbuild.image.local.wheels import WheelWorkshop
 from envbuild.lock.model import Wheel
 from envbuild.process import run
@@ -77,7 +77,7 @@ def workshop(
     """Return a workshop for the wheels in ``folder``."""
     return WheelWorkshop(
         cache=LayerCache(cache),
-        trees=TreeCache(cache),
+        trees=WheelTreeCache(cache),
         open_wheel=lambda wheel: (folder / wheel.file).open("rb"),
         codec=codec_of(codec),
         prefix="/opt/venv",

@@ -23,7 +23,7 @@ from envbuild.image.local.cache import LayerCache
 from envbuild.image.local.codec import Codec
 from envbuild.image.local.compiling import COMPILE_ENVIRONMENT, TargetPython
 from envbuild.image.local.conda import files_in_the_way, plan_conda
-from envbuild.image.local.ownership import Tree, TreeCache
+from envbuild.image.local.ownership import Tree, WheelTreeCache
 from envbuild.image.local.root import PrivateRoot, temporary_folder
 from envbuild.image.local.steps import ROOTS, Steps
 from envbuild.image.local.trees import LayerTrees, PackedLayer
@@ -260,7 +260,7 @@ class _Assembly:
         with _Interpreter(hold, place.cache / ROOTS, target.interpreter.path) as interpreter:
             workshop = WheelWorkshop(
                 cache=place.layers,
-                trees=TreeCache(place.cache),
+                trees=WheelTreeCache(place.cache),
                 open_wheel=place.open_wheel,
                 codec=place.codec,
                 prefix=target.prefix,

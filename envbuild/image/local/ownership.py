@@ -116,7 +116,7 @@ def _folders(names: Iterable[str]) -> set[str]:
     return found
 
 
-class TreeCache:
+class WheelTreeCache:
     """Trees of wheels that were read once, so that nothing is read when nothing is made.
 
     Damaged ones are as good as absent.

@@ -21,7 +21,7 @@ from envbuild.image.local.cache import LayerCache, LayerKey
 from envbuild.image.local.codec import Codec
 from envbuild.image.local.compiling import Bytecode, TargetPython, program_digest
 from envbuild.image.local.members import read_member
-from envbuild.image.local.ownership import Tree, TreeCache, settle
+from envbuild.image.local.ownership import Tree, WheelTreeCache, settle
 from envbuild.image.local.writer import LayerWriter
 from envbuild.lock.model import Wheel
 from envbuild.render.layers import WheelLayer
@@ -51,7 +51,7 @@ class WheelWorkshop:
     """All that layers of wheels follow from but the wheels themselves, and where they are kept."""
 
     cache: LayerCache
-    trees: TreeCache
+    trees: WheelTreeCache
     open_wheel: OpenWheel
     codec: Codec
     prefix: str
