@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bytecode import ENVIRONMENT, arguments, bytecode_name, decode_bytecode, encode_sources
+from bytecode import ENVIRONMENT, compile_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -294,28 +294,30 @@ def source_of(path: str) -> str:
 def compile_apart(
     package: str, sources: "list[str]", interpreter: str, version: "tuple[int, int]", prefix: Path
 ) -> "set[str]":
-    """Compile the sources of one package in an interpreter that has done nothing else; return what came."""
-    texts = [(str(prefix / source), (prefix / source).read_bytes()) for source in sources]
-    child = subprocess.run(
-        [interpreter, *arguments(PROGRAM, version)],
-        input=encode_sources(texts),
-        env=dict(ENVIRONMENT),
-        cwd="/",
-        capture_output=True,
-        check=False,
-    )
-    if child.returncode:
-        said = child.stderr.decode(errors="replace").strip()[-2000:]
-        raise LayingError(f"compiling {package} failed: {said}")
-    compiled = decode_bytecode(child.stdout, len(sources))
+    """Compile the sources of one package in interpreters that have done nothing else; return what came."""
+
+    def run(words: "tuple[str, ...]", frames: bytes) -> bytes:
+        child = subprocess.run(
+            [interpreter, *words],
+            input=frames,
+            env=dict(ENVIRONMENT),
+            cwd="/",
+            capture_output=True,
+            check=False,
+        )
+        if child.returncode:
+            said = child.stderr.decode(errors="replace").strip()[-2000:]
+            raise LayingError(f"compiling {package} failed: {said}")
+        return child.stdout
+
+    texts = ((str(prefix / source), (prefix / source).read_bytes()) for source in sources)
     made = set()
-    for source, data in zip(sources, compiled.bytecode):  # noqa: B905 - strict is of 3.10
-        if data is not None:
-            name = bytecode_name(source, compiled.cache_tag)
-            path = prefix / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(data)
-            made.add(name)
+    for batch in compile_sources(PROGRAM, version, texts, run):
+        for _source, path, data in batch.files:
+            place = Path(path)
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(data)
+            made.add(str(place.relative_to(prefix)))
     return made
 
 

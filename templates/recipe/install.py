@@ -6,7 +6,8 @@ Runs inside a build with the target's own interpreter; needs the `installer` dis
 its own folder, what decides which files there are (wheel_files.py) and how they are compiled (bytecode.py,
 compile.py).  Wheels are installed in the order of their names.  An installed file is never replaced: two
 packages may own one file only when they agree on its content; it is executable if one of them says so, and
-the bytecode is the last one's.  Bytecode is compiled for one wheel per fresh interpreter, from a sorted list.
+the bytecode is the last one's.  Bytecode is compiled for one wheel at a time, from a sorted
+list, by fresh interpreters.
 What was written, and the folders it lies in, get the time SOURCE_DATE_EPOCH when it is set.
 """  # noqa: INP001 - a script of the recipe, not a module
 
@@ -20,7 +21,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bytecode import ENVIRONMENT, arguments, bytecode_name, decode_bytecode, encode_sources
+from bytecode import ENVIRONMENT, compile_sources
 from wheel_files import BROKEN, EXECUTABLE, PLAIN, File, content, is_source, plan_wheel, site_packages
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -128,35 +129,35 @@ def write(archive: zipfile.ZipFile, file: File, wheel: str, environment: Environ
 
 
 def compile_wheel(wheel: str, sources: "list[File]", environment: Environment) -> None:
-    """Compile the sources of one wheel in an interpreter that has done nothing else."""
-    if not sources:
-        return
-    texts = [
-        (f"{environment.prefix}/{file.name}", (environment.folder / file.name).read_bytes())
-        for file in sources
-    ]
-    child = subprocess.run(
-        [sys.executable, *arguments(PROGRAM, sys.version_info[:2])],
-        input=encode_sources(texts),
-        env=dict(ENVIRONMENT),
-        cwd="/",
-        capture_output=True,
-        check=False,
-    )
-    if child.returncode:
-        said = child.stderr.decode(errors="replace").strip()[-2000:]
-        raise InstallationError(f"compiling {wheel} failed: {said}")
-    compiled = decode_bytecode(child.stdout, len(sources))
-    for file, data in zip(sources, compiled.bytecode):  # noqa: B905 - strict is of 3.10
-        if data is None or environment.last_owners[file.name] != wheel:
-            continue
-        target = environment.folder / bytecode_name(file.name, compiled.cache_tag)
-        if target.is_file() and target.read_bytes() == data:
-            continue  # an earlier layer has it
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(data)
-        target.chmod(PLAIN)
-        environment.written.add(target)
+    """Compile the sources of one wheel in interpreters that have done nothing else."""
+
+    def run(words: "tuple[str, ...]", frames: bytes) -> bytes:
+        child = subprocess.run(
+            [sys.executable, *words],
+            input=frames,
+            env=dict(ENVIRONMENT),
+            cwd="/",
+            capture_output=True,
+            check=False,
+        )
+        if child.returncode:
+            said = child.stderr.decode(errors="replace").strip()[-2000:]
+            raise InstallationError(f"compiling {wheel} failed: {said}")
+        return child.stdout
+
+    above = f"{environment.prefix}/"
+    texts = ((above + file.name, (environment.folder / file.name).read_bytes()) for file in sources)
+    for batch in compile_sources(PROGRAM, sys.version_info[:2], texts, run):
+        for source, path, data in batch.files:
+            if environment.last_owners[source[len(above) :]] != wheel:
+                continue
+            target = environment.folder / path[len(above) :]
+            if target.is_file() and target.read_bytes() == data:
+                continue  # an earlier layer has it
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(data)
+            target.chmod(PLAIN)
+            environment.written.add(target)
 
 
 def sha256_of(path: Path) -> str:

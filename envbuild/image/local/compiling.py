@@ -1,10 +1,8 @@
 """Bytecode of one wheel, compiled by the target's own interpreter, as the docker engine's build does it."""
 
 import contextlib
-import io
 import tarfile
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,13 +11,7 @@ from envbuild.digest import sha256_bytes
 from envbuild.errors import BuildFailedError
 from envbuild.image.engine import ContainerOutcome
 from envbuild.image.local.writer import LayerWriter
-from envbuild.render.bytecode import (
-    ENVIRONMENT,
-    arguments,
-    bytecode_name,
-    decode_bytecode,
-    encode_sources,
-)
+from envbuild.render.bytecode import BATCH_BYTES, ENVIRONMENT, Compiled, OutputError, compile_sources
 from envbuild.render.recipe import recipe_scripts
 from envbuild.resolve.layer_tar import unpacked
 
@@ -30,10 +22,6 @@ Its environment is to be :data:`COMPILE_ENVIRONMENT` and nothing else.  Called f
 """
 
 COMPILE_ENVIRONMENT = ENVIRONMENT
-
-_LARGE = 16_000_000
-_ONE_LARGE_AT_A_TIME = threading.Lock()
-"""What a wheel of more than so many bytes of sources needs is several times that, torch's some 300 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,39 +54,34 @@ class Bytecode:
 
         :raises BuildFailedError: the interpreter failed, or is not the one that was locked.
         """
-        names, frames = [], io.BytesIO()
-        for name, text in sources:
-            names.append(name)
-            frames.write(encode_sources(((name, text),)))
-        with _ONE_LARGE_AT_A_TIME if frames.tell() > _LARGE else contextlib.nullcontext():
-            outcome = python.run(arguments(program(), python.series), frames.getvalue())
-            frames.close()
-            return cls._read(outcome, python, names, wheel)
 
-    @classmethod
-    def _read(
-        cls, outcome: ContainerOutcome, python: TargetPython, names: list[str], wheel: str
-    ) -> "Bytecode":
-        if outcome.exit_status:
+        def run(words: Sequence[str], frames: bytes) -> bytes:
+            outcome = python.run(words, frames)
+            if outcome.exit_status:
+                said = outcome.stderr.decode(errors="replace").strip()[-2000:]
+                raise BuildFailedError(f"compiling {wheel} failed", detail=said)
+            return outcome.stdout
+
+        bytecode = cls()
+        with contextlib.ExitStack() as unfinished:
+            unfinished.callback(bytecode.close)
+            try:
+                for batch in compile_sources(program(), python.series, sources, run):
+                    bytecode._add(batch, python)
+            except OutputError as error:
+                raise BuildFailedError(f"compiling {wheel} failed: {error}") from error
+            unfinished.pop_all()
+        return bytecode
+
+    def _add(self, batch: Compiled, python: TargetPython) -> None:
+        if batch.version != python.version:
             raise BuildFailedError(
-                f"compiling {wheel} failed", detail=outcome.stderr.decode(errors="replace").strip()[-2000:]
-            )
-        try:
-            compiled = decode_bytecode(outcome.stdout, len(names))
-        except ValueError as error:
-            raise BuildFailedError(f"compiling {wheel} failed: {error}") from error
-        if compiled.version != python.version:
-            raise BuildFailedError(
-                f"the image's Python is {compiled.version}, the lock says {python.version}",
+                f"the image's Python is {batch.version}, the lock says {python.version}",
                 hint="run `envbuild lock` again",
             )
-        bytecode = cls()
-        for name, data in zip(names, compiled.bytecode, strict=True):
-            if data is not None:
-                place = bytecode._file.tell(), len(data)
-                bytecode._places[bytecode_name(name, compiled.cache_tag)] = place
-                bytecode._file.write(data)
-        return bytecode
+        for _source, path, data in batch.files:
+            self._places[path] = self._file.tell(), len(data)
+            self._file.write(data)
 
     @classmethod
     def unpack(cls, layer: Iterator[bytes]) -> "Bytecode":
@@ -146,6 +129,6 @@ def program() -> str:
 
 
 @cache
-def program_digest() -> str:
-    """Return the digest of that text, a part of what bytecode follows from."""
-    return sha256_bytes(program().encode())
+def compiling_inputs() -> tuple[str | int, ...]:
+    """Return what bytecode follows from beside sources and interpreter: mode, program, size of a batch."""
+    return "unchecked-hash", sha256_bytes(program().encode()), BATCH_BYTES

@@ -19,7 +19,7 @@ from envbuild.errors import IntegrityError
 from envbuild.image.layer import Layer
 from envbuild.image.local.cache import LayerCache, LayerKey
 from envbuild.image.local.codec import Codec
-from envbuild.image.local.compiling import Bytecode, TargetPython, program_digest
+from envbuild.image.local.compiling import Bytecode, TargetPython, compiling_inputs
 from envbuild.image.local.members import read_member
 from envbuild.image.local.ownership import Tree, WheelTreeCache, settle
 from envbuild.image.local.writer import LayerWriter
@@ -82,7 +82,7 @@ class WheelWorkshop:
                 "prefix": self.prefix,
                 # the magic number follows from the version, and is compared when something is compiled
                 "python": self.python if self.compiler else self.series,
-                "bytecode": ["unchecked-hash", program_digest()] if self.compiler else None,
+                "bytecode": compiling_inputs() if self.compiler else None,
             },
             codec=self.codec,
             comment=layer.comment,
@@ -226,7 +226,7 @@ class WheelWorkshop:
                 "wheel": [wheel.file, wheel.sha256],
                 "prefix": self.prefix,
                 "python": self.python,
-                "bytecode": ["unchecked-hash", program_digest()],
+                "bytecode": compiling_inputs(),
             },
             codec=self.codec,
             comment=f"bytecode of {wheel.name} {wheel.version}",
