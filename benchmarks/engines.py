@@ -2,6 +2,8 @@
 
     python -m benchmarks.engines [--packages torch==2.14.1] [--rounds 3] [--json] [--only cold,change,…]
 
+Of the torch stack the peer's builds want some 40 GB of free disk.
+
 The peer is what somebody who knows the trade writes: BuildKit, wheels bind-mounted, `uv pip install` without
 a network, bytecode compiled, one layer, pushed from the builder.  Both stand on the same base, which both
 have; the artifacts are on disk; every cold round has an empty cache and an empty registry.  Needs a Docker
@@ -38,6 +40,9 @@ BIN = Path(sys.executable).parent
 ENVBUILD = str(BIN / "envbuild")
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sklearn"
 SMALL = ("idna", "six", "certifi", "click", "tomli", "packaging", "attrs", "colorama", "pluggy", "iniconfig")
+BENCH, PEER = "envbuild-bench-peer:", "peer/stack:"
+"""What the names of the peer's images begin with."""
+
 PARTS = ("cold", "change", "ten", "run", "example", "floor")
 DOCKERFILE = """\
 FROM {base}
@@ -152,8 +157,8 @@ def fetch(project: Path, cache: Path) -> None:
 
 
 def cold(bench: Bench, rounds: int) -> None:
-    """All from nothing, until the image is in a registry."""
-    ours, peer, peaks = [], [], []
+    """All from nothing, until the image is in a registry; the peer also with zstd, for those who know it."""
+    ours, peer, zstd, peaks = [], [], [], []
     for number in range(rounds):
         with running_registry(bench.folder / f"cold-{number}") as registry:
             project = moved(bench, "stack", registry.host)
@@ -163,10 +168,19 @@ def cold(bench: Bench, rounds: int) -> None:
             peaks.append(peak())
         with running_registry(bench.folder / f"cold-peer-{number}") as registry:
             peer.append(seconds(partial(push_peer, bench, "stack", registry.host, cached=False)))
+            forget()
+        with running_registry(bench.folder / f"cold-zstd-{number}") as registry:
+            push = partial(push_peer, bench, "stack", registry.host, cached=False, compression="zstd")
+            zstd.append(seconds(push))
+            forget()
+        for folder in bench.folder.glob("cold-*"):
+            shutil.rmtree(folder)
     bench.figures |= {
         "cold, local, s": statistics.median(ours),
         "cold, Dockerfile, s": statistics.median(peer),
+        "cold, Dockerfile with zstd, s": statistics.median(zstd),
         "cold, Dockerfile / local (>= 4)": statistics.median(peer) / statistics.median(ours),
+        "cold, Dockerfile with zstd / local": statistics.median(zstd) / statistics.median(ours),
         "cold, peak memory of local and its children, MB (<= 500)": max(peaks) / 1e6,
     }
 
@@ -192,6 +206,8 @@ def change(bench: Bench, rounds: int) -> None:
         "one package more, Dockerfile / local (>= 30)": statistics.median(peer) / statistics.median(ours),
         "one package more, pushed / image, % (<= 1)": 100 * max(shares),
     }
+    forget()
+    shutil.rmtree(bench.folder / "change")
 
 
 def ten(bench: Bench, _rounds: int) -> None:
@@ -209,6 +225,7 @@ def ten(bench: Bench, _rounds: int) -> None:
         "ten environments, pushed / one (<= 1.2)": sizes[-1][0] / sizes[0][0],
         "ten environments, kept here / one (<= 1.2)": sizes[-1][1] / sizes[0][1],
     }
+    shutil.rmtree(bench.folder / "ten")
 
 
 def run(bench: Bench, rounds: int) -> None:
@@ -336,7 +353,7 @@ def build_peer(bench: Bench, name: str, *arguments: str, cached: bool) -> None:
             DOCKERFILE.format(base=f"{bench.base_host.host}/library/debian:bookworm")
         )
         docker(
-            *("buildx", "build", "--quiet", "--provenance=false", "--network=none"),
+            *("buildx", "build", "--progress=plain", "--provenance=false", "--network=none"),
             *(() if cached else ("--no-cache",)),
             *("--build-context", f"wheels={wheels}"),
             *("--build-context", f"tools={Path(uv.find_uv_bin()).parent}"),
@@ -344,19 +361,20 @@ def build_peer(bench: Bench, name: str, *arguments: str, cached: bool) -> None:
         )
 
 
-def push_peer(bench: Bench, name: str, host: str, *, cached: bool) -> None:
-    build_peer(bench, name, "--push", "--tag", f"{host}/peer/stack:{name}", cached=cached)
+def push_peer(bench: Bench, name: str, host: str, *, cached: bool, compression: str = "gzip") -> None:
+    output = f"type=image,name={host}/{PEER}{name},push=true,compression={compression},oci-mediatypes=true"
+    build_peer(bench, name, "--output", output, cached=cached)
 
 
 def run_peer(bench: Bench, name: str, *, cached: bool) -> None:
-    build_peer(bench, name, "--load", "--tag", f"envbuild-bench-peer:{name}", cached=cached)
-    docker("run", "--rm", f"envbuild-bench-peer:{name}", "python", "-c", "")
+    build_peer(bench, name, "--load", "--tag", f"{BENCH}{name}", cached=cached)
+    docker("run", "--rm", f"{BENCH}{name}", "python", "-c", "")
 
 
 def forget() -> None:
     """Remove the images of the benchmark from the engine."""
     listed = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-    ours = [name for name in listed if "unused.invalid/" in name or "envbuild-bench-" in name]
+    ours = [name for name in listed if any(part in name for part in ("unused.invalid/", BENCH, PEER))]
     if ours:
         docker("rmi", "--force", *ours)
 

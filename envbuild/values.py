@@ -16,4 +16,5 @@ class Value(BaseModel):
         extra="forbid",
         alias_generator=kebab,
         populate_by_name=True,
+        defer_build=True,
     )
