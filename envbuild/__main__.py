@@ -15,7 +15,7 @@ def main() -> None:
     """
     gc.set_threshold(100_000, 20, 100)
     os.environ[PLUGINS_VARIABLE] = "__all__"
-    from envbuild.cli.app import main as run
+    from envbuild.cli.app import main as run  # noqa: PLC0415 - after what is above
 
     run()
 
