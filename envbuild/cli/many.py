@@ -1,14 +1,15 @@
 """Several specs in one repository: found, worked on side by side, and told in one table."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from envbuild import process
 from envbuild.cli.output import Activity, LineActivity, Output, error_text
 from envbuild.cli.project import LOCK_NAME, SPEC_NAME, Project, find_project
 from envbuild.errors import EnvbuildError, ExitCode, SpecError, UsageError
+from envbuild.store.parallel import run_all
 
 JOBS = 4
 """Specs worked on at once: most of the time goes in waiting for servers and for other programs."""
@@ -77,33 +78,18 @@ def work_on(
 
     On Ctrl-C the programs that were started are ended, and what has not begun does not begin.
     """
+    found: dict[int, Result] = {}
 
-    def one(project: Project) -> Result:
+    def one(number: int) -> None:
+        project = projects[number]
         try:
-            return Result(project, work(project, _Named(output, shown(project))))
+            found[number] = Result(project, work(project, _Named(output, shown(project))))
         except EnvbuildError as error:
-            return Result(project, "", error)
+            found[number] = Result(project, "", error)
 
-    with ThreadPoolExecutor(max_workers=max(1, min(jobs, len(projects)))) as threads:
-        futures = [threads.submit(one, project) for project in projects]
-        try:
-            _wait(futures)
-        except BaseException:
-            from envbuild import process
-
-            threads.shutdown(wait=False, cancel_futures=True)
-            process.end_all()
-            raise
-    return tuple(future.result() for future in futures)
-
-
-def _wait(futures: Iterable["Future[Result]"]) -> None:
-    waiting = set(futures)
-    while waiting:
-        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
-            # what is no error of ours is a bug, and ends everything
-            future.result()
+    # what is no error of ours is a bug, and ends everything
+    run_all(one, range(len(projects)), workers=jobs, on_stop=process.end_all)
+    return tuple(found[number] for number in range(len(projects)))
 
 
 def tell(output: Output, results: Sequence[Result]) -> ExitCode:

@@ -14,14 +14,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from envbuild.store.parallel import StoppedError
+
 POLL_SECONDS = 0.05
 """How often a lock held by another process is asked for again."""
 
 _NO_STOP = threading.Event()
-
-
-class StoppedError(Exception):
-    """The work was called off while it waited; never shown to a user."""
 
 
 def create_locked(folder: Path, *, prefix: str, suffix: str = "") -> tuple[Path, int]:

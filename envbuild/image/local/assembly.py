@@ -9,7 +9,7 @@ it would be made of is needed either: no artifact, no byte of the base, no priva
 import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -41,6 +41,7 @@ from envbuild.render.recipe import (
     plan_seed,
     recipe_scripts,
 )
+from envbuild.store.parallel import Background
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,23 +103,25 @@ def assemble_image(lock: Lock, target: Target, place: Place) -> OciImage:
     plan = plan_wheel_layers(place.arrange(lock.wheels_of(target)), budget=layer_budget(below))
     assembly = _Assembly(lock, target, place)
     # dpkg is run by this thread, which Ctrl-C reaches
-    with ThreadPoolExecutor(1) as pool, _Stop() as stop:
+    with Background() as pool:
         foundation: Future[Foundation] = Future()
         wheels: Future[tuple[Layer, ...]] | None = None
         if assembly.early_interpreter:
-            wheels = pool.submit(assembly.wheels, plan, foundation, stop.event)
+            wheels = pool.submit(partial(assembly.wheels, plan, foundation, pool.stop))
         bottom, packed = assembly.base()
         foundation.set_result((bottom, packed))
         python = assembly.python(packed)
         with_python = (*packed, *map(place.packed, python))
         if wheels is None and not assembly.interpreter_is_system and not target.conda:
-            wheels = pool.submit(assembly.wheels, plan, _done((bottom, with_python)), stop.event)
+            wheels = pool.submit(partial(assembly.wheels, plan, _done((bottom, with_python)), pool.stop))
         system = assembly.system(packed)
         ground = (*packed, *map(place.packed, system))
         conda = assembly.conda(ground)
         with_conda = (*ground, *map(place.packed, conda))
         if wheels is None:
-            wheels = pool.submit(assembly.wheels, plan, _done((bottom, with_conda)), stop.event, conda)
+            wheels = pool.submit(
+                partial(assembly.wheels, plan, _done((bottom, with_conda)), pool.stop, conda)
+            )
         environment = assembly.environment(ground if assembly.interpreter_is_system else with_python)
         top = assembly.finish(ground)
         return compose_image(
@@ -151,20 +154,6 @@ def _done(foundation: Foundation) -> Future[Foundation]:
     future: Future[Foundation] = Future()
     future.set_result(foundation)
     return future
-
-
-class _Stop:
-    """Calls work in other threads off when this one fails."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self.event.set()
 
 
 class _Assembly:

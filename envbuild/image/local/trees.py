@@ -15,7 +15,6 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from envbuild.image.local.unpack import Extent, extent_of, unpack_layer
 from envbuild.store.disk import disk_errors
 from envbuild.store.locks import create_locked, try_lock, wait_for_lock
 from envbuild.store.maintenance import Stored
+from envbuild.store.parallel import run_all
 
 FOLDER: Final = "unpacked"
 """Below the cache folder."""
@@ -63,14 +63,21 @@ class LayerTrees:
         :raises DiskFullError: there is no room.
         """
         wanted = list({layer.diff_id: layer for layer in layers}.values())
-        with contextlib.ExitStack() as locks, ThreadPoolExecutor(os.cpu_count()) as threads:
-            held = dict(threads.map(lambda layer: (layer.diff_id, self._hold(layer)), wanted))
-            for tree, lock in held.values():
-                locks.callback(os.close, lock)
+        held: dict[OciDigest, tuple[Path, int]] = {}
+
+        def hold(layer: PackedLayer) -> None:
+            held[layer.diff_id] = self._hold(layer)
+
+        try:
+            run_all(hold, wanted, workers=os.cpu_count() or 1)
+            for tree, _ in held.values():
                 # what was not used for longest goes first
                 with contextlib.suppress(OSError):
                     os.utime(tree.with_name("extent"))
             yield tuple(held[layer.diff_id][0] for layer in layers)
+        finally:
+            for _, lock in held.values():
+                os.close(lock)
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes of each tree by name, those not used for longest first."""

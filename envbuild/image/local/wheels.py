@@ -35,7 +35,7 @@ from envbuild.render.wheel_files import (
     is_source,
     plan_wheel,
 )
-from envbuild.store.locks import StoppedError
+from envbuild.store.parallel import StoppedError
 
 WHEELS_FORMAT = 1
 """Goes up whenever the same wheels come out as other entries; golden digests hold it."""

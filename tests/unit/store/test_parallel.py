@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from envbuild.store.parallel import run_all
+from envbuild.store.parallel import Background, StoppedError, run_all
 
 
 def test_everything_is_done_in_order_by_at_most_so_many() -> None:
@@ -65,3 +65,63 @@ def test_a_thread_that_does_not_notice_is_left_behind() -> None:
     release.set()
 
     assert time.monotonic() - started < 5
+
+
+def test_work_that_was_called_off_before_it_began_ends() -> None:
+    stop = threading.Event()
+    stop.set()
+
+    with pytest.raises(StoppedError):
+        run_all(lambda item: pytest.fail(str(item)), [1, 2, 3], workers=2, stop=stop)
+
+
+def test_work_that_is_called_off_while_the_last_one_succeeds_ends() -> None:
+    stop = threading.Event()
+    done: list[int] = []
+
+    def work(item: int) -> None:
+        stop.set()
+        done.append(item)
+
+    with pytest.raises(StoppedError):
+        run_all(work, [1, 2], workers=1, stop=stop)
+    assert done == [1]
+
+
+def test_work_that_is_called_off_when_all_is_done_is_done() -> None:
+    stop = threading.Event()
+    run_all(lambda _: stop.set(), [1], workers=1, stop=stop)
+
+
+def test_what_is_in_the_background_gives_its_result_or_its_error() -> None:
+    def fail() -> None:
+        raise KeyError("x")
+
+    with Background() as background:
+        good, bad = background.submit(lambda: 7), background.submit(fail)
+        assert good.result() == 7
+        with pytest.raises(KeyError):
+            bad.result()
+
+
+def test_what_is_in_the_background_is_called_off_and_left_behind() -> None:
+    release, noticed = threading.Event(), threading.Event()
+
+    def interrupted() -> None:
+        with Background() as background:
+
+            def notice() -> None:
+                background.stop.wait(30)
+                noticed.set()
+
+            background.submit(lambda: release.wait(30))
+            background.submit(notice)
+            raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    release.set()
+
+    assert time.monotonic() - started < 5
+    assert noticed.is_set()
