@@ -30,7 +30,7 @@ from rattler.index import index_fs
 from tests.rig.paths import cache_folder, locked
 from tests.rig.web import Answer, Faults, LoopbackServer, Request
 
-RECIPE = 2
+RECIPE = 3
 """Raised when the packages change, so that cached ones are built anew."""
 
 SUBDIR = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}[platform.machine()]
@@ -203,6 +203,8 @@ def python_package() -> Package:
     files = {
         "bin/python": File(link=f"python{PYTHON_MINOR}"),
         "bin/python3": File(link=f"python{PYTHON_MINOR}"),
+        # conda-forge's has it since 3.10
+        "lib/python3.1": File(link=f"python{PYTHON_MINOR}"),
     }
     wanted = [base / "bin" / f"python{PYTHON_MINOR}"]
     wanted += sorted((base / "lib").glob(f"libpython{PYTHON_MINOR}.so*"))

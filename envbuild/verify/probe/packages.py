@@ -45,9 +45,15 @@ def parse_status(text: str) -> Iterator[DebFacts]:
 
 
 def prefix_distributions(prefix: str, root: Path) -> tuple[DistributionFacts, ...]:
-    """Describe the distributions below ``prefix``, whichever Python version they were installed for."""
+    """Describe the distributions below ``prefix``, whichever Python version they were installed for.
+
+    conda-forge's Python of 3.10 and later has ``lib/python3.1``, a link to its ``lib/python3.X``: what a link
+    leads to is described where it lies, and only there.
+    """
     library = place(root, f"{prefix}/lib")
-    folders = sorted(library.glob("python*/*-packages"))
+    folders = sorted(
+        folder for folder in library.glob("python*/*-packages") if not folder.parent.is_symlink()
+    )
     return tuple(_distributions((str(Path("/") / folder.relative_to(root)) for folder in folders), root))
 
 

@@ -171,6 +171,18 @@ def test_distributions_of_a_prefix(tmp_path: Path) -> None:
     assert (found["old"].version, found["linked"].version) == ("3", None)
 
 
+def test_a_link_to_the_folder_of_a_python_has_no_distributions_of_its_own(tmp_path: Path) -> None:
+    """conda-forge's Python has lib/python3.1 beside the lib/python3.X it leads to."""
+    write(
+        tmp_path, "/opt/conda/lib/python3.12/site-packages/foo-1.dist-info/METADATA", "Name: foo\nVersion: 1\n"
+    )
+    place(tmp_path, "/opt/conda/lib/python3.1").symlink_to("python3.12")
+
+    (found,) = prefix_distributions("/opt/conda", tmp_path)
+
+    assert found.path == "/opt/conda/lib/python3.12/site-packages/foo-1.dist-info"
+
+
 def test_distributions_elsewhere_on_the_path(tmp_path: Path) -> None:
     write(tmp_path, "/usr/lib/python3/dist-packages/x-1.dist-info/METADATA", "Name: x\nVersion: 1\n")
     write(tmp_path, "/opt/venv/lib/y-1.dist-info/METADATA", "Name: y\nVersion: 1\n")
