@@ -54,12 +54,17 @@ def _unmet_in(lock: Lock, target: Target) -> Iterator[Problem]:
         yield Problem(f"{where}: {problem.where}", problem.message)
 
 
+def distributions_of(lock: Lock, target: Target) -> dict[str, str]:
+    """Return the version of each Python distribution that conda packages of a target bring, by name."""
+    return dict(line.split("==", 1) for package in lock.conda_of(target) for line in package.distributions)
+
+
 def reach_wheels(lock: Lock, target: Target) -> Reached:
     """Follow what is asked of a target through what each wheel requires there (PEP 508 markers, extras)."""
     asked = lock.request.variants[target.variant].pip
     wheels = {wheel.name: wheel for wheel in lock.wheels_of(target)}
     # what conda packages bring is there, but what it requires in turn is the conda solver's
-    conda = dict(line.split("==", 1) for package in lock.conda_of(target) for line in package.distributions)
+    conda = distributions_of(lock, target)
     environment = TargetPython(
         platform=PLATFORMS[target.platform],
         libc=lock.base(target).libc,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from envbuild.lock.merge import Merged, merge_locks
 from envbuild.lock.model import Lock, Target, Wheel
-from envbuild.resolve.closure import reach_wheels, unmet_requirements
+from envbuild.resolve.closure import distributions_of, reach_wheels, unmet_requirements
 
 
 def join_locks(base: Lock, ours: Lock, theirs: Lock) -> Merged:
@@ -18,11 +18,23 @@ def join_locks(base: Lock, ours: Lock, theirs: Lock) -> Merged:
         return merged
     joined = merged.lock
     for target in joined.targets:
-        joined = _tidied(joined, target, (ours, theirs))
+        joined = _tidied(*_once(joined, target), (ours, theirs))
     # what a side could not show itself is not held against the merge: an image's base lists no Provides
     known = {*unmet_requirements(ours), *unmet_requirements(theirs)}
     unmet = tuple(problem for problem in unmet_requirements(joined) if problem not in known)
     return Merged(None, unmet) if unmet else Merged(joined, ())
+
+
+def _once(lock: Lock, target: Target) -> tuple[Lock, Target]:
+    """Return ``lock`` and its ``target`` without the wheels of what conda packages bring by now.
+
+    One side added a conda package, the other a wheel of the same distribution: pip's packages go on top of
+    conda's, never over them.  Whether conda's version will do is found out with all other requirements.
+    """
+    brought = distributions_of(lock, target)
+    wheels = lock.wheels_of(target)
+    kept = [wheel for wheel in wheels if wheel.name not in brought]
+    return _with_wheels(lock, target, kept) if len(kept) < len(wheels) else (lock, target)
 
 
 def _tidied(lock: Lock, target: Target, sides: tuple[Lock, Lock]) -> Lock:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.lock.codec import loads
+from envbuild.lock.codec import dumps, loads
 from envbuild.lock.model import Lock
 from envbuild.resolve.closure import reach_wheels, unmet_requirements
 from envbuild.resolve.merging import join_locks
-from tests.rig.growing import with_debs, with_wheels, without_wheels
-from tests.rig.locks import conda_lock, deb, image_base, sample_lock, wheel
+from tests.rig.growing import with_conda, with_debs, with_wheels, without_wheels
+from tests.rig.locks import conda_lock, conda_package, deb, image_base, sample_lock, wheel
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 BASE = sample_lock()
@@ -123,3 +123,32 @@ def test_what_conda_brings_satisfies_wheels():
 
     assert problems(asking) == []
     assert problems(wrong) == ["default on linux/amd64: a 1.0: requires tqdm>=5, which is tqdm 4.67.1"]
+
+
+def test_what_conda_brings_by_now_is_not_laid_down_as_a_wheel_too():
+    base = conda_lock()
+    rich = conda_package("rich", "14.0", noarch="python", distributions=("rich==14.0",))
+    ours = with_conda(base, rich)
+    theirs = with_wheels(
+        base, wheel("a", requires=("rich>=13",)), wheel("rich", "13.9", requires=("mdurl",)), wheel("mdurl"),
+        asks=["a"],
+    )  # fmt: skip
+
+    for joined in (join_locks(base, ours, theirs), join_locks(base, theirs, ours)):
+        assert joined.conflicts == ()
+        assert joined.lock is not None
+        assert names(joined.lock) == {"a", "joblib"}
+        assert problems(joined.lock) == []
+        assert loads(dumps(joined.lock)) == joined.lock
+
+
+def test_a_conda_package_that_the_other_sides_wheels_cannot_do_with_is_a_conflict():
+    base = conda_lock()
+    rich = conda_package("rich", "12.0", noarch="python", distributions=("rich==12.0",))
+    theirs = with_wheels(base, wheel("a", requires=("rich>=13",)), wheel("rich", "13.9"), asks=["a"])
+
+    joined = join_locks(base, with_conda(base, rich), theirs)
+
+    assert [str(problem) for problem in joined.conflicts] == [
+        "default on linux/amd64: a 1.0: requires rich>=13, which is rich 12.0"
+    ]
