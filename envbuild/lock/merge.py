@@ -5,7 +5,8 @@ stay as they are.  Whether the result still holds together is not asked here, bu
 :mod:`envbuild.resolve.closure`.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,13 +17,17 @@ from envbuild.errors import Problem
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Base, Deb, Lock, Target, Wheel
 from envbuild.platforms import PlatformName
-from envbuild.spec.request import Request
+from envbuild.spec.request import Request, VariantRequest
 
 Item = TypeVar("Item", bound=Wheel | Deb)
 Anything = TypeVar("Anything")
 
 _ORDERED = frozenset({"command"})
 """Lists whose order is part of their meaning: one value, not a collection."""
+
+_END_OF_NAME = re.compile(r"[\s=<>!~]")
+
+_ASKED_ANEW = "it is new on one side, and the other changed what is asked of it; run `envbuild lock`"
 
 _RESOLVED_ON = "it was resolved for a base that the other side replaced; run `envbuild lock`"
 
@@ -52,6 +57,10 @@ class _Part:
     """One target of one side, with what it refers to."""
 
     target: Target
+
+    asked: VariantRequest = field(compare=False)
+    """What it was locked for."""
+
     base: Base
     base_debs: tuple[Deb, ...]
     wheels: Mapping[str, Wheel]
@@ -67,6 +76,7 @@ class _Part:
                 base = lock.base(target)
                 return cls(
                     target=target,
+                    asked=lock.request.variants[variant],
                     base=base,
                     base_debs=lock.base_debs_of(base),
                     wheels={wheel.name: wheel for wheel in lock.wheels_of(target)},
@@ -104,9 +114,22 @@ class _Merge:
             return self.tables(where, *sides)
         name = where.rpartition(".")[2]
         if name not in _ORDERED and all(isinstance(side, (tuple, list)) for side in sides):
-            merged = self.tables(where, *({_subject(item): item for item in side} for side in sides))
-            return tuple(sorted(merged.values()))
+            return self.collections(where, *sides)
         return self.choose(where, *sides)
+
+    def collections(
+        self, where: str, base: Collection[str], ours: Collection[str], theirs: Collection[str]
+    ) -> Collection[str]:
+        """Return lists merged by what their items are about; as they stand when only one side changed any."""
+        if theirs in (ours, base):
+            return ours
+        if ours == base:
+            return theirs
+        sides = [_by_subject(side) for side in (base, ours, theirs)]
+        merged: list[str] = []
+        for subject in sorted(set().union(*sides)):
+            merged += self.choose(f"{where}.{subject}", *(side.get(subject, ()) for side in sides))
+        return tuple(sorted(merged))
 
     def tables(
         self, where: str, base: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str, Any]
@@ -171,6 +194,7 @@ class _Merge:
         )
         return _Part(
             target=grown.target.model_copy(update={**fields, "env": env}),
+            asked=grown.asked,
             base=grown.base,
             base_debs=grown.base_debs,
             wheels=self.packages(f"{where}.wheels", *(side.wheels for side in sides)),
@@ -189,9 +213,13 @@ def merge_locks(base: Lock, ours: Lock, theirs: Lock) -> Merged:
     parts = []
     for variant, platform in asked.targets():
         where = f"{variant} on {platform}"
-        part = merge.part(where, *(_Part.of(lock, variant, platform) for lock in (base, ours, theirs)))
+        before, *sides = (_Part.of(lock, variant, platform) for lock in (base, ours, theirs))
+        part = merge.part(where, before, *sides)
         if part is None:
             merge.conflicts.append(Problem(where, "no side has locked it; run `envbuild lock`"))
+        elif None in sides and part.asked != asked.variants[variant]:
+            # taken whole from the one side that has it, which did not know of the other's wishes
+            merge.conflicts.append(Problem(where, _ASKED_ANEW))
         else:
             parts.append(part)
     known = _known_wheels((ours, theirs), merge)
@@ -278,12 +306,22 @@ def _order(version: str) -> tuple[Version, str]:
         return Version("0"), version
 
 
+def _by_subject(items: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the items of a list by what they are about: ``numpy>=2`` and ``numpy<3`` are one demand."""
+    subjects: dict[str, tuple[str, ...]] = {}
+    for item in sorted(items):
+        subject = _subject(item)
+        subjects[subject] = (*subjects.get(subject, ()), item)
+    return subjects
+
+
 def _subject(item: str) -> str:
     """Return what an item of a list is about, so that two versions of it are a conflict and not two items."""
     try:
         requirement = Requirement(item)
     except InvalidRequirement:
-        return item.partition("=")[0]
+        # a system package, a conda package or a pin of one, the digest of an image
+        return _END_OF_NAME.split(item.rpartition("::")[2], maxsplit=1)[0]
     return f"{requirement.name}; {requirement.marker}" if requirement.marker else requirement.name
 
 
@@ -292,6 +330,8 @@ def _version(item: Wheel | Deb | None) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
+        return ", ".join(f"`{item}`" for item in value) or "nothing"
     if value is None:
         return "unset"
     if isinstance(value, (str, int, Absent)):

@@ -162,6 +162,105 @@ def test_conda_packages_both_changed_are_a_conflict():
     ]
 
 
+def asking(lock: Lock, *requirements: str) -> Lock:
+    """Return `lock` with other requirements, and nothing else changed."""
+    return _asking(
+        lock, pip=lock.request.variants["default"].pip.model_copy(update={"requirements": requirements})
+    )
+
+
+def _asking(lock: Lock, **fields: object) -> Lock:
+    variants = {"default": lock.request.variants["default"].model_copy(update=fields)}
+    return lock.model_copy(update={"request": lock.request.model_copy(update={"variants": variants})})
+
+
+def on_both_platforms(lock: Lock) -> Lock:
+    """Return `lock` with a target for linux/arm64 that is made as the one for linux/amd64."""
+    (target,) = lock.targets
+    (base,) = lock.bases
+    other = base.model_copy(update={"key": "debian:bookworm linux/arm64", "platform": "linux/arm64"})
+    platforms = ("linux/amd64", "linux/arm64")
+    return lock.model_copy(
+        update={
+            "request": lock.request.model_copy(update={"platforms": platforms}),
+            "bases": (base, other),
+            "targets": (target, target.model_copy(update={"platform": "linux/arm64", "base": other.key})),
+        }
+    )
+
+
+def test_two_demands_of_one_side_on_one_package_are_both_kept():
+    base = asking(BASE, "numpy<3", "numpy>=2", "scikit-learn")
+
+    assert merge_locks(base, base, base).lock == base
+    theirs = with_wheels(base, wheel("polars"), asks=["polars"])
+    ours = asking(base, "numpy!=2.1", "numpy<3", "numpy>=2", "scikit-learn")
+    result = merge_locks(base, ours, theirs)
+
+    assert result.conflicts == ()
+    assert result.lock is not None
+    assert result.lock.request.variants["default"].pip.requirements == (
+        "numpy!=2.1",
+        "numpy<3",
+        "numpy>=2",
+        "polars",
+        "scikit-learn",
+    )
+
+
+def test_demands_both_sides_added_to_one_package_are_shown_whole():
+    ours, theirs = (asking(BASE, extra, "numpy>=2", "scikit-learn") for extra in ("numpy<3", "numpy!=2.1"))
+
+    result = merge_locks(BASE, ours, theirs)
+
+    message = "`numpy<3`, `numpy>=2` on one side, `numpy!=2.1`, `numpy>=2` on the other"
+    assert result.conflicts == (Problem("request.variants.default.pip.requirements.numpy", message),)
+
+
+def test_two_demands_on_one_conda_package_are_a_conflict():
+    base = conda_lock()
+    asked = base.request.variants["default"].conda
+    assert asked is not None
+    ours, theirs = (
+        _asking(
+            base,
+            conda=asked.model_copy(update={"packages": ("numpy >=2", "proj", f"python {version}.*", "tqdm")}),
+        )
+        for version in ("3.12", "3.13")
+    )
+
+    result = merge_locks(base, ours, theirs)
+
+    assert [problem.where for problem in result.conflicts] == [
+        "request.variants.default.conda.packages.python"
+    ]
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["ours", "theirs"])
+def test_a_new_target_does_not_miss_what_the_other_side_asks_for(swapped: bool):
+    new = on_both_platforms(BASE)
+    env = {**BASE.request.variants["default"].image.env, "FOO": "1"}
+    asked = _asking(BASE, image=BASE.request.variants["default"].image.model_copy(update={"env": env}))
+    asked = with_target(asked, env={**BASE.targets[0].env, "FOO": "1"})
+
+    result = merge_locks(BASE, *((asked, new) if swapped else (new, asked)))
+
+    assert result.lock is None
+    message = "it is new on one side, and the other changed what is asked of it; run `envbuild lock`"
+    assert result.conflicts == (Problem("default on linux/arm64", message),)
+
+
+def test_a_new_target_is_taken_when_the_other_side_asks_for_nothing_else():
+    new = on_both_platforms(BASE)
+
+    lock = merged(with_wheels(BASE, wheel("numpy", "2.4.0")), new)
+
+    assert [(target.platform, wheel("numpy", "2.4.0").file in target.wheels) for target in lock.targets] == [
+        ("linux/amd64", True),
+        ("linux/arm64", False),
+    ]
+
+
 NAMES = st.sampled_from(["numpy", "joblib", "polars", "requests", "tqdm"])
 CHANGES = st.dictionaries(NAMES, st.sampled_from(["1.0", "2.0", None]), max_size=4)
 

@@ -174,7 +174,9 @@ def test_distributions_of_a_prefix(tmp_path: Path) -> None:
 def test_a_link_to_the_folder_of_a_python_has_no_distributions_of_its_own(tmp_path: Path) -> None:
     """conda-forge's Python has lib/python3.1 beside the lib/python3.X it leads to."""
     write(
-        tmp_path, "/opt/conda/lib/python3.12/site-packages/foo-1.dist-info/METADATA", "Name: foo\nVersion: 1\n"
+        tmp_path,
+        "/opt/conda/lib/python3.12/site-packages/foo-1.dist-info/METADATA",
+        "Name: foo\nVersion: 1\n",
     )
     place(tmp_path, "/opt/conda/lib/python3.1").symlink_to("python3.12")
 
