@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import threading
@@ -6,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from envbuild.lock.model import Deb
 from tests.cli.program import Program
-from tests.rig.locks import sample_lock
+from tests.rig.locks import deb, sample_lock
 from tests.rig.web import LoopbackServer, Request
 
 PATIENCE_SECONDS = 20.0
@@ -56,13 +58,46 @@ def test_an_interrupt_while_fetching_ends_the_downloads(program: Program, silent
     assert not (program.folder / "out" / "seed.tar").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="the local engine starts anew without root")
+def test_an_interrupt_while_assembling_ends_what_is_done_beside_it(
+    program: Program, silent_server: LoopbackServer
+):
+    """Debian packages are fetched by the thread that is interrupted, wheels by another."""
+    lock = sample_lock()
+    python = deb("python3.11-minimal")
+    debs = tuple(
+        item.model_copy(update={"archive": "rig"}) for item in sorted((*lock.debs, python), key=by_file)
+    )
+    (base,) = lock.bases
+    assert base.packages is not None
+    packages = base.packages.model_copy(update={"debs": tuple(sorted((*base.packages.debs, python.file)))})
+    bases = (base.model_copy(update={"packages": packages}),)
+    program.has(lock.model_copy(update={"debs": debs, "bases": bases}))
+
+    running = program.start(
+        *("build", "--engine", "local"),
+        environment={
+            "ENVBUILD_APT_MIRROR_RIG": silent_server.url,
+            "PIP_INDEX_URL": f"{silent_server.url}/simple/",
+        },
+    )
+    stdout, stderr = _interrupted(running, silent_server)
+
+    assert (running.returncode, stdout) == (130, "")
+    assert stderr.endswith("\n\ninterrupted\n")
+
+
+def by_file(item: Deb) -> str:
+    return item.file
+
+
 def _interrupted(running: subprocess.Popen[str], server: LoopbackServer) -> tuple[str, str]:
     """Interrupt a command as soon as it waits for `server`, and return what it said."""
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not server.requests and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert server.requests
+        assert server.requests, running.communicate(timeout=1)
         running.send_signal(signal.SIGINT)
         return running.communicate(timeout=PATIENCE_SECONDS)
     finally:
