@@ -65,7 +65,7 @@ class CondaPackage(Value):
     """Python distributions it brings, ``name==version``, sorted: what pip's packages find installed."""
 
     env: dict[str, str] = Field(default_factory=dict)
-    """What activating it sets in ``/opt/conda``, by name."""
+    """What activating it sets in ``/opt/conda``, by name; references are ``${NAME:-WORD}`` or ``${PATH}``."""
 
     env_unread: tuple[str, ...] = ()
     """``script:line`` of its activation that could not be worked out without running it."""

@@ -6,6 +6,7 @@ from envbuild.errors import Problem, SpecError
 from envbuild.lock.conda import CONDA_PREFIX, CondaPackage
 from envbuild.lock.gpu import GpuFacts
 from envbuild.lock.model import PREFIX, Base, User
+from envbuild.resolve.conda.activation import settle_value
 from envbuild.resolve.gpu.facts import gpu_environment
 from envbuild.spec.request import VariantRequest
 
@@ -30,8 +31,7 @@ def compose_env(
     if packages:
         env = dict(base.env) | {"PATH": f"{CONDA_PREFIX}/bin:{path}", "CONDA_PREFIX": CONDA_PREFIX}
         for package in packages:
-            # ${PATH} is the one reference that scripts' values keep
-            env |= {name: value.replace("${PATH}", env["PATH"]) for name, value in package.env.items()}
+            env |= {name: settle_value(value, env) for name, value in package.env.items()}
     else:
         env = dict(base.env) | {"PATH": f"{PREFIX}/bin:{path}", "VIRTUAL_ENV": PREFIX}
     if request.gpu is not None and gpu is not None:

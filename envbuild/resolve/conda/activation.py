@@ -2,7 +2,12 @@
 
 Locking never runs a package's code, so the small part of the shell that activation scripts are written in is
 read here: assignments, ``export``, ``unset``, ``if`` with tests of variables and of the package's own files.
-Whatever else a script does is passed over and its line told, so that a person can decide.
+Whatever else a script does is passed over and its line told, so that a person can decide; what it may have
+set counts as unknown from there on, never as empty.
+
+Tests see no variable but those of the scripts.  In a value a variable that may come from elsewhere, the base
+or another package, stays a reference where the script says what holds without it (``${NAME:-WORD}``), to be
+settled for each image (:func:`settle_value`).
 """
 
 import re
@@ -14,12 +19,18 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PARAMETER = re.compile(
     r"\$(?:(?P<plain>[A-Za-z_]\w*)|\{(?P<name>[A-Za-z_]\w*)(?:(?P<op>:?[-+=])(?P<word>[^{}]*))?\})"
 )
-_OPENING = re.compile(r"(?:if|for|while|until|case)\b|(?:function\s+)?[\w-]+\s*\(\)|\{$")
-_CLOSING = re.compile(r"(?:fi|done|esac|\})\b|\}")
+_FUNCTION = re.compile(r"function\s+[\w-]+(?:\s*\(\))?|[\w-]+\s*\(\)")
+_OPENING = re.compile(rf"(?:if|for|while|until|case)\b|{_FUNCTION.pattern}|\{{$")
+_OPENS = re.compile(r"\b(?:if|for|while|until|case)\b|\{")
+_CLOSES = re.compile(r"\b(?:fi|done|esac)\b|\}")
+_SET_SOMEWHERE = re.compile(r"(?:^|[\s;&|({])([A-Za-z_][A-Za-z0-9_]*)\+?=")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_DEFAULTED = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(?P<op>:?-)(?P<word>[^{}$]*)\}")
+_KEPT = re.compile(rf"\$\{{PATH\}}|{_DEFAULTED.pattern}")
 _NOTHING = re.compile(r"(?::|true|return(?:\s+0)?|set\s+[-+]\w+|local\s+\w+)")
 
 KEPT_OPEN = "PATH"
-"""The one variable scripts add to: what it had before stays a reference in the value."""
+"""What every base sets: a reference to it stays one, whether or not the script minds its absence."""
 
 
 class UnknownError(Exception):
@@ -36,67 +47,107 @@ class Activation:
 
 
 @dataclass(slots=True)
-class _Shell:
-    """A shell that never runs anything."""
+class _Block:
+    """One ``if`` around a statement."""
 
-    script: str
+    runs: bool
+    """Whether the present branch does."""
+
+    done: bool
+    """Whether a branch ran, so that no later one does."""
+
+    is_unknown: bool = False
+    """Nobody knows which branch runs."""
+
+
+@dataclass(slots=True)
+class _Shell:
+    """A shell that never runs anything.  One reads all scripts of a package, as one shell sources them."""
+
     prefix: str
     files: Collection[str]
     """Paths of the package, below the prefix."""
 
     result: Activation
+    script: str = ""
     variables: dict[str, str] = field(default_factory=dict)
     exported: set[str] = field(default_factory=set)
+    cleared: set[str] = field(default_factory=set)
+    """Variables the scripts unset: those are known to be empty."""
 
-    def run(self, text: str) -> None:
+    unknown: set[str] = field(default_factory=set)
+    """Variables that something unread may have set."""
+
+    def run(self, script: str, text: str) -> None:
         """Read a script."""
-        self.variables |= {"CONDA_PREFIX": self.prefix, KEPT_OPEN: "${PATH}"}
-        # of each `if` around here: whether this branch runs, whether one did, whether all of it is unknown
-        blocks: list[list[bool]] = []
+        self.script = script
+        blocks: list[_Block] = []
         skipping = 0
+        opens_next = False
         for number, statement in _statements(text):
             if skipping:
-                skipping += len(re.findall(r"\b(?:if|for|while|until|case)\b|\{", statement))
-                skipping -= len(re.findall(r"\b(?:fi|done|esac)\b|\}", statement))
+                self._forget(statement)
+                if opens_next and statement.startswith("{"):
+                    # the body of a function whose name stood on a line of its own: counted with that
+                    skipping -= 1
+                opens_next = False
+                plain = _QUOTED.sub("", statement)
+                skipping += len(_OPENS.findall(plain)) - len(_CLOSES.findall(plain))
                 continue
             word = statement.split(maxsplit=1)[0]
             if word in {"if", "elif", "else", "fi"}:
                 self._branch(word, statement, number, blocks)
-            elif word == "then" or not all(block[0] for block in blocks):
-                continue
+            elif word == "then" or not all(block.runs for block in blocks):
+                if any(block.is_unknown for block in blocks):
+                    self._forget(statement)
             elif _OPENING.match(statement):
                 self._unread(number)
+                self._forget(statement)
                 skipping = 0 if re.search(r"\b(?:fi|done|esac)\b|\}\s*$", statement) else 1
+                opens_next = bool(_FUNCTION.fullmatch(statement))
             else:
                 try:
                     self._list(statement)
                 except UnknownError:
                     self._unread(number)
+                    self._forget(statement)
 
-    def _branch(self, word: str, statement: str, number: int, blocks: list[list[bool]]) -> None:
-        around = all(block[0] for block in blocks)
+    def _branch(self, word: str, statement: str, number: int, blocks: list[_Block]) -> None:
         if word == "if":
-            runs, unknown = self._judge(statement[2:], number) if around else (False, False)
-            blocks.append([runs, runs or unknown])
+            block = _Block(runs=False, done=True)
+            if all(around.runs for around in blocks):
+                block = self._judged(statement[2:], number)
+            elif any(around.is_unknown for around in blocks):
+                block.is_unknown = True
+            blocks.append(block)
         elif not blocks:
             self._unread(number)
         elif word == "fi":
             blocks.pop()
+        elif blocks[-1].done:
+            blocks[-1].runs = False
         else:
-            outside = all(block[0] for block in blocks[:-1])
-            done = blocks[-1][1]
-            if not outside or done:
-                blocks[-1][0] = False
-            else:
-                runs, unknown = self._judge(statement[4:], number) if word == "elif" else (True, False)
-                blocks[-1] = [runs, runs or unknown]
+            blocks[-1] = (
+                self._judged(statement[4:], number) if word == "elif" else _Block(runs=True, done=True)
+            )
 
-    def _judge(self, condition: str, number: int) -> tuple[bool, bool]:
+    def _judged(self, condition: str, number: int) -> _Block:
         try:
-            return self._condition(condition.strip()), False
+            runs = self._condition(condition.strip())
         except UnknownError:
             self._unread(number)
-            return False, True
+            return _Block(runs=False, done=True, is_unknown=True)
+        return _Block(runs=runs, done=runs)
+
+    def _forget(self, statement: str) -> None:
+        """Count what a statement that is not run may set, or unset, as unknown."""
+        names = set(_SET_SOMEWHERE.findall(statement))
+        if statement.startswith("unset "):
+            names |= set(_NAME.findall(statement[len("unset ") :]))
+        for name in names:
+            self.unknown.add(name)
+            self.variables.pop(name, None)
+            self.result.env.pop(name, None)
 
     def _unread(self, number: int) -> None:
         self.result.unread.append(f"{self.script}:{number}")
@@ -121,6 +172,9 @@ class _Shell:
                 for name in names:
                     self.variables.pop(name, None)
                     self.exported.discard(name)
+                    self.result.env.pop(name, None)
+                    self.unknown.discard(name)
+                    self.cleared.add(name)
             case ["export", *assignments] | ["declare" | "typeset", "-x", *assignments]:
                 self._assign(assignments, exporting=True)
             case _:
@@ -132,9 +186,13 @@ class _Shell:
             match = _ASSIGNMENT.fullmatch(word)
             if match:
                 self.variables[match[1]] = self._expand(match[2])
+                self.unknown.discard(match[1])
+                self.cleared.discard(match[1])
             elif not (exporting and _NAME.fullmatch(word)):
                 raise UnknownError
             name = match[1] if match else word
+            if name in self.unknown:
+                raise UnknownError
             if exporting:
                 self.exported.add(name)
             if name in self.exported and name in self.variables:
@@ -160,14 +218,21 @@ class _Shell:
             return not self._test(words[1:])
         match words:
             case ["-n" | "-z" as operator, word]:
-                return bool(self._expand(word)) == (operator == "-n")
+                return bool(self._seen(word)) == (operator == "-n")
             case ["-d" | "-e" | "-f" | "-x" | "-r" | "-s" | "-L" as operator, word]:
-                return self._is_there(self._expand(word), is_folder=operator == "-d")
+                return self._is_there(self._seen(word), is_folder=operator == "-d")
             case [left, "=" | "==" | "!=" as operator, right]:
-                return (self._expand(left) == self._expand(right)) == (operator != "!=")
+                return (self._seen(left) == self._seen(right)) == (operator != "!=")
             case [word]:
-                return bool(self._expand(word))
+                return bool(self._seen(word))
         raise UnknownError
+
+    def _seen(self, word: str) -> str:
+        """Return a word of a test, for which a variable nobody set is empty."""
+        value = self._expand(word, testing=True)
+        if _DEFAULTED.search(value):
+            raise UnknownError
+        return value
 
     def _is_there(self, path: str, *, is_folder: bool) -> bool:
         if not path:
@@ -181,34 +246,57 @@ class _Shell:
             return not is_folder
         raise UnknownError  # it may be another package's
 
-    def _expand(self, word: str) -> str:
+    def _expand(self, word: str, *, testing: bool = False) -> str:
         if "`" in word or "$(" in word:
             raise UnknownError
-        return "".join(self._parts(word))
+        return "".join(self._parts(word, testing=testing))
 
-    def _parts(self, word: str) -> Iterator[str]:
+    def _parts(self, word: str, *, testing: bool) -> Iterator[str]:
         for quote, text in _quoted(word):
             if quote == "'":
+                if _KEPT.search(text):
+                    raise UnknownError  # it would be taken for a reference
                 yield text
                 continue
-            yield self._substitute(text)
+            yield self._substitute(text, testing=testing)
 
-    def _substitute(self, text: str) -> str:
+    def _substitute(self, text: str, *, testing: bool) -> str:
+        if "\\" in text:
+            raise UnknownError
+
         def value(match: re.Match[str]) -> str:
             name = match["plain"] or match["name"]
-            known = self.variables.get(name)
             operator, alternative = match["op"] or "", match["word"] or ""
-            is_set = known is not None and (known != "" or not operator.startswith(":"))
-            if operator.endswith("+"):
-                return self._expand(alternative) if is_set else ""
-            if operator and not is_set:
-                return self._expand(alternative)
-            return known or ""
+            return self._value(name, operator, alternative, testing=testing)
 
         replaced = _PARAMETER.sub(value, text)
-        if re.search(r"\$(?![{]PATH[}])", replaced):
+        if "$" in _KEPT.sub("", replaced):
             raise UnknownError
         return replaced
+
+    def _value(self, name: str, operator: str, alternative: str, *, testing: bool) -> str:
+        if name in self.unknown:
+            raise UnknownError
+        known = self.variables.get(name)
+        if known is None and name not in self.cleared and not testing:
+            return self._reference(name, operator, alternative)
+        if known is not None and operator and _DEFAULTED.search(known):
+            raise UnknownError
+        is_set = known is not None and (known != "" or not operator.startswith(":"))
+        if operator.endswith("+"):
+            return self._expand(alternative, testing=testing) if is_set else ""
+        if operator and not is_set:
+            return self._expand(alternative, testing=testing)
+        return known or ""
+
+    def _reference(self, name: str, operator: str, alternative: str) -> str:
+        """Return the reference that stays for a variable which may be set elsewhere."""
+        if not operator.endswith("-"):
+            raise UnknownError
+        word = self._expand(alternative)
+        if re.search(r"[{}$]", word):
+            raise UnknownError
+        return f"${{{name}{operator}{word}}}"
 
 
 def read_activation(
@@ -218,12 +306,37 @@ def read_activation(
 
     ``preset`` is what the package's ``env_vars.d`` sets first.
     """
-    result = Activation(env=dict(preset))
+    # conda sets these as they stand: what looks like a reference is none
+    result = Activation(
+        unread=[f"env_vars.d:{name}" for name in sorted(preset) if _KEPT.search(preset[name])]
+    )
+    preset = {name: value for name, value in preset.items() if not _KEPT.search(value)}
+    result.env |= preset
+    shell = _Shell(
+        prefix=prefix,
+        files=files,
+        result=result,
+        variables={"CONDA_PREFIX": prefix, KEPT_OPEN: f"${{{KEPT_OPEN}}}", **preset},
+        exported=set(preset),
+    )
     for name in sorted(scripts):
-        shell = _Shell(script=name, prefix=prefix, files=files, result=result, variables=dict(preset))
-        shell.run(scripts[name])
+        shell.run(name, scripts[name])
     result.env = dict(sorted(result.env.items()))
     return result
+
+
+def settle_value(value: str, env: Mapping[str, str]) -> str:
+    """Return a variable's value with the references that scripts left in it, where ``env`` is set already."""
+
+    def settled(match: re.Match[str]) -> str:
+        if match["name"] is None:
+            return env[KEPT_OPEN]
+        present = env.get(match["name"])
+        if present is None or (present == "" and match["op"] == ":-"):
+            return match["word"]
+        return present
+
+    return _KEPT.sub(settled, value)
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

@@ -18,8 +18,8 @@ from envbuild.store.conda_prefix import CondaPython, prefix_files
 _DISTRIBUTION = re.compile(
     r"(?:^|.*/)site-packages/([^/]+?)-([^/-]+)(?:\.dist-info|(?:-py[0-9.]+(?:-[^/]+)?)?\.egg-info)(?:/.*)?"
 )
-"""Of an egg-info also the Python and the platform it was built for (setuptools, "The Internal Structure of Python
-Eggs")."""
+"""An egg-info may name the Python and the platform it was built for (setuptools, "The Internal Structure of
+Python Eggs")."""
 
 _LINK_SCRIPT = re.compile(r"bin/\.[^/]+-(?:post|pre)-link\.sh")
 _ACTIVATE, _VARIABLES = "etc/conda/activate.d/", "etc/conda/env_vars.d/"

@@ -16,6 +16,7 @@ from tests.rig.locks import (
     GIT,
     INSTALLER,
     WHEELS,
+    conda_package,
     hexadecimal,
     image_base,
     packages_base,
@@ -140,6 +141,20 @@ def test_the_environment_has_the_prefix_first_and_the_spec_last():
     assert env["LANG"] == "de_DE.UTF-8"
     assert env["PYTHONHASHSEED"] == "7"
     assert list(env) == sorted(env)
+
+
+def test_what_conda_s_scripts_left_open_is_settled_with_the_base_s_variables():
+    base = packages_base()
+    base = base.model_copy(update={"env": {**base.env, "LD_LIBRARY_PATH": "/usr/local/cuda/lib64"}})
+    package = conda_package(
+        "tool",
+        env={"LD_LIBRARY_PATH": "/opt/conda/lib:${LD_LIBRARY_PATH:-}", "PATH": "/opt/conda/tool:${PATH}"},
+    )
+
+    env = compose_env(request().variants["default"], base, conda=[package])
+
+    assert env["LD_LIBRARY_PATH"] == "/opt/conda/lib:/usr/local/cuda/lib64"
+    assert env["PATH"].startswith("/opt/conda/tool:/opt/conda/bin:/usr/local/sbin:")
 
 
 @pytest.mark.parametrize(
