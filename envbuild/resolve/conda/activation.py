@@ -14,6 +14,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from envbuild.resolve.conda.shell import UnknownError, quoted, split, statements, words_of
+
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PARAMETER = re.compile(
@@ -31,10 +33,6 @@ _NOTHING = re.compile(r"(?::|true|return(?:\s+0)?|set\s+[-+]\w+|local\s+\w+)")
 
 KEPT_OPEN = "PATH"
 """What every base sets: a reference to it stays one, whether or not the script minds its absence."""
-
-
-class UnknownError(Exception):
-    """Something that cannot be worked out without running it."""
 
 
 @dataclass(slots=True)
@@ -84,7 +82,7 @@ class _Shell:
         blocks: list[_Block] = []
         skipping = 0
         opens_next = False
-        for number, statement in _statements(text):
+        for number, statement in statements(text):
             if skipping:
                 self._forget(statement)
                 if opens_next and statement.startswith("{"):
@@ -154,7 +152,7 @@ class _Shell:
 
     def _list(self, statement: str) -> None:
         """Run commands joined by ``&&`` and ``||``."""
-        parts = _split(statement, ("&&", "||"))
+        parts = split(statement, ("&&", "||"))
         succeeded = True
         for operator, command in parts:
             if (operator == "&&" and not succeeded) or (operator == "||" and succeeded):
@@ -166,8 +164,8 @@ class _Shell:
             return self._condition(command)
         if _NOTHING.fullmatch(command):
             return True
-        words = _words(command)
-        match words:
+        parts = words_of(command)
+        match parts:
             case ["unset", *names]:
                 for name in names:
                     self.variables.pop(name, None)
@@ -178,7 +176,7 @@ class _Shell:
             case ["export", *assignments] | ["declare" | "typeset", "-x", *assignments]:
                 self._assign(assignments, exporting=True)
             case _:
-                self._assign(words, exporting=False)
+                self._assign(parts, exporting=False)
         return True
 
     def _assign(self, words: list[str], *, exporting: bool) -> None:
@@ -200,7 +198,7 @@ class _Shell:
 
     def _condition(self, text: str) -> bool:
         for operator in ("||", "&&"):
-            parts = _split(text, (operator,))
+            parts = split(text, (operator,))
             if len(parts) > 1:
                 answers = [self._condition(part.strip()) for _, part in parts]
                 return any(answers) if operator == "||" else all(answers)
@@ -210,7 +208,7 @@ class _Shell:
         for opening, closing in (("[[", "]]"), ("[", "]"), ("test ", "")):
             if text.startswith(opening) and text.endswith(closing):
                 inner = text[len(opening) : len(text) - len(closing)]
-                return self._test(_words(inner))
+                return self._test(words_of(inner))
         raise UnknownError
 
     def _test(self, words: list[str]) -> bool:
@@ -252,7 +250,7 @@ class _Shell:
         return "".join(self._parts(word, testing=testing))
 
     def _parts(self, word: str, *, testing: bool) -> Iterator[str]:
-        for quote, text in _quoted(word):
+        for quote, text in quoted(word):
             if quote == "'":
                 if _KEPT.search(text):
                     raise UnknownError  # it would be taken for a reference
@@ -337,76 +335,3 @@ def settle_value(value: str, env: Mapping[str, str]) -> str:
         return present
 
     return _KEPT.sub(settled, value)
-
-
-def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each statement with the number of its line; comments and continuations are taken out."""
-    number = 0
-    pending, start = "", 0
-    for line in text.splitlines():
-        number += 1
-        start = start or number
-        code = _without_comment(line)
-        if code.rstrip().endswith("\\"):
-            pending += code.rstrip()[:-1] + " "
-            continue
-        for _, statement in _split(pending + code, (";",)):
-            plain = statement.strip()
-            for keyword in ("then ", "else "):
-                if plain.startswith(keyword):
-                    yield start, keyword.strip()
-                    plain = plain.removeprefix(keyword).strip()
-            if plain:
-                yield start, plain
-        pending, start = "", 0
-
-
-def _without_comment(line: str) -> str:
-    kept, quote = "", ""
-    for position, letter in enumerate(line):
-        if letter == "#" and not quote and (position == 0 or line[position - 1] in " \t;"):
-            break
-        if letter in "'\"" and quote in {"", letter}:
-            quote = "" if quote else letter
-        kept += letter
-    return kept
-
-
-def _split(text: str, operators: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return (operator before it, part) outside of quotes and of ``[[ … ]]``."""
-    parts, operator, current, quote, depth = [], "", "", "", 0
-    position = 0
-    while position < len(text):
-        letter = text[position]
-        if letter in "'\"" and quote in {"", letter}:
-            quote = "" if quote else letter
-        if not quote:
-            if text.startswith("[[", position):
-                depth += 1
-            elif text.startswith("]]", position):
-                depth -= 1
-            found = next((item for item in operators if text.startswith(item, position)), None)
-            if found and depth <= 0 and not (found == ";" and text.startswith(";;", position)):
-                parts.append((operator, current))
-                operator, current = found, ""
-                position += len(found)
-                continue
-        current += letter
-        position += 1
-    parts.append((operator, current))
-    return parts
-
-
-def _words(text: str) -> list[str]:
-    """Return the words of a command, quotes kept."""
-    if re.search(r"[<>|&`]|\$\(", re.sub(r"'[^']*'|\"[^\"`$]*\"", "", text)):
-        raise UnknownError
-    return re.findall(r"(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+", text)
-
-
-def _quoted(word: str) -> Iterator[tuple[str, str]]:
-    for match in re.finditer(r"'([^']*)'|\"([^\"]*)\"|([^'\"]+)", word):
-        if match[1] is not None:
-            yield "'", match[1]
-        else:
-            yield "", match[2] if match[2] is not None else match[3]
