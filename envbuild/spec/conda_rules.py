@@ -21,7 +21,7 @@ _PARTS = re.compile(
 _CONSTRAINT = r"(?:[<>!=~]=?)?[A-Za-z0-9_.*+!-]+"
 _VERSION = re.compile(rf"\(?{_CONSTRAINT}\)?(?:[,|]\(?{_CONSTRAINT}\)?)*|\*")
 _BUILD = re.compile(r"[A-Za-z0-9_.*+-]+")
-_FUZZY = re.compile(r"(?<![<>!=~])=(?!=)([^,|()=<>!~*]+)")
+_FUZZY = re.compile(r"(?<![<>!=~])=(?!=)([^,|()=<>!~*]+)\*?")
 _TOKEN = re.compile(r"/t/[^/]+(?:/|$)")
 
 
