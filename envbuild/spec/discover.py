@@ -202,6 +202,10 @@ def _conda(draft: _Draft) -> None:
         draft.taken.append(Taken(file, ", ".join(counts)))
         return
     draft.left += content.problems
+    if content.pins:
+        hint = "lock it again without what it names; or name in [conda] files what it was made from"
+        draft.left.append(Problem(file, "not taken: a conda-lock.yml is taken whole or not at all", hint))
+        return
     _conda_inline(draft, content, has_conda=bool(others))
     why = (
         "written into the spec because of what is left out below"
@@ -223,6 +227,11 @@ def _conda_inline(draft: _Draft, content: CondaFileContent, *, has_conda: bool) 
 
 
 def _conda_python(draft: _Draft, file: str, content: CondaFileContent) -> None:
+    for pin in content.pins:
+        name, release, _ = pin.rpartition("/")[2].rsplit("-", 2)
+        if name == "python":
+            # the patch release is the file's to say, and moves when it is locked again
+            draft.pythons.append((".".join(release.split(".")[:2]), file))
     for package in content.packages:
         version = re.fullmatch(r"=*(3\.[0-9]+(?:\.[0-9]+)?)(?:\.\*)?", package.version or "")
         if package.name == "python" and version:
@@ -278,13 +287,25 @@ def _python(draft: _Draft) -> str:
             draft.left.append(error.at(file))
             continue
         draft.taken.append(Taken(file, f"Python {chosen}"))
+        draft.left += [
+            Problem(place, f"`{bound}` does not allow Python {chosen}, which {file} names")
+            for bound, place in draft.bounds
+            if not _allows(bound, chosen)
+        ]
         return chosen
+    usual = [python for python in USUAL_PYTHONS if python in IMAGES]
+    bounds = []
     for bound, file in draft.bounds:
-        chosen_ones = [python for python in USUAL_PYTHONS if python in IMAGES and _allows(bound, python)]
-        if chosen_ones:
-            draft.taken.append(Taken(file, f"Python {chosen_ones[0]}, which `{bound}` allows"))
-            return chosen_ones[0]
-        draft.left.append(Problem(file, f"no supported Python is in `{bound}`"))
+        left = [python for python in usual if _allows(bound, python)]
+        if left:
+            bounds.append((bound, file))
+            usual = left
+        else:
+            others = "".join(f" and in `{other}` of {place}" for other, place in bounds)
+            draft.left.append(Problem(file, f"no supported Python is in `{bound}`{others}"))
+    if bounds:
+        draft.taken += [Taken(file, f"Python {usual[0]}, which `{bound}` allows") for bound, file in bounds]
+        return usual[0]
     draft.left.append(
         Problem("", f"no file says which Python: {USUAL_PYTHONS[0]} is taken", "or pass --python")
     )
@@ -296,11 +317,20 @@ def _filled(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _allows(bound: str, python: str) -> bool:
+    """Return whether a bound, a project file's or conda's, allows a release; without a patch release, any."""
+    # the bound may be of a patch release: `>=3.11.4`
+    releases = [python] if python.count(".") > 1 else [f"{python}.{patch}" for patch in (0, 20)]
     try:
-        # the bound may be of a patch release: `>=3.11.4`
-        return any(SpecifierSet(bound).contains(f"{python}.{patch}") for patch in (0, 20))
+        choices = [SpecifierSet(",".join(map(_specifier, part.split(",")))) for part in bound.split("|")]
     except ValueError:
         return False
+    return any(choice.contains(release) for choice in choices for release in releases)
+
+
+def _specifier(text: str) -> str:
+    """Return one condition as PEP 440 writes it; conda leaves `==` out before `3.11.*`."""
+    plain = text.strip()
+    return f"=={plain}" if plain[:1].isdigit() else plain
 
 
 def _count(number: int, what: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envbuild.errors import Problem, SpecError
@@ -14,6 +15,16 @@ from envbuild.spec.pyproject import FILE, Project
 from envbuild.spec.requirements import INDEX_HINT, MOUNT_HINT
 
 _PLACES = {"git", "path", "url", "workspace"}
+_POETRY_HINT = "no standard says them: `poetry export` writes a requirements file; or move them to [project]"
+_GROUP_HINT = "move them to [dependency-groups]"
+_HINTS = {
+    ("poetry", "dependencies"): _POETRY_HINT,
+    ("poetry", "dev-dependencies"): _GROUP_HINT,
+    ("uv", "dev-dependencies"): _GROUP_HINT,
+    ("pdm", "dev-dependencies"): _GROUP_HINT,
+    ("uv", "constraint-dependencies"): "write them to a file and name that in [pip] constraints",
+    ("uv", "override-dependencies"): "what packages require is not overridden; bound it in [pip] constraints",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +135,12 @@ def _take(
     shown = name if key == "project" else f"{key.removesuffix('s')} {name}"
     problems: list[Problem] = []
     requirements = set(read(Project(document, problems.append)))
-    if problems:
+    # the sources say so themselves in what is left out; an index may have a stranger's package of that name
+    placed = _placed(document)
+    indexed = {text for text in requirements if canonicalize_name(Requirement(text).name) not in placed}
+    if problems or indexed != requirements:
         found.left += problems
-        found.pip.setdefault("packages", []).extend(sorted(requirements))
+        found.pip.setdefault("packages", []).extend(sorted(indexed))
         found.taken.append(f"{shown}, written into the spec because of what is left out below")
         return
     if key == "project":
@@ -137,14 +151,37 @@ def _take(
 
 
 def _tools(tools: Mapping[str, Any], found: ProjectFindings) -> None:
-    if _at(tools, "poetry", "dependencies"):
-        hint = "`poetry export` writes a requirements file; or move them to [project] dependencies"
-        found.left.append(
-            Problem(f"{FILE}: tool.poetry.dependencies", "not taken: no standard says them", hint)
-        )
+    for path in _lists_of_tools(tools):
+        found.left.append(Problem(f"{FILE}: tool.{'.'.join(path)}", "not taken", _HINTS[path[0], path[-1]]))
     uv = tools.get("uv")
     if isinstance(uv, dict):
         _uv_indexes(uv, found)
+
+
+def _lists_of_tools(tools: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the path of each list of requirements that only one tool knows."""
+    groups = _at(tools, "poetry", "group")
+    paths = [
+        ("poetry", "dependencies"),
+        ("poetry", "dev-dependencies"),
+        *(("poetry", "group", str(name), "dependencies") for name in _keys(groups)),
+        *(("uv", key) for key in ("dev-dependencies", "constraint-dependencies", "override-dependencies")),
+        ("pdm", "dev-dependencies"),
+    ]
+    for path in paths:
+        if _at(tools, *path):
+            yield path
+
+
+def _placed(document: Mapping[str, Any]) -> set[str]:
+    """Return the distributions that uv takes from elsewhere than an index."""
+    sources = _at(document, "tool", "uv", "sources")
+    return {
+        canonicalize_name(name)
+        for name in _keys(sources)
+        for choice in (sources[name] if isinstance(sources[name], list) else [sources[name]])
+        if isinstance(choice, dict) and _PLACES & set(choice)
+    }
 
 
 def _uv_indexes(uv: Mapping[str, Any], found: ProjectFindings) -> None:
@@ -200,8 +237,11 @@ def _default_groups(document: Mapping[str, Any], groups: Iterable[str]) -> Itera
 
 
 def _names(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    found = table.get(key)
-    return tuple(found) if isinstance(found, dict) else ()
+    return _keys(table.get(key))
+
+
+def _keys(table: Any) -> tuple[str, ...]:
+    return tuple(table) if isinstance(table, dict) else ()
 
 
 def _list(value: Any) -> list[Any]:

@@ -177,6 +177,20 @@ mine = { path = "../mine" }
     ]
 
 
+def test_what_uv_takes_from_a_place_is_not_asked_of_an_index(program: Program):
+    text = (
+        PROJECT.replace('["six"]', '["six", "My_Lib>=1"]')
+        + "[tool.uv.sources]\nmy-lib = {workspace = true}\n"
+    )
+    tables, report = init(program, {"pyproject.toml": text})
+    assert tables["pip"] == {"packages": ["six"], "groups": ["dev"]}
+    assert "pyproject.toml: tool.uv.sources.my-lib: not from an index" in left(report)
+    assert report["taken"][0] == {
+        "file": "pyproject.toml",
+        "what": "dependencies, written into the spec because of what is left out below, group dev",
+    }
+
+
 def test_dynamic_dependencies_are_followed_to_their_file(program: Program):
     tables, _ = init(
         program,
@@ -193,7 +207,12 @@ def test_dynamic_dependencies_are_followed_to_their_file(program: Program):
     ("text", "said"),
     [
         ('[project]\nname = "a"\ndynamic = ["dependencies"]\n', "dynamic: only a build tells them"),
-        ('[tool.poetry.dependencies]\npython = "^3.11"\n', "not taken: no standard says them"),
+        ('[tool.poetry.dependencies]\npython = "^3.11"\n', "tool.poetry.dependencies: not taken"),
+        ('[project]\nname = "a"\n[tool.poetry.group.dev.dependencies]\npytest = "*"\n', "poetry.group.dev"),
+        ('[tool.uv]\ndev-dependencies = ["pytest"]\n', "tool.uv.dev-dependencies: not taken"),
+        ('[tool.uv]\noverride-dependencies = ["six<2"]\n', "tool.uv.override-dependencies: not taken"),
+        ('[tool.uv]\nconstraint-dependencies = ["six<2"]\n', "tool.uv.constraint-dependencies: not"),
+        ('[tool.pdm.dev-dependencies]\ntest = ["pytest"]\n', "tool.pdm.dev-dependencies: not taken"),
         ('[project]\nname = "a"\nrequires-python = ">=4"\n', "no supported Python is in `>=4`"),
         ("[project\n", "expected"),
         ('[project]\ndependencies = "six"\n', "must be a list, not a string"),
@@ -244,6 +263,63 @@ def test_an_environment_with_what_no_lock_can_hold(program: Program):
         "packages": ["python 3.11.*", "graphviz >=2", "pip"],
     }
     assert left(report) == ["environment.yml: channels[1]: `defaults` stands for several channels"]
+
+
+MD5 = "0123456789abcdef" * 2
+LOCKED = f"""\
+version: 1
+metadata: {{content_hash: {{linux-64: abc}}, channels: [{{url: conda-forge, used_env_vars: []}}]}}
+package:
+- {{name: python, version: 3.11.9, manager: conda, platform: linux-64, category: main, hash: {{md5: {MD5}}},
+   url: https://conda.example.com/conda-forge/linux-64/python-3.11.9-h1_0_cpython.conda}}
+- {{name: six, version: 1.17.0, manager: conda, platform: linux-64, category: main, hash: {{md5: {MD5}}},
+   url: https://conda.example.com/conda-forge/noarch/six-1.17.0-pyhe01879c_1.conda}}
+"""
+
+
+def test_a_lock_of_conda_is_taken_whole_and_says_which_python(program: Program):
+    tables, report = init(program, {"conda-lock.yml": LOCKED})
+    assert tables == {"name": "project", "python": "3.11", "conda": {"files": ["conda-lock.yml"]}}
+    assert report["taken"] == [
+        {"file": "conda-lock.yml", "what": "2 conda packages, 0 requirements"},
+        {"file": "conda-lock.yml", "what": "Python 3.11"},
+    ]
+    assert report["left"] == []
+
+
+def test_a_lock_of_conda_with_an_entry_no_lock_can_hold_is_not_taken(program: Program):
+    text = LOCKED.replace("noarch/six-1.17.0-pyhe01879c_1.conda", "osx-64/six-1.17.0-py311_0.conda")
+    tables, report = init(program, {"conda-lock.yml": text})
+    assert tables == {"name": "project", "python": "3.11"}
+    assert [item["what"] for item in report["taken"]] == ["Python 3.11"]
+    assert left(report) == [
+        "conda-lock.yml: package[1]: `six-1.17.0-py311_0.conda` is for osx-64, not for linux-64",
+        "conda-lock.yml: not taken: a conda-lock.yml is taken whole or not at all",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("conda", "project", "python", "said"),
+    [
+        ("python>=3.9", ">=3.9,<3.12", "3.11", []),
+        ("python >=3.10,<3.11|3.13.*", ">=3.9", "3.13", []),
+        ("python>=3.13", "<3.12", "3.13",
+         ["pyproject.toml: no supported Python is in `<3.12` and in `>=3.13` of environment.yml"]),
+        ("python=3.12", ">=3.9,<3.12", "3.12",
+         ["pyproject.toml: `>=3.9,<3.12` does not allow Python 3.12, which environment.yml names"]),
+        ("python=3.11.*", ">=3.9,<3.12", "3.11", []),
+    ],
+)  # fmt: skip
+def test_all_that_is_said_of_python_counts(program: Program, conda, project, python, said):
+    tables, report = init(
+        program,
+        {
+            "environment.yml": f"channels: [conda-forge]\ndependencies: ['{conda}']\n",
+            "pyproject.toml": f'[project]\nname = "a"\nrequires-python = "{project}"\n',
+        },
+    )
+    assert tables["python"] == python
+    assert left(report) == said
 
 
 def test_what_is_not_read_is_named(program: Program):
