@@ -5,6 +5,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from envbuild.cli.output import Activity
 
@@ -18,7 +19,7 @@ class LiveActivity(Activity):
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[amount]}"),
             TimeElapsedColumn(),
@@ -63,4 +64,5 @@ class LiveActivity(Activity):
         """Print the note above the bar, each text once."""
         if text not in self._noted:
             self._noted.add(text)
-            self._console.print("[yellow]note:[/yellow]", text, markup=True)
+            # as text: brackets and colons of a note mean nothing to the terminal
+            self._console.print(Text.assemble(("note:", "yellow"), " ", text))
