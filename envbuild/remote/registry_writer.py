@@ -184,8 +184,7 @@ class _Upload:
 
     def _begin(self) -> bool:
         """Open an upload; return whether the registry had the blob elsewhere and needs none."""
-        mount = {"mount": self._digest, "from": self._mount_from} if self._mount_from else None
-        begun = self._send("POST", f"{self._reference.repository}/blobs/uploads/", body=b"", params=mount)
+        begun = self._post()
         if begun.status_code == _CREATED:
             return True
         location = begun.headers.get("Location")
@@ -197,6 +196,17 @@ class _Upload:
         if least.isdecimal():
             self._chunk_bytes = max(self._chunk_bytes, int(least))
         return False
+
+    def _post(self) -> requests.Response:
+        path = f"{self._reference.repository}/blobs/uploads/"
+        if self._mount_from:
+            mount = {"mount": self._digest, "from": self._mount_from}
+            try:
+                return self._send("POST", path, body=b"", params=mount)
+            except LoginError:
+                # who may push here need not be allowed to read there
+                self._mount_from = None
+        return self._send("POST", path, body=b"")
 
     def _look_back(self) -> None:
         """Ask the registry how much it has; begin anew when it has forgotten."""

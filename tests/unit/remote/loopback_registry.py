@@ -58,6 +58,8 @@ class FakeRegistry:
     token_answer: tuple[int, bytes] | None = None
     """Status and body of the token service, instead of a token."""
     read_only: bool = False
+    closed: list[str] = field(default_factory=list)
+    """Repositories this login may not read: nothing can be mounted from there."""
     bad_request: bool = False
     """Every question for a manifest is answered 400."""
 
@@ -223,7 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fake.limited:
             fake.limited -= 1
             self._send(429, _error("TOOMANYREQUESTS", "slow down"), {"Retry-After": fake.retry_after})
-        elif not self._may():
+        elif not self._may() or (self.query.get("from", [""])[0] in fake.closed):
             self._challenge(parts.path)
         elif parts.path == "/v2/":
             self._send(200, b"{}")

@@ -89,6 +89,18 @@ def test_mount_that_is_not_possible_becomes_an_upload(fake: FakeRegistry, writer
     assert writer.has_blob(reference, digest_of(b"layer"))
 
 
+def test_mount_from_where_one_may_not_read_becomes_an_upload(
+    fake: FakeRegistry, writer: RegistryWriter
+) -> None:
+    fake.login = "Bearer"
+    fake.closed = ["theirs"]
+    fake.put_blob("theirs", b"layer")
+    reference = parse_reference(f"{fake.host}/a:1")
+
+    assert writer.put_blob(reference, digest_of(b"layer"), b"layer", mount_from="theirs")
+    assert writer.has_blob(reference, digest_of(b"layer"))
+
+
 def test_broken_upload_is_begun_anew(
     fake: FakeRegistry, writer: RegistryWriter, pauses: list[float], tmp_path: Path
 ) -> None:
