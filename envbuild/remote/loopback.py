@@ -18,7 +18,7 @@ from typing import Final
 
 ADDRESS: Final = "127.0.0.1"
 
-_OK, _PARTIAL, _NOT_FOUND, _RANGE = 200, 206, 404, 416
+_OK, _PARTIAL, _NOT_FOUND, _RANGE, _UNAVAILABLE = 200, 206, 404, 416, 503
 _FROM = re.compile(r"bytes=(\d+)-")
 
 
@@ -38,23 +38,38 @@ class Offer:
 
 @contextlib.contextmanager
 def serving(offer: Offer, *, on_bytes: Callable[[int], None]) -> Iterator[str]:
-    """Yield ``host:port/repository`` of a registry with ``offer``; it ends with the block."""
+    """Yield ``host:port/repository`` of a registry with ``offer``; it ends with the block.
+
+    When the block fails because a file could not be had, the reason for that is raised.
+    """
     repository = f"envbuild/{secrets.token_hex(16)}"
 
     class Handler(_Handler):
         pass
 
+    failures: list[Exception] = []
     Handler.offer, Handler.repository, Handler.on_bytes = offer, repository, staticmethod(on_bytes)
-    server = ThreadingHTTPServer((ADDRESS, 0), Handler)
+    Handler.failures = failures
+    server = _Server((ADDRESS, 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield f"{ADDRESS}:{server.server_address[1]}/{repository}"
+    except Exception as error:
+        # what the engine says of it is that a blob could not be had
+        if failures:
+            raise failures[0] from error
+        raise
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: engines hang up when they have what they want."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -64,6 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
     offer: Offer
     repository: str
     on_bytes: Callable[[int], None]
+    failures: list[Exception]
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
         """Say nothing."""
@@ -94,8 +110,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def _send_file(self, digest: str) -> None:
-        path = self.offer.files[digest]()
-        size = path.stat().st_size
+        try:
+            path = self.offer.files[digest]()
+            size = path.stat().st_size
+        except Exception as error:  # noqa: BLE001 - it is raised in the thread that serves
+            self.failures.append(error)
+            self._send(_UNAVAILABLE, b'{"errors":[]}', "application/json")
+            return
         asked = _FROM.match(self.headers.get("Range", ""))
         start = int(asked[1]) if asked else 0
         if start > size:

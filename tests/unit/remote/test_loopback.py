@@ -1,10 +1,13 @@
 """The registry an engine pulls one image from."""
 
+import dataclasses
 import hashlib
 import socket
 
+import pytest
 import requests
 
+from envbuild.errors import EngineError, NetworkError
 from envbuild.platforms import AMD64
 from envbuild.remote.loopback import Offer, serving
 from envbuild.remote.manifest import OCI_MANIFEST, Descriptor
@@ -92,3 +95,22 @@ def test_blob_without_a_file_is_unknown(tmp_path):
         blob = Descriptor(media_type="", digest=digest_of(b"none"), size=1)
         reference = parse_reference(f"{name}:1")
         assert client.digest_of(reference.at(blob.digest)) is None
+
+
+def test_why_a_file_could_not_be_had_is_what_is_raised(tmp_path, capfd):
+    offer = offer_of(tmp_path)
+    (layer,) = offer.files
+
+    def fail():
+        raise NetworkError("the registry is away")
+
+    def pull():
+        with serving(dataclasses.replace(offer, files={layer: fail}), on_bytes=lambda _size: None) as name:
+            host, _, repository = name.partition("/")
+            answer = requests.get(f"http://{host}/v2/{repository}/blobs/{layer}", timeout=5)
+            assert answer.status_code == 503
+            raise EngineError("the engine could not pull")
+
+    with pytest.raises(NetworkError, match="the registry is away"):
+        pull()
+    assert capfd.readouterr().err == ""
