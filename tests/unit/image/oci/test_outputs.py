@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -99,6 +100,21 @@ def test_layout_holds_the_image_and_keeps_others(image, blobs, tmp_path):
         blob = folder / "blobs" / layer.digest.replace(":", "/")
         assert digest_of(blob.read_bytes()) == layer.digest
     assert shown[-1] == (image.size, image.size)
+
+
+def test_images_written_into_one_layout_at_once_are_all_in_it(image, blobs, tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        list(
+            threads.map(
+                lambda number: write_layout(
+                    image, f"train:{number}", tmp_path / "layout", blobs=blobs, count=Count()
+                ),
+                range(8),
+            )
+        )
+    entries = json.loads((tmp_path / "layout/index.json").read_bytes())["manifests"]
+    tags = {entry["annotations"]["org.opencontainers.image.ref.name"] for entry in entries}
+    assert tags == set(map(str, range(8)))
 
 
 def test_damaged_blob_of_a_layout_is_replaced(image, blobs, tmp_path):
