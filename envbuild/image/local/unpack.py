@@ -167,13 +167,16 @@ class _Tree:
 
     def _make_folder(self, place: str, entry: tarfile.TarInfo) -> None:
         if not _is_folder(place):
-            removed = _is_removal(place)
-            self._replace(place)
-            os.mkdir(place)
-            if removed or place in self._hidden:
-                # the name was removed and made anew: nothing from below shows through
-                os.setxattr(place, OPAQUE, b"y")
+            self._make_anew(place)
         self._own(place, entry)
+
+    def _make_anew(self, place: str) -> None:
+        removed = _is_removal(place)
+        self._replace(place)
+        os.mkdir(place)
+        if removed or place in self._hidden:
+            # the name was removed and made anew: nothing from below shows through
+            os.setxattr(place, OPAQUE, b"y")
 
     def _replace(self, place: str) -> None:
         """Make room for an entry: of two of one name the later wins, and a file replaces a folder."""
@@ -193,7 +196,10 @@ class _Tree:
         if name == _OPAQUE_NAME:
             os.setxattr(posixpath.dirname(place), OPAQUE, b"y")
         elif not name.startswith(_AUFS):
-            hidden = f"{posixpath.dirname(place)}/{name.removeprefix(_WHITEOUT)}"
+            removed = name.removeprefix(_WHITEOUT)
+            if removed in {"", ".", ".."}:
+                raise LayerError(f"a layer removes what no folder holds: {name!r}")
+            hidden = f"{posixpath.dirname(place)}/{removed}"
             self._hidden.add(hidden)
             # a removal is of what lies below; an entry of this very layer stays
             if _is_folder(hidden):
@@ -234,8 +240,7 @@ class _Tree:
                 if not make:
                     raise LayerError(f"a layer links to {'/'.join(parts)!r}, which it does not hold")
                 # a folder that is only implied
-                self._replace(here)
-                os.mkdir(here)
+                self._make_anew(here)
                 os.chmod(here, 0o755)  # noqa: S103 - as engines make it
             place = here
         return place

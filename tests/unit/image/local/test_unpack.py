@@ -90,6 +90,11 @@ def test_removals_take_the_kernels_form(tmp_path):
     assert sorted(path.name for path in tree.rglob("*")) == ["d", "gone", "new"]
 
 
+def test_a_folder_that_is_only_implied_hides_the_removed_one_too(tmp_path):
+    tree = unpack(tmp_path / "tree", folder("a"), entry("a/.wh.b"), entry("a/b/c", b"x"))
+    assert os.getxattr(tree / "a/b", OPAQUE) == b"y"
+
+
 @pytest.mark.parametrize("order", [1, -1], ids=["removed-first", "made-first"])
 def test_a_folder_removed_and_made_anew_hides_the_old_one(tmp_path, order):
     tree = unpack(tmp_path / "tree", *[(entry(".wh.d")), (folder("d"))][::order])
@@ -129,6 +134,9 @@ def test_links_inside_are_followed_inside(tmp_path):
             id="hard-link-by-link",
         ),
         pytest.param([link("a", "b"), link("b", "a"), entry("a/x")], "in a circle", id="circle"),
+        pytest.param([folder("a"), entry("a/.wh...")], "removes what no folder holds", id="removes-above"),
+        pytest.param([folder("a"), entry("a/.wh..")], "removes what no folder holds", id="removes-itself"),
+        pytest.param([folder("a"), entry("a/.wh.")], "removes what no folder holds", id="removes-nothing"),
         pytest.param([entry("x", uid=1 << 40)], "owner no system has", id="absurd-owner"),
     ],
 )
