@@ -221,7 +221,7 @@ def _mount_kernel_folders(system: "int | None") -> None:
         _mount("sysfs", "/sys", "sysfs", flags | MS_RDONLY)
     else:
         # only the owner of a network namespace may mount its view of devices
-        _bind(system, Path("/sys"))
+        _bind(system, Path("/sys"), alone=True)
 
 
 def _mount_devices(devices: "dict[str, int]") -> None:
@@ -239,15 +239,23 @@ def _mount_devices(devices: "dict[str, int]") -> None:
     _mount("tmpfs", folder / "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")
 
 
-def _bind(source: int, target: Path) -> None:
-    """Show what ``source`` is open on at ``target``, read-only."""
+def _bind(source: int, target: Path, *, alone: bool = False) -> None:
+    """Show what ``source`` is open on at ``target``, read-only; ``alone`` without what is mounted below it.
+
+    In a user namespace the kernel shows all or nothing; there its user is not this machine's root.
+    """
     target = Path(os.path.realpath(target))
     if stat.S_ISDIR(os.fstat(source).st_mode):
         target.mkdir(parents=True, exist_ok=True)
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.touch()
-    _mount(f"/proc/self/fd/{source}", target, None, MS_BIND | MS_REC)
+    try:
+        _mount(f"/proc/self/fd/{source}", target, None, MS_BIND | (0 if alone else MS_REC))
+    except EnteringError:
+        if not alone:
+            raise
+        _mount(f"/proc/self/fd/{source}", target, None, MS_BIND | MS_REC)
     # what its file system forbids stays forbidden: in a user namespace these flags cannot be dropped
     now = os.statvfs(target).f_flag
     kept = sum(flag for bit, flag in LOCKED.items() if now & bit)
@@ -276,9 +284,11 @@ def _open_archive(path: "str | None") -> "tarfile.TarFile | None":
 
 def _unpack(feed: "tarfile.TarFile", folder: str) -> None:
     """Lay files into the root, with the owners the archive gives them; links lead nowhere but into it."""
+    # Python 3.14 would drop the owners; older ones may not know the word
+    options: Any = {"filter": "fully_trusted"} if hasattr(feed, "extraction_filter") else {}
     with feed:
         for entry in feed:
-            feed.extract(entry, folder, numeric_owner=True)
+            feed.extract(entry, folder, numeric_owner=True, **options)
 
 
 def _raise_loopback() -> None:

@@ -47,6 +47,15 @@ def test_nothing_of_this_machine_is_in_it(root, tmp_path):
     assert sh(root, "echo 1 >/proc/sys/vm/drop_caches").exit_status != 0
 
 
+def test_this_machines_control_groups_are_out_of_reach(root):
+    """A command with this machine's network sees this machine's /sys, and nothing that is mounted in it."""
+    with_network = sh(root, "cat /proc/self/mounts", network=True).stdout.decode().splitlines()
+    mounts = [line.split()[1:4] for line in with_network if line.split()[1].startswith("/sys")]
+    ((place, _, options),) = mounts
+    assert place == "/sys"
+    assert "ro" in options.split(",")
+
+
 def test_capabilities_are_those_of_a_container(root):
     assert "CapBnd:\t00000000a80425fb" in sh(root, "cat /proc/self/status").stdout.decode()
 
