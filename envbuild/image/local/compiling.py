@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from envbuild.digest import sha256_bytes
 from envbuild.errors import BuildFailedError
@@ -14,6 +15,7 @@ from envbuild.image.local.writer import LayerWriter
 from envbuild.render.bytecode import BATCH_BYTES, ENVIRONMENT, Compiled, OutputError, compile_sources
 from envbuild.render.recipe import recipe_scripts
 from envbuild.resolve.layer_tar import unpacked
+from envbuild.store.disk import disk_errors
 
 RunPython = Callable[[Sequence[str], bytes], ContainerOutcome]
 """Runs the target's interpreter: what follows it on the command line, and its standard input.
@@ -43,13 +45,17 @@ class TargetPython:
 class Bytecode:
     """What was compiled of one wheel, kept on disk until it is written into a layer."""
 
-    def __init__(self) -> None:
-        """Hold nothing yet: see :meth:`compile` and :meth:`unpack`."""
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the object
+    def __init__(self, folder: Path) -> None:
+        """Hold nothing: see :meth:`compile` and :meth:`unpack`.  ``folder`` is for a file without a name."""
+        self._folder = folder
+        with disk_errors(folder):
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed with the object
         self._places: dict[str, tuple[int, int]] = {}
 
     @classmethod
-    def compile(cls, python: TargetPython, sources: Iterable[tuple[str, bytes]], *, wheel: str) -> "Bytecode":
+    def compile(
+        cls, python: TargetPython, sources: Iterable[tuple[str, bytes]], *, wheel: str, folder: Path
+    ) -> "Bytecode":
         """Compile ``sources``, each a path in the image and a text, in their order.
 
         :raises BuildFailedError: the interpreter failed, or is not the one that was locked.
@@ -62,7 +68,7 @@ class Bytecode:
                 raise BuildFailedError(f"compiling {wheel} failed", detail=said)
             return outcome.stdout
 
-        bytecode = cls()
+        bytecode = cls(folder)
         with contextlib.ExitStack() as unfinished:
             unfinished.callback(bytecode.close)
             try:
@@ -79,18 +85,20 @@ class Bytecode:
                 f"the image's Python is {batch.version}, the lock says {python.version}",
                 hint="run `envbuild lock` again",
             )
-        for _source, path, data in batch.files:
-            self._places[path] = self._file.tell(), len(data)
-            self._file.write(data)
+        with disk_errors(self._folder):
+            for _source, path, data in batch.files:
+                self._places[path] = self._file.tell(), len(data)
+                self._file.write(data)
 
     @classmethod
-    def unpack(cls, layer: Iterator[bytes]) -> "Bytecode":
+    def unpack(cls, layer: Iterator[bytes], *, folder: Path) -> "Bytecode":
         """Take what :meth:`pack` has written out of a layer's compressed bytes, all of which are read."""
         # all of it first: only after the last chunk is it known to be what was written
         packed = b"".join(layer)
-        bytecode = cls()
-        for block in unpacked(iter((packed,))):
-            bytecode._file.write(block)
+        bytecode = cls(folder)
+        with disk_errors(folder):
+            for block in unpacked(iter((packed,))):
+                bytecode._file.write(block)
         bytecode._file.seek(0)
         with tarfile.open(fileobj=bytecode._file, mode="r:") as archive:
             for member in archive:

@@ -198,10 +198,16 @@ class WheelWorkshop:
             return {}
         compiler = self.compiler
 
+        folder = self.cache.folder
+
+        def texts() -> Iterator[tuple[str, bytes]]:
+            for file in sources:
+                with _describing(opened.wheel):
+                    text = b"".join(opened.read(file))
+                yield f"{self.prefix}/{file.name}", text
+
         def compiled() -> Bytecode:
-            with _describing(opened.wheel):
-                texts = ((f"{self.prefix}/{file.name}", b"".join(opened.read(file))) for file in sources)
-                return Bytecode.compile(compiler, texts, wheel=opened.wheel.file)
+            return Bytecode.compile(compiler, texts(), wheel=opened.wheel.file, folder=folder)
 
         def produce(writer: LayerWriter) -> None:
             with contextlib.closing(compiled()) as fresh:
@@ -209,7 +215,7 @@ class WheelWorkshop:
 
         if keep:
             kept = self.cache.make(self._bytecode_key(opened.wheel), produce, stop=self.stop)
-            bytecode = Bytecode.unpack(self.cache.chunks(kept))
+            bytecode = Bytecode.unpack(self.cache.chunks(kept), folder=folder)
         else:
             bytecode = compiled()
         stack.callback(bytecode.close)
