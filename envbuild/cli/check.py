@@ -3,13 +3,11 @@
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from envbuild.cli.local import SCRATCH
 from envbuild.store.location import cache_folder
 
 if TYPE_CHECKING:
@@ -93,11 +91,11 @@ def _check_local(
     from envbuild.image.local.images import ImageStore
     from envbuild.image.oci.blobs import read_verified
     from envbuild.image.oci.compare import compare_images
+    from envbuild.store.stage import workspace
+    from envbuild.store.store import Store
 
     first = image_of(outcome.reference)
-    (cache_folder() / SCRATCH).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="check-", dir=cache_folder() / SCRATCH) as name:
-        folder = Path(name)
+    with workspace(Store(cache_folder())) as folder:
         varied, notes = _build_again(
             lock, target, folder, offline=offline, activity=activity, compression=compression
         )
@@ -165,7 +163,8 @@ def _build_again(
         notes.append("the clock was not varied: libfaketime is not installed (Debian package `faketime`)")
     activity.on_stage("building again, without cache")
     result = process.run(
-        (sys.executable, "-m", AGAIN),
+        # -P: modules in the current folder are not the program's
+        (sys.executable, "-P", "-m", AGAIN),
         environment=environment,
         standard_input=json.dumps(order).encode(),
         on_stderr_line=activity.on_item,

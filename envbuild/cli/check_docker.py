@@ -1,12 +1,8 @@
 """`envbuild build --check` for the docker engine: what one engine can promise of its own builds."""
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from envbuild.cli.check import Checked, differing
-from envbuild.cli.local import SCRATCH
-from envbuild.store.location import cache_folder
 
 if TYPE_CHECKING:
     from envbuild.cli.output import Activity
@@ -31,6 +27,7 @@ def check_docker(
     from envbuild.image.docker_images import read_saved
     from envbuild.image.ensure import build_image
     from envbuild.image.oci.compare import compare_images
+    from envbuild.store.stage import workspace
 
     docker = DockerEngine()
     recipe = recipe_of(lock, target)
@@ -43,15 +40,15 @@ def check_docker(
             again,
             engine=docker,
             artifacts=lambda: artifacts.laid_out(recipe),
-            scratch=artifacts.store.folder / SCRATCH,
+            workspace=lambda: workspace(artifacts.store),
             use_cache=False,
             on_event=activity.on_stage,
         )
         if second.image.identifier != outcome.image.identifier:
             activity.on_stage("comparing the two images")
-            with tempfile.TemporaryDirectory(prefix="check-", dir=cache_folder() / SCRATCH) as name:
-                one = read_saved(docker.save(outcome.reference), Path(name, "one"))
-                other = read_saved(docker.save(again), Path(name, "other"))
+            with workspace(artifacts.store) as folder:
+                one = read_saved(docker.save(outcome.reference), folder / "one")
+                other = read_saved(docker.save(again), folder / "other")
                 found = compare_images(one.image, other.image, read_one=one.chunks, read_other=other.chunks)
             raise differing(outcome, found)
     finally:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from envbuild.verify.checks.trees import ExpectedFiles
 
 
-def open_engine(name: "EngineName", gpus: "GpuAccess | None") -> "GpuEngine":
+def open_engine(name: "EngineName", gpus: "GpuAccess | None", *, offline: bool) -> "GpuEngine":
     """Return the engine called ``name``, whose containers get ``gpus``; it is not spoken to yet.
 
     :raises UsageError: GPUs are demanded of the local engine.
@@ -27,7 +27,7 @@ def open_engine(name: "EngineName", gpus: "GpuAccess | None") -> "GpuEngine":
     if name == "local":
         from envbuild.cli.local import open_local_engine
 
-        return open_local_engine(gpus)
+        return open_local_engine(gpus, offline=offline)
     from envbuild.image.docker_engine import DockerEngine
 
     return DockerEngine(gpus=gpus)
@@ -55,7 +55,7 @@ def verify_target(
     from envbuild.lock.identity import project_target, target_digest
     from envbuild.verify.image import verify_image
 
-    holder = open_engine(engine, _gpu_access(target, gpus))
+    holder = open_engine(engine, _gpu_access(target, gpus), offline=offline)
     reference = image or image_reference_for(lock, target)
     activity.on_stage(f"asking {reference}")
     facts = holder.find(reference)
@@ -116,13 +116,14 @@ def run_in_image(
     copies: tuple[Path, ...],
     env: dict[str, str],
     gpus: str = "auto",
+    offline: bool,
 ) -> int:
     """Run ``command`` in an image on this terminal's streams and return its exit status."""
     from envbuild.image.feed import tar_of
 
     archive = tar_of(copies, uid=target.user.uid, gid=target.user.gid) if copies else None
     sys.stdout.flush()
-    return open_engine(engine, _gpu_access(target, gpus)).run_attached(
+    return open_engine(engine, _gpu_access(target, gpus), offline=offline).run_attached(
         outcome.reference,
         command,
         archive=archive,

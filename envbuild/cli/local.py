@@ -34,14 +34,11 @@ if TYPE_CHECKING:
 
 NO_GPUS: Final = "the local engine gives no GPU to what it runs"
 
-SCRATCH: Final = "contexts"
-"""Below the cache folder: what is needed while a build runs."""
-
 DOCUMENTS: Final = "documents"
 """Below the folder of images: manifests and configurations, of bases too."""
 
 
-def open_local_engine(gpus: "GpuAccess | None") -> "GpuEngine":
+def open_local_engine(gpus: "GpuAccess | None", *, offline: bool) -> "GpuEngine":
     """Return the engine that needs no daemon, on this user's cache folder.
 
     :raises UsageError: GPUs are demanded of it.
@@ -57,7 +54,7 @@ def open_local_engine(gpus: "GpuAccess | None") -> "GpuEngine":
             NO_GPUS, hint="use --engine docker; the image is the same after `envbuild build --load`"
         )
     withheld = NO_GPUS if gpus is not None and gpus.devices == AUTO else None
-    return LocalEngine(cache_folder(), blobs=partial(blobs_of, offline=False), withheld=withheld)
+    return LocalEngine(cache_folder(), blobs=partial(blobs_of, offline=offline), withheld=withheld)
 
 
 def find_locally(
@@ -66,7 +63,7 @@ def find_locally(
     """Return the image of a target when it is here, whole and compressed as asked."""
     from envbuild.image.ensure import LOCAL, BuildOutcome, is_image_of
     from envbuild.image.layer import media_type_of
-    from envbuild.image.local.blobs import is_whole
+    from envbuild.image.local.blobs import is_whole, note_use
     from envbuild.image.local.images import ImageStore, facts_of
     from envbuild.image.reference import image_reference_for
     from envbuild.lock.identity import target_digest
@@ -75,6 +72,7 @@ def find_locally(
     image = ImageStore(cache_folder()).get(reference)
     if image is None or not is_whole(image, cache_folder()):
         return None
+    note_use(image, cache_folder())
     facts, own = facts_of(image), image.layers[image.base_layers :]
     is_the_one = is_image_of(facts, target_digest(lock, target), engines=(LOCAL,)) and all(
         layer.media_type == media_type_of(compression) for layer in own
@@ -152,26 +150,24 @@ def assemble(
 
     :raises EngineError: it may not.
     """
-    import tempfile
-    from pathlib import Path
-
     from envbuild.cli.wiring import Artifacts
     from envbuild.image.layer import layer_path
     from envbuild.image.local.assembly import assemble_image
-    from envbuild.image.local.namespace import enter_namespace
+    from envbuild.image.local.namespace import enter_namespace, raise_open_files
+    from envbuild.store.stage import workspace
 
     enter_namespace(sys.argv[1:], environment=os.environ)
+    raise_open_files()
     artifacts = Artifacts(lock, target, offline, activity)
     cache = cache_folder()
     if use_cache:
         return assemble_image(lock, target, place_for(artifacts, cache, compression=compression))
-    (cache / SCRATCH).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="build-", dir=cache / SCRATCH) as name:
-        image = assemble_image(lock, target, place_for(artifacts, Path(name), compression=compression))
+    with workspace(artifacts.store) as folder:
+        image = assemble_image(lock, target, place_for(artifacts, folder, compression=compression))
         for layer in image.layers[image.base_layers :]:
             place = layer_path(cache, layer.digest)
             place.parent.mkdir(parents=True, exist_ok=True)
-            layer_path(Path(name), layer.digest).replace(place)
+            layer_path(folder, layer.digest).replace(place)
     return image
 
 

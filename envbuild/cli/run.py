@@ -70,6 +70,7 @@ def run(
             copies=tuple(copy or ()),
             env=dict(pair for item in env or () for pair in _variable(item)),
             gpus=gpus,
+            offline=offline,
         )
     except EnvbuildError as error:
         # codes below 125 belong to the command

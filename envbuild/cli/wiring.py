@@ -184,6 +184,7 @@ def build_target(
         )
     from envbuild.image.docker_engine import DockerEngine
     from envbuild.image.ensure import BuildOutcome, build_image
+    from envbuild.store.stage import workspace
 
     docker = DockerEngine()
     reference, found = find_image(lock, target, docker, made_by=made_by or (engine,))
@@ -196,7 +197,7 @@ def build_target(
         reference,
         engine=docker,
         artifacts=lambda: artifacts.laid_out(recipe),
-        scratch=artifacts.store.folder / "contexts",
+        workspace=lambda: workspace(artifacts.store),
         use_cache=use_cache,
         on_event=activity.on_stage,
     )

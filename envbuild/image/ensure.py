@@ -1,6 +1,5 @@
 """The image of a target: found when it is already there, else built from verified artifacts."""
 
-import tempfile
 from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -45,23 +44,21 @@ def build_image(
     *,
     engine: BuildingEngine,
     artifacts: Callable[[], AbstractContextManager[Path]],
-    scratch: Path,
+    workspace: Callable[[], AbstractContextManager[Path]],
     use_cache: bool,
     on_event: Callable[[str], None],
 ) -> BuildOutcome:
     """Build ``recipe`` and return what the engine holds afterwards under ``reference``.
 
-    ``artifacts`` lays the verified artifacts out and clears them away.  ``scratch`` is a folder for the build
-    context; nothing is left in it.
+    ``artifacts`` lays the verified artifacts out and clears them away.  ``workspace`` gives an empty
+    folder for the build context.
 
     :raises BuildFailedError: a step failed, or the engine lost the image.
     """
     # an image that is found needs neither Jinja nor a reader of packages
     from envbuild.image.context import write_recipe, write_seed_of  # noqa: PLC0415
 
-    scratch.mkdir(parents=True, exist_ok=True)
-    with artifacts() as laid_out, tempfile.TemporaryDirectory(prefix="recipe-", dir=scratch) as name:
-        folder = Path(name)
+    with artifacts() as laid_out, workspace() as folder:
         write_recipe(recipe, folder)
         if recipe.seed:
             on_event("unpacking the essential packages")

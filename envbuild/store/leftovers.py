@@ -3,20 +3,45 @@
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from envbuild.store.locks import try_lock
+from envbuild.store.locks import create_locked, try_lock
 from envbuild.store.store import ADDING, Store
 
-CONTEXT_LOCK = ".lock"
-"""What the lock file beside a folder of staged artifacts ends in."""
+LOCK = ".lock"
+"""What the lock file beside a temporary folder ends in."""
 
 
 def sweep(store: Store) -> None:
     """Remove what cannot be resumed: files that were being added, and staged folders."""
     for path in store.partials_folder.glob(f"{ADDING}*"):
         _remove_unless_locked(path, path)
-    for lock in store.contexts_folder.glob(f"*{CONTEXT_LOCK}"):
+    sweep_folders(store.contexts_folder)
+
+
+@contextlib.contextmanager
+def temporary_folder(parent: Path, *, prefix: str = "", mode: int = 0o700) -> Iterator[Path]:
+    """Yield an empty folder below ``parent``, removed afterwards; after a crash by :func:`sweep_folders`.
+
+    :raises OSError: none can be made there.
+    """
+    lock, descriptor = create_locked(parent, prefix=prefix, suffix=LOCK)
+    folder = lock.with_suffix("")
+    try:
+        folder.mkdir()
+        # whatever the umask
+        folder.chmod(mode)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def sweep_folders(parent: Path, *, prefix: str = "") -> None:
+    """Remove the temporary folders that killed processes left: their locks are free."""
+    for lock in parent.glob(f"{prefix}*{LOCK}"):
         _remove_unless_locked(lock, lock.with_suffix(""))
 
 

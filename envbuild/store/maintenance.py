@@ -154,7 +154,7 @@ def _usage_of(folder: Path, seen: set[tuple[int, int]]) -> Usage:
     for entry in _walk(folder):
         try:
             state = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             continue
         if (state.st_dev, state.st_ino) not in seen:
             seen.add((state.st_dev, state.st_ino))
@@ -163,10 +163,13 @@ def _usage_of(folder: Path, seen: set[tuple[int, int]]) -> Usage:
 
 
 def _walk(folder: Path) -> Iterator["os.DirEntry[str]"]:
-    """Yield all that is below ``folder`` but folders; links are not followed."""
+    """Yield all that is below ``folder`` but folders; links are not followed.
+
+    Folders this user may not read are passed over: images have some, which belong to subordinate ids.
+    """
     try:
         entries = list(os.scandir(folder))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):

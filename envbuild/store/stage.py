@@ -4,7 +4,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -12,8 +11,7 @@ from envbuild.digest import CHUNK, sha256_file
 from envbuild.errors import IntegrityError, Problem
 from envbuild.store.artifact import Artifact
 from envbuild.store.disk import disk_errors
-from envbuild.store.leftovers import CONTEXT_LOCK, sweep
-from envbuild.store.locks import create_locked
+from envbuild.store.leftovers import sweep, temporary_folder
 from envbuild.store.parallel import run_all
 from envbuild.store.partial import MODE, MODIFIED
 from envbuild.store.store import HASHERS, Store
@@ -100,13 +98,7 @@ def workspace(store: Store) -> Iterator[Path]:
         with disk_errors(store.folder):
             store.prepare()
             sweep(store)
-            lock, descriptor = create_locked(store.contexts_folder, prefix="", suffix=CONTEXT_LOCK)
-            stack.callback(os.close, descriptor)
-            stack.callback(lock.unlink, missing_ok=True)
-            folder = lock.with_suffix("")
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            folder.mkdir()
-            folder.chmod(FOLDER_MODE)
+            folder = stack.enter_context(temporary_folder(store.contexts_folder, mode=FOLDER_MODE))
         yield folder
 
 

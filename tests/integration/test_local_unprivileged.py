@@ -102,3 +102,14 @@ def test_with_ids_the_program_starts_anew_as_root(open_path):
     )
     assert (entered.returncode, entered.stderr) == (0, "")
     assert entered.stdout.startswith("envbuild ")
+
+
+def test_modules_in_the_current_folder_are_not_the_programs(open_path):
+    """A checkout of somebody else's must not get to run code by being the current folder."""
+    home = open_path / "home"
+    home.mkdir()
+    (home / "typer.py").write_text("raise SystemExit('not the program')")
+    script = ENTER.replace("try:", f"os.chdir({str(home)!r})\ntry:", 1)
+    entered = run_unprivileged(sys.executable, "-c", script, scratch=home, ids=65_536, environment={})
+    assert (entered.returncode, entered.stderr) == (0, "")
+    assert entered.stdout.startswith("envbuild ")

@@ -24,7 +24,7 @@ from envbuild.image.local.codec import Codec
 from envbuild.image.local.compiling import COMPILE_ENVIRONMENT, TargetPython
 from envbuild.image.local.conda import files_in_the_way, plan_conda
 from envbuild.image.local.ownership import Tree, WheelTreeCache
-from envbuild.image.local.root import PrivateRoot, temporary_folder
+from envbuild.image.local.root import PrivateRoot, root_folder
 from envbuild.image.local.steps import ROOTS, Steps
 from envbuild.image.local.trees import LayerTrees, PackedLayer
 from envbuild.image.local.wheels import OpenWheel, WheelWorkshop
@@ -240,7 +240,7 @@ class _Assembly:
         def hold(cleanup: contextlib.ExitStack) -> Sequence[Path]:
             """Return folders in which the interpreter runs: while the base is still made, a part of it."""
             if not foundation.done():
-                folder = cleanup.enter_context(temporary_folder(place.cache / ROOTS)) / "tree"
+                folder = cleanup.enter_context(root_folder(place.cache / ROOTS)) / "tree"
                 folder.mkdir()
                 self._steps.unpack(self.early_interpreter, folder, epoch=self._base_epoch)
                 return (folder,)

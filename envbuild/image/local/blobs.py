@@ -125,6 +125,15 @@ def is_whole(image: OciImage, cache: Path) -> bool:
     return all(_has_size(layer_path(cache, blob.digest), blob.size) for blob in own)
 
 
+def note_use(image: OciImage, cache: Path) -> None:
+    """Note that an image is used now: what was not used for longest is pruned first."""
+    for layer in image.layers:
+        for place in (layer_path(cache, layer.digest), cache / FOLDER / layer.digest.removeprefix("sha256:")):
+            # it may not be here, or belong to somebody else
+            with contextlib.suppress(OSError):
+                os.utime(place)
+
+
 def base_reference(settings: Mapping[str, str]) -> ImageReference | None:
     """Return the pinned base that the labels of an image name, if it has an image base."""
     name, digest = settings.get(labels.BASE_NAME), settings.get(labels.BASE_DIGEST)

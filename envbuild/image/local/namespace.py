@@ -6,6 +6,7 @@ private roots are allowed.  Outside, those files belong to the subordinate ids.
 """
 
 import os
+import resource
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from envbuild.errors import EngineError
 
 NEEDED_IDS: Final = 65_536
 """Ids of one system: files of packages have owners up to ``nobody``, 65534."""
+
+OPEN_FILES: Final = 16_384
 
 UNSHARE: Final = ("unshare", "--user", "--map-auto", "--map-root-user", "--")
 """util-linux 2.38; ``newuidmap`` gives it the ids of /etc/subuid."""
@@ -43,7 +46,21 @@ def enter_namespace(arguments: Sequence[str], *, environment: Mapping[str, str])
         _require_ids()
         return
     _try(environment)
-    process.replace((*UNSHARE, sys.executable, "-m", "envbuild", *arguments), environment=environment)
+    # -P: modules in the current folder are not the program's
+    again = (*UNSHARE, sys.executable, "-P", "-m", "envbuild", *arguments)
+    process.replace(again, environment=environment)
+
+
+def raise_open_files() -> None:
+    """Allow this process more open files, as far as its own limit may be raised without privileges.
+
+    A layer of many small wheels keeps all of them open.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # not all there are: programs that close every number one may have would take minutes
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _require_ids() -> None:

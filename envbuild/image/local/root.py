@@ -7,7 +7,6 @@ mounted where another process sees it, so there is nothing to clean up after a c
 import contextlib
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Final, Self
 from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError
 from envbuild.image.engine import ContainerOutcome
-from envbuild.store.locks import create_locked, try_lock
+from envbuild.store.leftovers import sweep_folders, temporary_folder
 
 ENTER: Final = Path(__file__).with_name("enter.py")
 
@@ -26,7 +25,7 @@ MOST_LOWERS: Final = 499
 """The kernel takes 500 (OVL_MAX_STACK, fs/overlayfs/params.h); one is ours."""
 
 _FAILED: Final = 125
-_LOCK: Final = ".lock"
+_PREFIX: Final = "root-"
 _MOUNT_POINTS: Final = ("dev", "proc", "sys", "tmp")
 
 
@@ -62,7 +61,7 @@ class PrivateRoot:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as cleanup:
-            self._folder = cleanup.enter_context(temporary_folder(self._scratch))
+            self._folder = cleanup.enter_context(root_folder(self._scratch))
             (self._folder / "upper").mkdir(mode=0o755)
             # mkdir's mode is cut by the umask, and this is the mode of / in the root
             (self._folder / "upper").chmod(0o755)
@@ -223,32 +222,20 @@ def _raise_failure(plan: Path, status: int) -> None:
 
 
 @contextlib.contextmanager
-def temporary_folder(scratch: Path) -> Iterator[Path]:
+def root_folder(scratch: Path) -> Iterator[Path]:
     """Yield a folder below ``scratch`` that is removed at the end, or by the next one after a crash."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    _sweep(scratch)
-    lock, descriptor = create_locked(scratch, prefix="root-", suffix=_LOCK)
-    folder = lock.with_suffix("")
-    try:
-        folder.mkdir()
+    make_private(scratch)
+    sweep_folders(scratch, prefix=_PREFIX)
+    with temporary_folder(scratch, prefix=_PREFIX) as folder:
         yield folder
-    finally:
-        remove_tree(folder)
-        lock.unlink(missing_ok=True)
-        os.close(descriptor)
 
 
-def _sweep(scratch: Path) -> None:
-    """Remove what killed processes left: their locks are free."""
-    for lock in scratch.glob(f"root-*{_LOCK}"):
-        with contextlib.suppress(FileNotFoundError, PermissionError):
-            descriptor = try_lock(lock)
-            if descriptor is not None:
-                remove_tree(lock.with_suffix(""))
-                lock.unlink(missing_ok=True)
-                os.close(descriptor)
+def make_private(folder: Path) -> None:
+    """Make a folder nobody else may enter.
 
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder and all in it, whatever modes its folders have; nothing if it is not there."""
-    shutil.rmtree(folder, ignore_errors=True)
+    What is below it are files of images: a program in them that is set-user-ID must be out of others' reach.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # one that was made for several users stays what its owner made it
+    with contextlib.suppress(PermissionError):
+        folder.chmod(0o700)

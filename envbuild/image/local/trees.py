@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Final
 
 from envbuild.digest import OciDigest
-from envbuild.image.local.root import remove_tree
+from envbuild.image.local.root import make_private
 from envbuild.image.local.unpack import Extent, extent_of, unpack_layer
 from envbuild.store.disk import disk_errors
-from envbuild.store.locks import create_locked, try_lock, wait_for_lock
+from envbuild.store.leftovers import sweep_folders, temporary_folder
+from envbuild.store.locks import try_lock, wait_for_lock
 from envbuild.store.maintenance import Stored
 from envbuild.store.parallel import run_all
 
@@ -85,9 +86,9 @@ class LayerTrees:
         # an unfinished one has an extent too, for the moment before it gets its name
         places = (path for path in self.folder.glob("*/extent") if not path.parent.name.startswith(_PARTIAL))
         for path in places:
-            with contextlib.suppress(OSError, ValueError, KeyError):
-                found.append((path.stat().st_mtime, path.parent.name, json.loads(path.read_bytes())["size"]))
-        return {name: int(size) for _, name, size in sorted(found)}
+            with contextlib.suppress(FileNotFoundError):
+                found.append((path.stat().st_mtime, path.parent.name, _recorded_size(path)))
+        return {name: size for _, name, size in sorted(found)}
 
     def stored(self) -> Iterator[Stored]:
         """Yield every tree there is, for pruning."""
@@ -96,7 +97,7 @@ class LayerTrees:
 
     def sweep(self) -> None:
         """Remove what killed processes left: their locks are free."""
-        self._sweep()
+        sweep_folders(self.folder, prefix=_PARTIAL)
 
     def prune(self, *, unused_since: float = float("inf"), largest: int = 0) -> tuple[int, int]:
         """Remove trees not used after ``unused_since``, the oldest first, until ``largest`` bytes are left.
@@ -142,39 +143,23 @@ class LayerTrees:
 
     def _make(self, layer: PackedLayer, place: Path) -> None:
         with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._sweep()
+            make_private(self.folder)
+            self.sweep()
             # one process unpacks a layer, the others wait for it
             turn = wait_for_lock(self.folder / f"{place.name}{_LOCK}")
             try:
                 if place.exists():
                     return
-                lock, descriptor = create_locked(self.folder, prefix=_PARTIAL, suffix=_LOCK)
-                unfinished = lock.with_suffix("")
-                try:
-                    (unfinished / "tree").mkdir(parents=True)
+                with temporary_folder(self.folder, prefix=_PARTIAL) as unfinished:
+                    (unfinished / "tree").mkdir()
                     unpack_layer(layer.read(), unfinished / "tree", diff_id=layer.diff_id)
                     extent = extent_of(unfinished / "tree")
                     (unfinished / "extent").write_text(_record(extent), encoding="utf-8")
                     unfinished.rename(place)
-                finally:
-                    remove_tree(unfinished)
-                    lock.unlink()
-                    os.close(descriptor)
             finally:
                 (self.folder / f"{place.name}{_LOCK}").unlink(missing_ok=True)
                 os.close(turn)
         self.prune(largest=LARGEST)
-
-    def _sweep(self) -> None:
-        """Remove what killed processes left: their locks are free."""
-        for lock in self.folder.glob(f"{_PARTIAL}*{_LOCK}"):
-            with contextlib.suppress(FileNotFoundError, PermissionError):
-                descriptor = try_lock(lock)
-                if descriptor is not None:
-                    remove_tree(lock.with_suffix(""))
-                    lock.unlink(missing_ok=True)
-                    os.close(descriptor)
 
     def _remove(self, name: str) -> bool:
         """Remove a tree unless it is in use."""
@@ -186,13 +171,12 @@ class LayerTrees:
         if used is None and (place / "extent").exists():
             return False
         try:
-            lock, descriptor = create_locked(self.folder, prefix=_PARTIAL, suffix=_LOCK)
             # out of sight at once, then gone
-            with contextlib.suppress(FileNotFoundError):
-                place.rename(lock.with_suffix(""))
-            remove_tree(lock.with_suffix(""))
-            lock.unlink()
-            os.close(descriptor)
+            with (
+                temporary_folder(self.folder, prefix=_PARTIAL) as away,
+                contextlib.suppress(FileNotFoundError),
+            ):
+                place.rename(away / "tree")
         finally:
             if used is not None:
                 os.close(used)
@@ -220,6 +204,14 @@ def _lock_shared(path: Path) -> int | None:
         pass
     os.close(descriptor)
     return None
+
+
+def _recorded_size(path: Path) -> int:
+    """Return the bytes an extent speaks of; 0 for one that a power cut emptied, whose tree must go too."""
+    try:
+        return int(json.loads(path.read_bytes())["size"])
+    except (ValueError, KeyError, TypeError):
+        return 0
 
 
 def _record(extent: Extent) -> str:

@@ -1,13 +1,14 @@
 """Where the bytes of an image's layers come from."""
 
 import hashlib
+import os
 
 import pytest
 
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError
 from envbuild.image.layer import layer_path
 from envbuild.image.local.base_shelf import BaseShelf
-from envbuild.image.local.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole
+from envbuild.image.local.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use
 from envbuild.image.local.cache import LayerCache
 from envbuild.image.local.images import facts_of
 from envbuild.image.oci.base import BaseImage
@@ -133,3 +134,19 @@ def test_base_is_the_one_the_labels_name(tmp_path):
 
 def test_layer_cache_keeps_layers_where_images_look_for_them(tmp_path):
     assert LayerCache(tmp_path).path(BLOB.digest) == layer_path(tmp_path, BLOB.digest)
+
+
+def test_use_of_an_image_keeps_its_layers_from_being_pruned(tmp_path):
+    lock = sample_lock()
+    made = LayerFolder(tmp_path / "layers/sha256")
+    (tmp_path / "layers/sha256").mkdir(parents=True)
+    image = compose_image(lock, lock.targets[0], [made.make({"opt/a": b"a"})])
+    (layer,) = image.layers
+    place = layer_path(tmp_path, layer.digest)
+    made.path(layer).rename(place)
+    os.utime(place, (1, 1))
+
+    note_use(image, tmp_path)
+
+    (stored,) = LayerCache(tmp_path).stored()
+    assert stored.used > 1

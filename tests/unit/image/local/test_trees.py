@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 import subprocess
 import sys
 import tarfile
@@ -50,6 +51,25 @@ def test_a_layer_is_unpacked_once_and_given_in_order(tmp_path):
         with cache.held([one, two, one]) as folders:
             assert [(folder / "file").read_bytes() for folder in folders] == [b"one", b"two", b"one"]
     assert len(read_one) == 1
+
+
+def test_nobody_else_reaches_the_files(tmp_path):
+    """An image may hold programs that are set-user-ID, and the cache may lie where others can go."""
+    old = os.umask(0o022)
+    try:
+        content_of(tmp_path / "cache", layer(b"x")[0])
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "cache" / trees.FOLDER).stat().st_mode) == 0o700
+
+
+def test_a_tree_of_which_nothing_is_known_any_more_is_pruned(tmp_path):
+    content_of(tmp_path, layer(b"x")[0])
+    (extent,) = tmp_path.glob("unpacked/*/extent")
+    extent.write_bytes(b"")
+    (stored,) = LayerTrees(tmp_path).stored()
+    assert stored.remove()
+    assert list((tmp_path / "unpacked").iterdir()) == []
 
 
 def test_many_at_once_wait_for_the_one_that_unpacks(tmp_path):
