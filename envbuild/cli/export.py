@@ -47,41 +47,48 @@ def bake(
     import shlex
 
     from envbuild import atomic
-    from envbuild.cli.many import projects_of
+    from envbuild.cli.many import projects_of, shown
     from envbuild.cli.output import Output
     from envbuild.cli.project import fresh_lock
     from envbuild.cli.wiring import recipe_of, write_folder
     from envbuild.image.reference import image_reference_for
-    from envbuild.render.bake import FILE, BakeTarget, render_bake, target_name
+    from envbuild.render.bake import FILE, BakeTarget, render_bake, target_names
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
+    planned = {}
+    for project in projects_of(spec, every=every, frozen=frozen):
+        lock = fresh_lock(project, frozen=frozen)
+        for target in lock.targets:
+            what = f"{target.variant} on {target.platform} of {shown(project)}"
+            planned[what] = lock, target
+    names = target_names(
+        {
+            what: (lock.request.name, target.variant, target.platform.partition("/")[2])
+            for what, (lock, target) in planned.items()
+        }
+    )
     targets: list[BakeTarget] = []
     addresses: dict[str, str] = {}
     with output.activity() as activity:
-        for project in projects_of(spec, every=every, frozen=frozen):
-            lock = fresh_lock(project, frozen=frozen)
-            for target in lock.targets:
-                recipe = recipe_of(lock, target)
-                name = target_name(lock.request.name, target.variant, target.platform.partition("/")[2])
-                command = write_folder(
-                    lock, target, recipe, folder / name, offline=offline, activity=activity
+        for what, (lock, target) in planned.items():
+            name, recipe = names[what], recipe_of(lock, target)
+            command = write_folder(lock, target, recipe, folder / name, offline=offline, activity=activity)
+            addresses |= {
+                argument: value
+                for word in command
+                for argument, _, value in [word.partition("=")]
+                if argument in recipe.arguments
+            }
+            targets.append(
+                BakeTarget(
+                    name=name,
+                    folder=name,
+                    reference=image_reference_for(lock, target),
+                    platform=target.platform,
+                    epoch=recipe.epoch,
+                    arguments=recipe.arguments,
                 )
-                addresses |= {
-                    argument: value
-                    for word in command
-                    for argument, _, value in [word.partition("=")]
-                    if argument in recipe.arguments
-                }
-                targets.append(
-                    BakeTarget(
-                        name=name,
-                        folder=name,
-                        reference=image_reference_for(lock, target),
-                        platform=target.platform,
-                        epoch=recipe.epoch,
-                        arguments=recipe.arguments,
-                    )
-                )
+            )
     atomic.write_text(folder / FILE, render_bake(targets))
     words = ["docker", "buildx", "bake", "--file", FILE]
     if as_json:

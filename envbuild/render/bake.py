@@ -6,8 +6,10 @@ values from the environment of whoever runs it.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from envbuild.errors import Problem, SpecError
 
 NOT_GIVEN = "https://address-not-given.invalid"
 """Value of an address nobody gave; the fetch then fails with a name that says so."""
@@ -32,9 +34,25 @@ class BakeTarget:
     """Build arguments that hold addresses."""
 
 
-def target_name(*parts: str) -> str:
-    """Return a name bake accepts: letters, digits, ``-`` and ``_``."""
-    return "-".join(re.sub(r"[^A-Za-z0-9_-]+", "-", part) for part in parts)
+def target_names(parts: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return a name bake accepts for each target: letters, digits, ``-`` and ``_``.
+
+    ``parts`` are what names are made of, by what a person calls the target.
+
+    :raises SpecError: two targets would have one name, and one image would be lost.
+    """
+    called: dict[str, list[str]] = {}
+    for what, words in parts.items():
+        name = "-".join(re.sub(r"[^A-Za-z0-9_-]+", "-", word) for word in words)
+        called.setdefault(name, []).append(what)
+    problems = [
+        Problem(name, f"is {' and '.join(several)}", "give their specs, or variants, names that differ")
+        for name, several in sorted(called.items())
+        if len(several) > 1
+    ]
+    if problems:
+        raise SpecError("several images would have one name in the bake file", problems=problems)
+    return {what: name for name, (what,) in called.items()}
 
 
 def render_bake(targets: Iterable[BakeTarget]) -> str:

@@ -125,3 +125,17 @@ def test_several_locks_are_made_at_once(
     program.lock.write_text(dumps(sample_lock()))
     assert program("lock").code == 0
     assert program.lock.read_text() == texts[1]
+
+
+def test_specs_of_one_name_are_not_baked_into_one_image(specs: Program):
+    (specs.folder / "envs/c/envbuild.toml").unlink()
+
+    answer = specs("export", "bake", "--all", "--output", "out")
+
+    assert (answer.code, answer.stdout) == (3, "")
+    assert answer.stderr == (
+        "error: several images would have one name in the bake file\n"
+        "  • train-default-amd64: is default on linux/amd64 of envs/a and default on linux/amd64 of envs/b\n"
+        "    hint: give their specs, or variants, names that differ\n"
+    )
+    assert not (specs.folder / "out").exists()

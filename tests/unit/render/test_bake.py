@@ -1,6 +1,9 @@
 import json
 
-from envbuild.render.bake import BakeTarget, render_bake, target_name
+import pytest
+
+from envbuild.errors import SpecError
+from envbuild.render.bake import BakeTarget, render_bake, target_names
 
 TRAIN = BakeTarget(
     name="train-default-amd64",
@@ -55,4 +58,21 @@ def test_order_does_not_show():
 
 
 def test_names_are_what_bake_accepts():
-    assert target_name("ml.train", "gpu", "arm/v7") == "ml-train-gpu-arm-v7"
+    assert target_names({"gpu of here": ("ml.train", "gpu", "arm/v7")}) == {
+        "gpu of here": "ml-train-gpu-arm-v7"
+    }
+
+
+def test_two_images_of_one_name_are_refused():
+    with pytest.raises(SpecError) as caught:
+        target_names(
+            {
+                "c of envs/1": ("a-b", "c", "amd64"),
+                "d of envs/1": ("a-b", "d", "amd64"),
+                "b-c of envs/2": ("a", "b-c", "amd64"),
+            }
+        )
+
+    assert [str(problem) for problem in caught.value.problems] == [
+        "a-b-c-amd64: is c of envs/1 and b-c of envs/2"
+    ]
