@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from envbuild.cli.project import Project, read_lock
-from envbuild.errors import EngineError, EnvbuildError, NetworkError, Problem
+from envbuild.errors import EngineError, EnvbuildError, LockMissingError, Problem
 
 if TYPE_CHECKING:
     from envbuild.image.engine import ImageFacts
     from envbuild.lock.model import Base
 
 BaseState = Literal["as locked", "moved", "gone", "from packages", "unknown"]
+
+LockState = Literal["there", "no lock", "unreadable"]
 
 Digests = Callable[[str], str | None]
 """Digest an image reference names in its registry now; None: nothing of that name."""
@@ -24,6 +26,10 @@ class Standing:
     variant: str
     platform: str
     reference: str
+
+    lock_state: LockState = "there"
+    """Unless it is there, nothing else is known."""
+
     stale: tuple[Problem, ...]
     """What the lock does not answer; the same for all targets of a lock."""
 
@@ -43,7 +49,25 @@ class Standing:
     @property
     def drifted(self) -> bool:
         """Whether locking again today would not give this lock, as far as can be told without doing so."""
-        return bool(self.stale) or self.base_state in {"moved", "gone"}
+        return self.lock_state != "there" or bool(self.stale) or self.base_state in {"moved", "gone"}
+
+
+def unusable(project: Project, error: EnvbuildError) -> Standing:
+    """Return how a project stands that has no lock, or whose spec or lock cannot be read."""
+    what: LockState = "no lock" if isinstance(error, LockMissingError) else "unreadable"
+    problems = "".join(f"; {problem}" for problem in error.problems)
+    return Standing(
+        variant="-",
+        platform="-",
+        reference="-",
+        lock_state=what,
+        stale=(),
+        built=None,
+        pushed=None,
+        base="-",
+        base_state="unknown",
+        why=f"{project.folder.as_posix()}: {error.message}{problems}",
+    )
 
 
 def standings_of(
@@ -97,7 +121,7 @@ def _base_state(base: "Base", digest_of: Digests, reasons: list[str]) -> BaseSta
         return "from packages"
     try:
         now = digest_of(base.image.reference)
-    except NetworkError as error:
+    except EnvbuildError as error:
         reasons.append(error.message)
         return "unknown"
     if now is None:

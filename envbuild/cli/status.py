@@ -32,8 +32,8 @@ def status(
 
     from envbuild.cli.many import projects_of, shown
     from envbuild.cli.output import Output, aligned
-    from envbuild.cli.standing import standings_of
-    from envbuild.errors import ExitCode
+    from envbuild.cli.standing import standings_of, unusable
+    from envbuild.errors import EnvbuildError, ExitCode
     from envbuild.image.docker_engine import DockerEngine
     from envbuild.remote.reference import parse_reference
     from envbuild.remote.registry import RegistryClient
@@ -48,11 +48,16 @@ def status(
     def find_image(reference: str) -> "ImageFacts | None":
         return engine.find(reference)
 
-    found = [
-        (shown(project), standing)
-        for project in projects_of(spec, every=every, frozen=False)
-        for standing in standings_of(project, find_image=find_image, digest_of=digest_of)
-    ]
+    found: list[tuple[str, Standing]] = []
+    for project in projects_of(spec, every=every, frozen=False):
+        try:
+            standings = tuple(standings_of(project, find_image=find_image, digest_of=digest_of))
+        except EnvbuildError as error:
+            if not every:
+                raise
+            # the others have a status too
+            standings = (unusable(project, error),)
+        found += [(shown(project), standing) for standing in standings]
     if as_json:
         output.document([_document(where, standing) for where, standing in found])
     else:
@@ -66,6 +71,8 @@ def status(
 
 
 def _row(where: str, standing: "Standing") -> tuple[str, ...]:
+    if standing.lock_state != "there":
+        return (where, "-", standing.lock_state, "-", "-", "-")
     built = {True: "built", False: "not built", None: "unknown"}[standing.built]
     return (
         where,
@@ -89,15 +96,18 @@ def _notes(standing: "Standing") -> "Iterator[str]":
 
 
 def _document(where: str, standing: "Standing") -> dict[str, object]:
+    is_there = standing.lock_state == "there"
+    base = {"reference": standing.base, "state": standing.base_state}
     return {
         "spec": where,
-        "variant": standing.variant,
-        "platform": standing.platform,
-        "reference": standing.reference,
+        "variant": standing.variant if is_there else None,
+        "platform": standing.platform if is_there else None,
+        "reference": standing.reference if is_there else None,
+        "lock": standing.lock_state,
         "stale": [str(problem) for problem in standing.stale],
         "built": standing.built,
         "pushed": standing.pushed,
-        "base": {"reference": standing.base, "state": standing.base_state},
+        "base": base if is_there else None,
         "drifted": standing.drifted,
         "unknown-because": standing.why,
     }

@@ -116,6 +116,44 @@ class TestTheCommand:
         assert second.startswith("b     default on linux/amd64  stale: 1 fields")
         assert "note: run `envbuild lock`: determinism.seed: 7 → 8\n" in answer.stderr
 
+    def test_a_spec_without_a_lock_hides_no_other(self, program: Program):
+        for name, lock in (("a", None), ("b", dumps(sample_lock())), ("c", "not a lock")):
+            folder = program.folder / name
+            folder.mkdir()
+            (folder / "envbuild.toml").write_text(SPEC)
+            if lock:
+                (folder / "envbuild.lock").write_text(lock)
+
+        answer = program("status", "--all", "--exit-code")
+
+        assert answer.code == 1
+        assert [line.split("  ")[0].rstrip() for line in answer.stdout.splitlines()] == [
+            "spec",
+            "a",
+            "b",
+            "c",
+        ]
+        _, first, second, third = answer.stdout.splitlines()
+        assert first.split() == ["a", "-", "no", "lock", "-", "-", "-"]
+        assert "answers the spec" in second
+        assert third.split() == ["c", "-", "unreadable", "-", "-", "-"]
+        assert "note: a: there is no envbuild.lock" in answer.stderr
+
+        entries = json.loads(program("status", "--all", "--json").stdout)
+        assert [(entry["spec"], entry["lock"], entry["drifted"]) for entry in entries] == [
+            ("a", "no lock", True),
+            ("b", "there", False),
+            ("c", "unreadable", True),
+        ]
+
+    def test_one_spec_without_a_lock_is_an_error(self, program: Program):
+        program.spec.write_text(SPEC)
+
+        answer = program("status")
+
+        assert (answer.code, answer.stdout) == (4, "")
+        assert "there is no envbuild.lock" in answer.stderr
+
     def test_nothing_reachable_is_no_failure(self, program: Program):
         program.has(
             sample_lock(image_base("127.0.0.1:9/python:3.11-slim")),
