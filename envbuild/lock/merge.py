@@ -22,7 +22,7 @@ from envbuild.spec.request import Request, VariantRequest
 Item = TypeVar("Item", bound=Wheel | Deb)
 Anything = TypeVar("Anything")
 
-_ORDERED = frozenset({"command"})
+_ORDERED = frozenset({"channels", "command"})
 """Lists whose order is part of their meaning: one value, not a collection."""
 
 _END_OF_NAME = re.compile(r"[\s=<>!~]")

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from envbuild.errors import Problem
 from envbuild.lock.codec import dumps, loads
+from envbuild.lock.freshness import stale_fields
 from envbuild.lock.merge import merge_locks
 from envbuild.lock.model import Lock
 from tests.rig.growing import with_conda, with_debs, with_target, with_wheels, without_wheels
@@ -263,6 +264,38 @@ def test_a_new_target_is_taken_when_the_other_side_asks_for_nothing_else():
 
 NAMES = st.sampled_from(["numpy", "joblib", "polars", "requests", "tqdm"])
 CHANGES = st.dictionaries(NAMES, st.sampled_from(["1.0", "2.0", None]), max_size=4)
+
+
+def with_channels(lock: Lock, *channels: str) -> Lock:
+    """Return `lock` with the channels that are asked, as a lock of that spec has them."""
+    asked = lock.request.variants["default"]
+    assert asked.conda is not None
+    variant = asked.model_copy(update={"conda": asked.conda.model_copy(update={"channels": channels})})
+    return lock.model_copy(
+        update={"request": lock.request.model_copy(update={"variants": {"default": variant}})}
+    )
+
+
+def test_channels_keep_their_order_which_is_their_priority():
+    base = with_channels(conda_lock(), "nvidia", "conda-forge", "bioconda")
+    theirs = with_conda(base, conda_package("zlib", "1.3", "h1"))
+
+    result = merge_locks(base, with_target(base, workdir="/w"), theirs)
+
+    assert result.lock is not None
+    assert stale_fields(base.request, result.lock.request) == ()
+
+
+def test_channels_both_changed_are_a_conflict():
+    base = with_channels(conda_lock(), "conda-forge")
+
+    result = merge_locks(
+        base,
+        with_channels(base, "nvidia", "conda-forge"),
+        with_channels(base, "conda-forge", "bioconda"),
+    )
+
+    assert [problem.where for problem in result.conflicts] == ["request.variants.default.conda.channels"]
 
 
 def changed(changes: dict[str, str | None]) -> Lock:
