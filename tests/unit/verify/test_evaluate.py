@@ -362,6 +362,50 @@ def test_an_image_without_a_variable_is_named(
     assert result.reason == "in the image's configuration"
 
 
+GPUS = {"NVIDIA_DRIVER_CAPABILITIES": "compute,utility", "NVIDIA_VISIBLE_DEVICES": "all"}
+
+
+def for_gpus(projection: dict[str, Any]) -> LockedTarget:
+    projection["env"] |= GPUS
+    projection["gpu"] = {"vendor": "nvidia"}
+    return read_target(projection)
+
+
+@pytest.mark.parametrize("profile", ["image", "devcontainer"])
+@pytest.mark.parametrize("given", ["void", "0", "0,1", "GPU-00000000-0000-0000-0000-000000000000"])
+def test_which_gpus_an_engine_gave_is_no_difference(
+    projection: dict[str, Any], facts: Facts, configuration: Configuration, given: str, profile: Any
+) -> None:
+    target = for_gpus(projection)
+    there = in_variables(**{**GPUS, "NVIDIA_VISIBLE_DEVICES": given})(facts)
+    image = replace(configuration, env={**configuration.env, **GPUS})
+    for asked in (image, None):  # from outside, and with --here
+        report = compare(target, there, asked, profile=profile)
+        assert not_passed(report) == []
+        (result,) = (item for item in report.results if item.id == "env/NVIDIA_VISIBLE_DEVICES")
+        assert (result.found, result.reason) == (
+            given,
+            "the engine says in it which GPUs this container was given",
+        )
+
+
+def test_an_image_that_asks_for_other_gpus_still_fails(
+    projection: dict[str, Any], facts: Facts, configuration: Configuration
+) -> None:
+    image = replace(configuration, env={**configuration.env, **GPUS, "NVIDIA_VISIBLE_DEVICES": "none"})
+    report = compare(for_gpus(projection), in_variables(**GPUS)(facts), image)
+    assert not_passed(report) == [
+        ("failed", "env/NVIDIA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES all → none")
+    ]
+
+
+def test_a_process_without_the_variable_of_gpus_fails(projection: dict[str, Any], facts: Facts) -> None:
+    report = compare(for_gpus(projection), facts)
+    assert [(outcome, thing) for outcome, thing, _ in not_passed(report)] == [
+        ("failed", f"env/{name}") for name in sorted(GPUS)
+    ]
+
+
 def test_a_personal_variable_warns_in_a_dev_container(projection: dict[str, Any], facts: Facts) -> None:
     projection["env"]["EDITOR"] = "vi"
     changed = in_variables(EDITOR="code --wait")(facts)
