@@ -3,8 +3,9 @@
 import importlib.util
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 _MAIN = "import sys\n\nfrom envbuild.verify.probe.main import main\n\nsys.exit(main())\n"
 _PACKAGES = ("probe", "checks")
@@ -49,13 +50,13 @@ def facts_arguments(
     variables: Iterable[str],
     deep: bool = False,
     gpu: bool = False,
-    gpu_libraries: Iterable[str] = (),
+    gpu_libraries: Mapping[str, str | None] = MappingProxyType({}),
     imports: Iterable[str] = (),
 ) -> tuple[str, ...]:
     """Return the probe's arguments that ask for all facts, with the values of these variables only.
 
-    ``gpu`` asks for drivers and GPUs, ``gpu_libraries`` where these sonames come from, ``imports`` what comes
-    of importing these frameworks.
+    ``gpu`` asks for drivers and GPUs, ``gpu_libraries`` where these sonames come from, and
+    what is at the path where each should be; ``imports`` what comes of importing these frameworks.
     """
     return (
         "facts",
@@ -63,7 +64,7 @@ def facts_arguments(
         *(f"--env={name}" for name in sorted(variables)),
         *(("--deep",) if deep else ()),
         *(("--gpu",) if gpu else ()),
-        *(f"--gpu-library={soname}" for soname in gpu_libraries),
+        *(f"--gpu-library={soname}={path or ''}" for soname, path in gpu_libraries.items()),
         *(f"--import={framework}" for framework in imports),
     )
 

@@ -89,7 +89,7 @@ def _ask(
         variables=target.env,
         deep=deep,
         gpu=gpu,
-        gpu_libraries=target.gpu_sonames if gpu else (),
+        gpu_libraries=target.gpu_libraries if gpu else {},
         imports=imports,
     )
     outcome = engine.run(

@@ -26,7 +26,7 @@ def evaluate_library(check: Check, context: Context) -> Iterator[Result]:
         yield context.differ(check, "missing", found=None, reason=found.problem)
         return
     expected = _path_of(locked, context)
-    if expected is not None and found.path != expected:
+    if expected is not None and found.path != _file_of(expected, found, context):
         told = f"{found.version or 'another file'} from {found.path}"
         yield context.differ(check, "changed", found=told, reason=_why(found))
     elif found.problem is not None:
@@ -299,6 +299,12 @@ def _facts(context: Context) -> GpuFacts:
 
 def _path_of(locked: LockedLibrary, context: Context) -> str | None:
     return f"{context.target.prefix}/{locked.path}" if locked.path else None
+
+
+def _file_of(expected: str, found: LibraryFacts, context: Context) -> str:
+    """Return the file a locked path is: where a package brings a link, what it leads to within the prefix."""
+    inside = found.leads_to is not None and found.leads_to.startswith(f"{context.target.prefix}/")
+    return found.leads_to if found.leads_to and inside else expected
 
 
 def _is_locked(path: str, context: Context) -> bool:

@@ -68,6 +68,11 @@ class LibraryFacts:
     path: str | None = None
     """Absolute, links followed; None: nothing here would be loaded."""
 
+    leads_to: str | None = None
+    """The file behind the path that was asked about, links followed.  None: no path was, or nothing is there.
+
+    A package may bring ``libcudart.so.12`` as a link to ``libcudart.so.12.6.77``, which processes show."""
+
     version: str | None = None
     """As its own function reports, in parts: ``13.0``, ``9.24.0``; None where none was asked."""
 

@@ -196,9 +196,12 @@ class LockedTarget:
     """None: an environment for CPUs."""
 
     @property
-    def gpu_sonames(self) -> tuple[str, ...]:
-        """Libraries of CUDA or ROCm to look for."""
-        return tuple(library.soname for library in self.gpu.libraries) if self.gpu else ()
+    def gpu_libraries(self) -> dict[str, str | None]:
+        """Libraries of CUDA or ROCm to look for: soname → absolute path, None for those of the base."""
+        found: dict[str, str | None] = {}
+        for library in self.gpu.libraries if self.gpu else ():
+            found.setdefault(library.soname, f"{self.prefix}/{library.path}" if library.path else None)
+        return found
 
     @property
     def frameworks(self) -> tuple[str, ...]:

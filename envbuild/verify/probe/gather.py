@@ -1,7 +1,7 @@
 """Put the facts together."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from envbuild.verify.checks.facts import FACTS_FORMAT, DeepFacts, EnvironmentFacts, Facts
@@ -22,8 +22,8 @@ from envbuild.verify.probe.tree import walk_files
 class GpuQuestions:
     """What is asked about GPUs besides drivers and devices."""
 
-    sonames: tuple[str, ...] = ()
-    """Libraries to look for: ``libcudart.so.13``."""
+    libraries: Mapping[str, str | None] = field(default_factory=dict)
+    """Libraries to look for: ``libcudart.so.13`` → the path where it should be, None: anywhere."""
 
     frameworks: tuple[str, ...] = ()
     """Frameworks to import, and to let compute."""
@@ -64,7 +64,7 @@ def gather_facts(
 def _gpu_facts(questions: GpuQuestions, environment: EnvironmentFacts, root: Path) -> GpuFacts:
     python = f"{environment.prefix}/bin/python"
     return gpu_facts(
-        questions.sonames,
+        questions.libraries,
         folders=[entry for entry in environment.sys_path or () if entry.endswith("-packages")],
         imports=tuple(import_facts(python, questions.frameworks)) if root == Path("/") else (),
         root=root,

@@ -1,7 +1,7 @@
 """Drivers, GPUs and their libraries, put together."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from envbuild.verify.checks.gpu_facts import GpuFacts, ImportFacts, Vendor
@@ -16,7 +16,7 @@ _CLASSES = ("0x03", "0x12")
 
 
 def gpu_facts(
-    sonames: Iterable[str],
+    libraries: Mapping[str, str | None],
     *,
     folders: Iterable[str],
     imports: tuple[ImportFacts, ...] = (),
@@ -24,17 +24,18 @@ def gpu_facts(
 ) -> GpuFacts:
     """Return all about GPUs; ``folders`` hold the environment's packages.
 
+    ``libraries`` are those to look for: soname → the path where it should be.
     ``root`` is where ``/proc``, ``/sys`` and ``/dev`` lie.  In another root than ``/`` no library is looked
     for: its loader is not this process'.
     """
     nvidia, nvidia_devices = nvidia_facts(root)
     amd, amd_devices = amd_facts(root)
-    libraries = library_facts(sonames, folders=folders, environment=os.environ) if root == Path("/") else ()
+    found = library_facts(libraries, folders=folders, environment=os.environ) if root == Path("/") else ()
     return GpuFacts(
         drivers={"nvidia": nvidia, "amd": amd},
         devices=(*nvidia_devices, *amd_devices),
         cards=pci_cards(root),
-        libraries=libraries,
+        libraries=found,
         imports=imports,
     )
 

@@ -9,7 +9,7 @@ import ctypes
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -54,16 +54,20 @@ class Asker:
 
 
 def library_facts(
-    sonames: Iterable[str], *, folders: Iterable[str], environment: Mapping[str, str]
+    libraries: Mapping[str, str | None], *, folders: Iterable[str], environment: Mapping[str, str]
 ) -> tuple[LibraryFacts, ...]:
-    """Return where each of ``sonames`` would come from, and its version.
+    """Return where each of ``libraries`` would come from, and its version.
 
-    ``folders`` are where the environment's packages lie.
+    They are sonames, each with the absolute path where it should be, if that is known.  ``folders`` are where
+    the environment's packages lie.
     """
     places = tuple(Path(folder) for folder in folders)
     askers = tuple(_askers(places))
     search = library_path(environment)
-    return tuple(_with_version(_locate(soname, askers, places, search)) for soname in dict.fromkeys(sonames))
+    return tuple(
+        replace(_with_version(_locate(soname, askers, places, search)), leads_to=_file_at(path))
+        for soname, path in libraries.items()
+    )
 
 
 def library_path(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -135,6 +139,10 @@ def _first(folders: Iterable[str], soname: str) -> str | None:
     return None
 
 
+def _file_at(path: str | None) -> str | None:
+    return os.path.realpath(path) if path and os.path.exists(path) else None  # noqa: PTH110
+
+
 def _by_name(soname: str) -> str | None:
     ctypes.CDLL(soname)
     path = mapped_path(soname.partition(".so")[0])
@@ -147,15 +155,7 @@ def _with_version(facts: LibraryFacts) -> LibraryFacts:
     if reporter is None or path is None:
         return facts
     answer = isolated(lambda: reporter(ctypes.CDLL(path)), seconds=_PATIENCE)
-    return LibraryFacts(
-        soname=facts.soname,
-        path=path,
-        version=answer.value,
-        wanted_by=facts.wanted_by,
-        found_by=facts.found_by,
-        shadowed_by=facts.shadowed_by,
-        problem=answer.problem,
-    )
+    return replace(facts, version=answer.value, problem=answer.problem)
 
 
 def library_name(soname: str) -> str:

@@ -45,7 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     facts.add_argument("--deep", action="store_true", help="hash every file and check all bytecode")
     facts.add_argument("--gpu", action="store_true", help="report drivers and GPUs")
     facts.add_argument(
-        "--gpu-library", action="append", default=[], metavar="SONAME", help="report where it comes from"
+        "--gpu-library",
+        action="append",
+        default=[],
+        metavar="SONAME[=PATH]",
+        help="report where it comes from, and what is at the path where it should be",
     )
     facts.add_argument(
         "--import",
@@ -69,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _print_facts(options: argparse.Namespace) -> int:
-    questions = GpuQuestions(sonames=tuple(options.gpu_library), frameworks=tuple(options.frameworks))
+    questions = GpuQuestions(libraries=_libraries(options.gpu_library), frameworks=tuple(options.frameworks))
     facts = gather_facts(
         prefix=options.prefix,
         variables=tuple(options.env),
@@ -97,7 +101,7 @@ def _check(options: argparse.Namespace) -> int:
         prefix=target.prefix,
         variables=tuple(target.env),
         root=options.root,
-        gpu=GpuQuestions(sonames=target.gpu_sonames) if target.gpu else None,
+        gpu=GpuQuestions(libraries=target.gpu_libraries) if target.gpu else None,
     )
     report = evaluate(
         target, plan_checks(target), facts, profile=options.profile, require_gpu=options.require_gpu
@@ -105,6 +109,10 @@ def _check(options: argparse.Namespace) -> int:
     text = render_json(report) if options.json else render_text(report)
     sys.stdout.buffer.write(text.encode())
     return 0 if report.succeeded else DIFFERENCES
+
+
+def _libraries(asked: Sequence[str]) -> dict[str, str | None]:
+    return {soname: path or None for soname, _, path in (item.partition("=") for item in asked)}
 
 
 def _target_digest(document: bytes) -> str:

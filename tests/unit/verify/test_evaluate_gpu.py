@@ -387,6 +387,30 @@ def test_the_library_an_import_would_load(
     assert result == (outcome, "gpu/library/libcudart.so.13", difference, reason)
 
 
+def of_conda(locked: dict[str, Any]) -> LockedTarget:
+    """Return a target whose cudart is a conda package's: its path is a link."""
+    locked["gpu"]["libraries"][0] |= {"provider": "conda cuda-cudart", "path": "lib/libcudart.so.13"}
+    return read_target(locked)
+
+
+def test_a_locked_path_may_be_a_link(judge: Judge, locked: dict[str, Any]) -> None:
+    file = "/opt/venv/lib/libcudart.so.13.0.96"
+    target = of_conda(locked)
+    assert judge(target, machine(libraries=(found(file, leads_to=file),)))[0] == (
+        "passed",
+        "gpu/library/libcudart.so.13",
+        "libcudart.so.13 13.0.96 → 13.0",
+        file,
+    )
+    assert target.gpu_libraries == {"libcudart.so.13": "/opt/venv/lib/libcudart.so.13"}
+
+
+def test_a_link_out_of_the_environment_is_another_file(judge: Judge, locked: dict[str, Any]) -> None:
+    file = "/usr/local/cuda/lib64/libcudart.so.13.0.96"
+    outcome, *_ = judge(of_conda(locked), machine(libraries=(found(file, leads_to=file),)))[0]
+    assert outcome == "failed"
+
+
 def test_a_library_of_the_base_may_lie_anywhere(judge: Judge, locked: dict[str, Any]) -> None:
     locked["gpu"]["libraries"][0] |= {"provider": "base", "path": None}
     library = found("/usr/local/cuda-13.0/lib64/libcudart.so.13.0.96", "13.0")

@@ -33,7 +33,7 @@ def elsewhere(tmp_path: Path) -> Path:
 
 def look(site: Path, *, search: Path | None = None, soname: str = CUDART) -> LibraryFacts:
     environment = {"LD_LIBRARY_PATH": str(search)} if search else {}
-    (facts,) = library_facts([soname], folders=[str(site)], environment=environment)
+    (facts,) = library_facts({soname: None}, folders=[str(site)], environment=environment)
     return facts
 
 
@@ -106,6 +106,17 @@ def test_what_is_opened_by_name_needs_not_be_listed(site: Path, elsewhere: Path)
     )
     facts = look(site, search=elsewhere)
     assert (facts.found_by, facts.wanted_by) == ("rpath", str(asker))
+
+
+def test_a_path_that_is_a_link_is_told_by_its_file(tmp_path: Path) -> None:
+    """As conda packages bring them: ``libcudart.so.12`` is a link, and processes show its file."""
+    file = write_library(tmp_path / "lib/libcudart.so.12.6.77", 12060, soname="libcudart.so.12")
+    link = tmp_path / "lib/libcudart.so.12"
+    link.symlink_to(file.name)
+    places = {"libcudart.so.12": str(link), "libnccl.so.2": str(tmp_path / "lib/libnccl.so.2")}
+    cudart, nccl = library_facts(places, folders=[], environment={"LD_LIBRARY_PATH": str(tmp_path / "lib")})
+    assert (cudart.path, cudart.leads_to, cudart.version) == (str(file), str(file), "12.6")
+    assert nccl.leads_to is None
 
 
 def test_a_library_that_is_nowhere(site: Path) -> None:
