@@ -20,7 +20,7 @@ from envbuild.errors import BuildFailedError, EngineError, NetworkError, RunErro
 from envbuild.image.buildkit import BuildLog
 from envbuild.image.docker_connection import DockerConnection, engine_errors, hint_for, no_client
 from envbuild.image.engine import BuildContext, ContainerOutcome, ImageFacts
-from envbuild.image.gpus import GpuAccess, gpu_options, group_here
+from envbuild.image.gpus import NO_NVIDIA_GPUS, GpuAccess, gpu_options, group_here
 from envbuild.image.load import Holdings
 from envbuild.render import labels
 
@@ -87,13 +87,19 @@ class DockerEngine(DockerConnection):
             )
 
     def run(
-        self, reference: str, command: Sequence[str], *, files: Mapping[str, bytes], user: str | None
+        self,
+        reference: str,
+        command: Sequence[str],
+        *,
+        files: Mapping[str, bytes],
+        user: str | None,
+        gpus: bool = True,
     ) -> ContainerOutcome:
         """Run ``command`` in a fresh container without network and remove it, whatever happens.
 
         :raises EngineError: the engine does not answer, or refuses to start the container.
         """
-        with self._container(reference, command, user=user, network_mode="none") as container:
+        with self._container(reference, command, user=user, gpus=gpus, network_mode="none") as container:
             for path, content in sorted(files.items()):
                 container.put_archive("/", _tar({path.lstrip("/"): content}))
             streams = container.attach(stream=True, demux=True, stdout=True, stderr=True)
@@ -262,8 +268,12 @@ class DockerEngine(DockerConnection):
 
     @contextlib.contextmanager
     def _container(
-        self, reference: str, command: Sequence[str], *, user: str | None, **options: Any
+        self, reference: str, command: Sequence[str], *, user: str | None, gpus: bool = True, **options: Any
     ) -> Iterator[Container]:
+        if gpus:
+            options |= self._gpu_options[0]
+        else:
+            options["environment"] = {**options.get("environment", {}), **NO_NVIDIA_GPUS}
         with engine_errors():
             container = self.client.containers.create(
                 reference,
@@ -271,7 +281,6 @@ class DockerEngine(DockerConnection):
                 command=list(command[1:]),
                 user=user,
                 labels={"dev.envbuild.purpose": "run"},
-                **self._gpu_options[0],
                 **options,
             )
             try:

@@ -57,11 +57,18 @@ class Engine(Protocol):
         """Return what the engine says of a local image, or None when it has none of that name."""
 
     def run(
-        self, reference: str, command: Sequence[str], *, files: Mapping[str, bytes], user: str | None
+        self,
+        reference: str,
+        command: Sequence[str],
+        *,
+        files: Mapping[str, bytes],
+        user: str | None,
+        gpus: bool = True,
     ) -> ContainerOutcome:
         """Run ``command`` in a fresh container without network and remove it.
 
-        ``files`` are laid into the container first, by absolute path.
+        ``files`` are laid into the container first, by absolute path.  Without ``gpus`` it gets none, whatever
+        the engine's other containers get: whoever gives GPUs also lays files of the driver into a container.
         """
 
     def run_attached(

@@ -20,6 +20,10 @@ _DEVICES = re.compile(r"device=\w[\w:./-]*(,\w[\w:./-]*)*", re.ASCII)
 AMD_DEVICES = ("/dev/kfd", "/dev/dri")
 """What a process computes with on AMD's GPUs (ROCm documentation, "Running ROCm Docker containers")."""
 
+NO_NVIDIA_GPUS: Mapping[str, str] = {"NVIDIA_VISIBLE_DEVICES": "void"}
+"""What keeps NVIDIA's runtime from giving GPUs, where it is the engine's default: it goes by the image's
+variables then (NVIDIA Container Toolkit, "Specialized Configurations with Docker")."""
+
 _NO_NVIDIA = "the engine has neither NVIDIA's runtime nor its CDI device"
 _NO_AMD = "the engine's machine is not known to have /dev/kfd"
 

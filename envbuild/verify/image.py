@@ -47,8 +47,9 @@ def verify_image(
     if facts.gpu is not None:
         facts = replace(facts, gpu=replace(facts.gpu, withheld=withheld))
     if expected is not None:
-        # as root, to read everything; what the image's own user sees stays what was asked first
-        facts = with_deep(facts, _ask(engine, image, target, user="0", deep=True))
+        # as root, to read everything; what the image's own user sees stays what was asked first.  Without GPUs:
+        # NVIDIA's runtime writes links and its driver's files into a container that gets them
+        facts = with_deep(facts, _ask(engine, image, target, user="0", deep=True, give_gpus=False))
     return evaluate(
         target,
         plan_checks(target, labels={labels.TARGET: digest}, deep=expected is not None),
@@ -82,6 +83,7 @@ def _ask(
     user: str | None = None,
     deep: bool = False,
     gpu: bool = False,
+    give_gpus: bool = True,
     imports: tuple[str, ...] = (),
 ) -> Facts:
     arguments = facts_arguments(
@@ -97,6 +99,7 @@ def _ask(
         (target.interpreter.path, "-I", "-S", "-B", PROBE_PATH, *arguments),
         files={PROBE_PATH: build_probe()},
         user=user,
+        gpus=give_gpus,
     )
     stderr = outcome.stderr.decode(errors="replace").splitlines()
     if outcome.exit_status != 0:

@@ -38,11 +38,12 @@ class EngineWithDriver(DockerEngine):
 
     @contextlib.contextmanager
     def _container(
-        self, reference: str, command: Sequence[str], *, user: str | None, **options: Any
+        self, reference: str, command: Sequence[str], *, user: str | None, gpus: bool = True, **options: Any
     ) -> Iterator[Container]:
-        options = {"volumes": self._volumes, "environment": self._more, **options}
-        with super()._container(reference, command, user=user, **options) as container:
-            if self._links:
+        if gpus:
+            options = {"volumes": self._volumes, "environment": self._more, **options}
+        with super()._container(reference, command, user=user, gpus=gpus, **options) as container:
+            if self._links and gpus:
                 container.put_archive(LIBRARY_FOLDER, _links(self._links))
             yield container
 

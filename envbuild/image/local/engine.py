@@ -42,7 +42,13 @@ class LocalEngine:
         return None if image is None else facts_of(image)
 
     def run(
-        self, reference: str, command: Sequence[str], *, files: Mapping[str, bytes], user: str | None
+        self,
+        reference: str,
+        command: Sequence[str],
+        *,
+        files: Mapping[str, bytes],
+        user: str | None,
+        gpus: bool = True,  # noqa: ARG002 - it has none to give
     ) -> ContainerOutcome:
         """Run ``command`` without network in a root of its own, which is then removed.
 
