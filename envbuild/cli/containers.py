@@ -72,7 +72,6 @@ def verify_target(
         profile=profile,
         expected=_expected(artifacts) if deep else None,
         require_gpu=require_gpu,
-        withheld=holder.withheld,
     )
     return reference, report
 

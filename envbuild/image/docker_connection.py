@@ -11,6 +11,7 @@ from docker.context import ContextAPI
 
 from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError
+from envbuild.image.gpus import gpu_refusal
 
 MINIMUM_API = (1, 42)
 """Docker Engine 23.0, the first with BuildKit as its builder, named contexts and ``RUN --network``."""
@@ -101,7 +102,7 @@ def engine_errors() -> Iterator[None]:
 
 def hint_for(refusal: str) -> str | None:
     """Return what can be done about a refusal, if that is known."""
-    if "could not select device driver" in refusal or "CDI device injection failed" in refusal:
+    if gpu_refusal(refusal) is not None:
         return (
             "the engine's machine needs NVIDIA's driver and container toolkit (`nvidia-ctk runtime configure "
             "--runtime=docker`, then restart the engine); --gpus none does without"

@@ -16,11 +16,11 @@ import docker.errors
 from docker.models.containers import Container
 
 from envbuild import process
-from envbuild.errors import BuildFailedError, EngineError, NetworkError, RunError
+from envbuild.errors import BuildFailedError, EngineError, EnvbuildError, NetworkError, RunError
 from envbuild.image.buildkit import BuildLog
 from envbuild.image.docker_connection import DockerConnection, engine_errors, hint_for, no_client
 from envbuild.image.engine import BuildContext, ContainerOutcome, ImageFacts
-from envbuild.image.gpus import NO_NVIDIA_GPUS, GpuAccess, gpu_options, group_here
+from envbuild.image.gpus import AUTO, NO_NVIDIA_GPUS, GpuAccess, gpu_options, gpu_refusal, group_here
 from envbuild.image.load import Holdings
 from envbuild.render import labels
 
@@ -99,6 +99,22 @@ class DockerEngine(DockerConnection):
 
         :raises EngineError: the engine does not answer, or refuses to start the container.
         """
+        try:
+            return self._run(reference, command, files=files, user=user, gpus=gpus)
+        except EngineError as error:
+            if not gpus or not self._goes_without(error):
+                raise
+        return self._run(reference, command, files=files, user=user, gpus=gpus)
+
+    def _run(
+        self,
+        reference: str,
+        command: Sequence[str],
+        *,
+        files: Mapping[str, bytes],
+        user: str | None,
+        gpus: bool,
+    ) -> ContainerOutcome:
         with self._container(reference, command, user=user, gpus=gpus, network_mode="none") as container:
             for path, content in sorted(files.items()):
                 container.put_archive("/", _tar({path.lstrip("/"): content}))
@@ -126,8 +142,36 @@ class DockerEngine(DockerConnection):
 
         ``archive`` is a tar laid into ``workdir`` first: sent through the API, so a remote engine works too.
 
+        A container that did not start for want of GPUs nobody named starts without them; not when it was
+        given input, of which the first attempt may have taken a part.
+
         :raises RunError: the container could not be made or started.
         """
+        options: dict[str, Any] = {
+            "archive": archive,
+            "workdir": workdir,
+            "env": env,
+            "interactive": interactive,
+            "terminal": terminal,
+        }
+        try:
+            return self._run_attached(reference, command, **options)
+        except RunError as error:
+            if interactive or not self._goes_without(error):
+                raise
+        return self._run_attached(reference, command, **options)
+
+    def _run_attached(
+        self,
+        reference: str,
+        command: Sequence[str],
+        *,
+        archive: bytes | None,
+        workdir: str,
+        env: Mapping[str, str],
+        interactive: bool,
+        terminal: bool,
+    ) -> int:
         try:
             with self._container(
                 reference,
@@ -266,14 +310,20 @@ class DockerEngine(DockerConnection):
             info = self.client.info()
         return gpu_options(self._gpus, info, is_here=self.is_here, group_of=group_here)
 
+    def _goes_without(self, error: EnvbuildError) -> bool:
+        """Return whether containers get no GPU from now on, since one did not start for want of it."""
+        refusal = gpu_refusal(error.detail or "")
+        if self._gpus is None or self._gpus.devices != AUTO or self.withheld or refusal is None:
+            return False
+        self._gpu_options = {"environment": NO_NVIDIA_GPUS}, f"the engine could not give one: {refusal}"
+        return True
+
     @contextlib.contextmanager
     def _container(
         self, reference: str, command: Sequence[str], *, user: str | None, gpus: bool = True, **options: Any
     ) -> Iterator[Container]:
-        if gpus:
-            options |= self._gpu_options[0]
-        else:
-            options["environment"] = {**options.get("environment", {}), **NO_NVIDIA_GPUS}
+        given = dict(self._gpu_options[0] if gpus else {"environment": NO_NVIDIA_GPUS})
+        environment = {**options.pop("environment", {}), **given.pop("environment", {})}
         with engine_errors():
             container = self.client.containers.create(
                 reference,
@@ -281,6 +331,8 @@ class DockerEngine(DockerConnection):
                 command=list(command[1:]),
                 user=user,
                 labels={"dev.envbuild.purpose": "run"},
+                environment=environment,
+                **given,
                 **options,
             )
             try:

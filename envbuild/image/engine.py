@@ -67,8 +67,8 @@ class Engine(Protocol):
     ) -> ContainerOutcome:
         """Run ``command`` in a fresh container without network and remove it.
 
-        ``files`` are laid into the container first, by absolute path.  Without ``gpus`` it gets none, whatever
-        the engine's other containers get: whoever gives GPUs also lays files of the driver into a container.
+        ``files`` are laid into the container first, by absolute path.  Without ``gpus`` it gets none,
+        whatever others get: who gives GPUs also lays files of the driver into a container.
         """
 
     def run_attached(
@@ -88,7 +88,7 @@ class Engine(Protocol):
 
 
 class GpuEngine(Engine, Protocol):
-    """An engine that knows why its containers get no GPU."""
+    """An engine that knows why its containers get no GPU; it may know only once it has run one."""
 
     @property
     def withheld(self) -> str | None:

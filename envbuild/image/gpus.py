@@ -24,6 +24,13 @@ NO_NVIDIA_GPUS: Mapping[str, str] = {"NVIDIA_VISIBLE_DEVICES": "void"}
 """What keeps NVIDIA's runtime from giving GPUs, where it is the engine's default: it goes by the image's
 variables then (NVIDIA Container Toolkit, "Specialized Configurations with Docker")."""
 
+_REFUSALS = re.compile(
+    r"(?:could not select device driver|CDI device injection failed|nvidia-container-(?:cli|runtime)"
+    r'|.{0,80}custom device "/dev/(?:kfd|dri)).*'
+)
+_REQUIREMENT = "requirement error"
+"""What NVIDIA's runtime says of an image whose NVIDIA_REQUIRE_* the machine does not meet."""
+
 _NO_NVIDIA = "the engine has neither NVIDIA's runtime nor its CDI device"
 _NO_AMD = "the engine's machine is not known to have /dev/kfd"
 
@@ -112,6 +119,15 @@ def _amd_options(
     # numbers: the image need not know the names `render` and `video`; 0 is nobody's to give
     numbers = sorted(group for group in groups if group)
     return options | ({"group_add": numbers} if numbers else {}), None
+
+
+def gpu_refusal(told: str) -> str | None:
+    """Return what an engine says of GPUs that it could not give a container, which it did not start.
+
+    None: it is another matter, or the machine has GPUs and the image does not want them.
+    """
+    found = _REFUSALS.search(told)
+    return None if found is None or _REQUIREMENT in told else found[0].strip()
 
 
 def group_here(path: str) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from envbuild.errors import VerificationError
-from envbuild.image.engine import Engine, ImageFacts
+from envbuild.image.engine import Engine, GpuEngine, ImageFacts
 from envbuild.render import labels
 from envbuild.verify.bundle import build_probe, facts_arguments
 from envbuild.verify.checks.evaluate import evaluate
@@ -23,7 +23,7 @@ EVIDENCE_LINES = 15
 
 
 def verify_image(
-    engine: Engine,
+    engine: GpuEngine,
     image: ImageFacts,
     projection: Mapping[str, Any],
     *,
@@ -31,13 +31,11 @@ def verify_image(
     profile: Profile = "image",
     expected: Callable[[LockedTarget], ExpectedFiles] | None = None,
     require_gpu: bool = False,
-    withheld: str | None = None,
 ) -> Report:
     """Compare ``image`` with the target it should hold.
 
     ``expected`` gives the files of the locked artifacts; with it every file and all bytecode is compared too,
-    and the locked frameworks are imported.  ``require_gpu`` makes a missing GPU a difference;
-    ``withheld`` is why the engine gives none.
+    and the locked frameworks are imported.  ``require_gpu`` makes a missing GPU a difference.
 
     :raises VerificationError: the probe could not be run or did not answer, so nothing is known.
     """
@@ -45,10 +43,10 @@ def verify_image(
     imports = target.frameworks if target.gpu and expected is not None else ()
     facts = _ask(engine, image, target, gpu=target.gpu is not None, imports=imports)
     if facts.gpu is not None:
-        facts = replace(facts, gpu=replace(facts.gpu, withheld=withheld))
+        facts = replace(facts, gpu=replace(facts.gpu, withheld=engine.withheld))
     if expected is not None:
-        # as root, to read everything; what the image's own user sees stays what was asked first.  Without GPUs:
-        # NVIDIA's runtime writes links and its driver's files into a container that gets them
+        # as root, to read everything; what the image's own user sees stays what was asked first.  And without
+        # GPUs: NVIDIA's runtime writes links and its driver's files into a container that gets them
         facts = with_deep(facts, _ask(engine, image, target, user="0", deep=True, give_gpus=False))
     return evaluate(
         target,

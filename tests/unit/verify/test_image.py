@@ -24,6 +24,7 @@ class AnsweringEngine:
 
     facts: Facts
     deep: DeepFacts
+    withheld: str | None = None
     asked: list[tuple[bool, bool, str | None]] = field(default_factory=list)
 
     def run(
@@ -72,3 +73,23 @@ def test_files_are_looked_at_in_a_container_without_gpus(
     projection["gpu"] = {"vendor": "nvidia"}
     verify_image(engine, IMAGE, projection, digest="sha256:x", expected=lambda target: ExpectedFiles())
     assert engine.asked == [(False, True, None), (True, False, "0")]
+
+
+def test_why_an_engine_gives_no_gpu_is_asked_once_it_has_run(
+    engine: AnsweringEngine, projection: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That its runtime cannot start is only seen when it does not."""
+    projection["gpu"] = {"vendor": "nvidia"}
+    run = engine.run
+
+    def run_and_learn(*arguments: Any, **options: Any) -> ContainerOutcome:
+        engine.withheld = "the engine could not give one: nvidia-container-cli: no driver"
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(engine, "run", run_and_learn)
+    report = verify_image(engine, IMAGE, projection, digest="sha256:x")
+    (result,) = (item for item in report.results if item.id == "gpu/driver")
+    assert (result.outcome, result.reason) == (
+        "skipped",
+        f"no GPU: {ABSENT.reason}; {engine.withheld}",
+    )

@@ -1,0 +1,158 @@
+"""Containers and their GPUs, in front of a Docker Engine that is a test double: there is no GPU here.
+
+It refuses as Docker Engine does when NVIDIA's container runtime cannot start, in its words.
+"""
+
+from typing import Any
+
+import docker.errors
+import pytest
+
+from envbuild import process
+from envbuild.errors import EngineError, RunError
+from envbuild.image.docker_connection import hint_for
+from envbuild.image.docker_engine import DockerEngine
+from envbuild.image.gpus import GpuAccess, gpu_refusal
+
+NOT_LOADED = (
+    "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create "
+    "failed: unable to start container process: error during container init: error running prestart hook #0: "
+    "exit status 1, stdout: , stderr: Auto-detected mode as 'legacy'\n"
+    "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown"
+)
+TOO_OLD = (
+    "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.5, please update your driver"
+)
+WITHHELD = (
+    "the engine could not give one: "
+    "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown"
+)
+
+
+class Machine:
+    """Docker's SDK, and the docker client, for an engine whose runtime of NVIDIA's fails."""
+
+    def __init__(self, refusal: str = NOT_LOADED) -> None:
+        self.refusal = refusal
+        self.made: list[dict[str, Any]] = []
+        self.containers = self.api = self
+        self.base_url = "http+docker://localhost"
+
+    def info(self) -> dict[str, Any]:
+        return {"Runtimes": {"runc": {}, "nvidia": {}}}
+
+    def create(self, _image: str, **options: Any) -> "Container":
+        self.made.append(options)
+        return Container(self.refusal if "device_requests" in options else "")
+
+
+class Container:
+    """A container that starts, or does not."""
+
+    id = "1"
+
+    def __init__(self, refusal: str) -> None:
+        self.refusal = refusal
+        self.attrs = {"State": {"Error": refusal}}
+
+    def start(self) -> None:
+        if self.refusal:
+            raise docker.errors.APIError("500 Server Error", explanation=self.refusal)
+
+    def attach(self, **_options: Any) -> list[tuple[bytes | None, bytes | None]]:
+        return [(b"out", None)]
+
+    def wait(self) -> dict[str, int]:
+        return {"StatusCode": 0}
+
+    def reload(self) -> None:
+        """Nothing changes."""
+
+    def remove(self, **_options: Any) -> None:
+        """Nothing is left."""
+
+
+def engine_on(machine: Machine, devices: str = "auto") -> DockerEngine:
+    engine = DockerEngine({}, gpus=GpuAccess(vendor="nvidia", devices=devices))
+    vars(engine)["client"] = machine
+    return engine
+
+
+def run(engine: DockerEngine, *, gpus: bool = True) -> bytes:
+    return engine.run("image", ["true"], files={}, user=None, gpus=gpus).stdout
+
+
+def attach(engine: DockerEngine, *, interactive: bool = False) -> int:
+    return engine.run_attached(
+        "image", ["true"], archive=None, workdir="/", env={"A": "1"}, interactive=interactive
+    )
+
+
+def test_auto_does_without_a_gpu_that_the_engine_cannot_give() -> None:
+    machine = Machine()
+    engine = engine_on(machine)
+    assert engine.withheld is None
+    assert (run(engine), run(engine)) == (b"out", b"out")
+    assert engine.withheld == WITHHELD
+    assert ["device_requests" in options for options in machine.made] == [True, False, False]
+    # where that runtime is the engine's default it would look at the image's variable
+    assert machine.made[1]["environment"] == {"NVIDIA_VISIBLE_DEVICES": "void"}
+
+
+def test_so_does_a_command_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "run_attached", lambda *_words, **_options: 3)
+    machine = Machine()
+    assert attach(engine_on(machine)) == 3
+    assert machine.made[1]["environment"] == {"A": "1", "NVIDIA_VISIBLE_DEVICES": "void"}
+
+
+def test_input_is_not_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "run_attached", lambda *_words, **_options: 127)
+    machine = Machine()
+    with pytest.raises(RunError) as raised:
+        attach(engine_on(machine), interactive=True)
+    assert raised.value.hint == hint_for(NOT_LOADED)
+    assert len(machine.made) == 1
+
+
+@pytest.mark.parametrize("devices", ["all", "1", "device=0"])
+def test_what_is_named_is_demanded(devices: str) -> None:
+    machine = Machine()
+    with pytest.raises(EngineError) as raised:
+        run(engine_on(machine, devices))
+    assert raised.value.detail == NOT_LOADED
+    assert raised.value.hint is not None
+    assert "--gpus none does without" in raised.value.hint
+    assert len(machine.made) == 1
+
+
+def test_a_driver_that_the_image_refuses_is_not_passed_over() -> None:
+    with pytest.raises(EngineError) as raised:
+        run(engine_on(Machine(TOO_OLD)))
+    assert raised.value.detail == TOO_OLD
+
+
+def test_a_container_without_gpus_is_given_none() -> None:
+    machine = Machine()
+    engine = engine_on(machine)
+    run(engine, gpus=False)
+    assert machine.made[0]["environment"] == {"NVIDIA_VISIBLE_DEVICES": "void"}
+    assert "device_requests" not in machine.made[0]
+    assert engine.withheld is None
+
+
+@pytest.mark.parametrize(
+    ("told", "refusal"),
+    [
+        (NOT_LOADED, "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown"),
+        (
+            "CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=all",
+            "CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=all",
+        ),
+        (TOO_OLD, None),
+        ("no such file or directory: true", None),
+    ],
+)
+def test_which_refusals_are_about_gpus(told: str, refusal: str | None) -> None:
+    assert gpu_refusal(told) == refusal
+    assert (hint_for(told) is None) == (refusal is None)
