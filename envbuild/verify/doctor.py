@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from envbuild.errors import EnvbuildError, ExitCode
 from envbuild.verify.checks.codec import encode
+from envbuild.verify.checks.cuda import why_unusable
 from envbuild.verify.checks.gpu import describe_device, devices_of, why_no_gpu
 from envbuild.verify.checks.gpu_facts import GpuFacts, Vendor
 from envbuild.verify.checks.plan import VENDORS
@@ -78,6 +79,15 @@ def _working(facts: GpuFacts, vendor: Vendor, withheld: str | None) -> Iterator[
         told = f"{driver.cuda}, by forward compatibility" if forward else driver.cuda
         yield Finding(name="highest CUDA", state="ok", found=told)
     devices = devices_of(facts, vendor)
+    unusable = why_unusable(driver, devices=len(devices))
+    if unusable:
+        yield Finding(
+            name="CUDA",
+            state="broken",
+            found=unusable,
+            hint="`nvidia-modprobe -u -c=0` loads nvidia-uvm; without libcuda, install the whole driver",
+            exit_code=ExitCode.FAILURE,
+        )
     for device in devices:
         name = f"GPU {device.index}"
         if device.problem is None:

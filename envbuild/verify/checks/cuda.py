@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from envbuild.catalog.capability import ComputeCapability
+from envbuild.verify.checks.gpu_facts import DriverFacts
 from envbuild.verify.checks.target import LockedArchitectures
 
 ERRORS = {
@@ -21,15 +22,39 @@ ERRORS = {
     802: ("cudaErrorSystemNotReady", "the system is not ready: the fabric manager may not be running"),
     803: ("cudaErrorSystemDriverMismatch", "libcuda does not fit the driver in the kernel"),
     804: ("cudaErrorCompatNotSupportedOnDevice", "forward compatibility does not work on this GPU"),
-    999: ("cudaErrorUnknown", "unknown error"),
+    304: ("cudaErrorOperatingSystem", "the kernel refused; its module nvidia-uvm may not be loaded"),
+    999: ("cudaErrorUnknown", "unknown error; the kernel's module nvidia-uvm may not be loaded"),
 }
 """Name in ``driver_types.h`` and meaning, by number; the driver's own functions use the same numbers."""
+
+NO_DEVICE = 100
 
 OLDEST = {11: ComputeCapability(3, 5), 12: ComputeCapability(5, 0), 13: ComputeCapability(7, 5)}
 """Oldest compute capability each CUDA major compiles for (release notes of CUDA 11.8, 12.0, 13.0)."""
 
 ENOUGH = 0.5
 """Share of a library's kernels that a GPU must find; the lock-time check asks for the same."""
+
+
+def why_unusable(driver: DriverFacts, *, devices: int) -> str | None:
+    """Return why no CUDA program works with a driver that runs and shows that many GPUs, or None.
+
+    Its management library (NVML) and CUDA are two things: either may work without the other.
+    """
+    if driver.library_problem is not None:
+        # what is missing names itself, what crashes does not
+        told = driver.library_problem
+        problem = told if told.startswith("libcuda.so.1") else f"libcuda.so.1: {told}"
+        return f"no CUDA program works: {problem}"
+    if driver.library_status in {None, 0} or (driver.library_status == NO_DEVICE and not devices):
+        return None
+    reason = explain_status(driver.library_status or 0)
+    if driver.library_status == NO_DEVICE:
+        reason += (
+            f", but it has {devices}: CUDA_VISIBLE_DEVICES may hide them, "
+            "or they are cut into instances (MIG) and none was given"
+        )
+    return reason
 
 
 def explain_status(status: int) -> str:

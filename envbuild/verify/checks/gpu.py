@@ -11,8 +11,6 @@ from envbuild.verify.checks.target import LockedGpu, LockedLibrary
 
 _NOT_ASKED = "nobody looked for GPUs"
 _GIB = 1 << 30
-_FATAL = {34, 802, 803, 804}
-"""What ``cuInit`` says when no program can work; 100, no GPU, is for the check of GPUs to say."""
 
 
 def evaluate_library(check: Check, context: Context) -> Iterator[Result]:
@@ -56,6 +54,9 @@ def evaluate_driver(check: Check, context: Context) -> Iterator[Result]:
         yield _without(check, context, facts)
     elif driver.state != "ready":
         yield context.differ(check, "changed", found="does not work", reason=driver.reason)
+    elif unusable := cuda.why_unusable(driver, devices=len(devices_of(facts, gpu.vendor))):
+        told = _told(driver, driver.version or "loaded")
+        yield context.differ(check, "changed", found=told, reason=unusable)
     elif driver.version is None or gpu.driver_minimum is None:
         reason = None if driver.version is None else "the lock does not say which driver it needs"
         yield context.passed(check, found=driver.version or "loaded", reason=reason)
@@ -174,15 +175,17 @@ def describe_device(device: GpuDevice) -> str:
     return ", ".join(parts)
 
 
+def _told(driver: DriverFacts, version: str) -> str:
+    other = driver.library_version
+    return f"{version} with libcuda of {other}" if other not in {None, version} else version
+
+
 def _compare_driver(
     check: Check, context: Context, driver: DriverFacts, version: str, minimum: str
 ) -> Result:
     gpu = _gpu(context)
     other = driver.library_version if driver.library_version not in {None, version} else None
-    told = f"{version} with libcuda of {other}" if other else version
-    if driver.library_status in _FATAL:
-        reason = cuda.explain_status(driver.library_status)
-        return context.differ(check, "changed", found=told, reason=reason)
+    told = _told(driver, version)
     if other and not cuda.is_at_least(other, version):
         reason = "forward compatibility is for drivers older than it, never for newer ones"
         return context.differ(check, "changed", found=told, reason=reason)

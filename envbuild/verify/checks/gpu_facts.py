@@ -36,6 +36,9 @@ class DriverFacts:
     library_status: int | None = None
     """What ``cuInit`` returned: 0, or a CUDA error."""
 
+    library_problem: str | None = None
+    """Why ``libcuda`` cannot be asked, where the management library can: it is missing, crashes, hangs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuDevice:

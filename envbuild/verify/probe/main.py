@@ -16,7 +16,8 @@ from envbuild.verify.probe.gather import GpuQuestions, gather_facts
 
 LOCK = "/etc/envbuild/lock.json"
 DIFFERENCES = 8
-"""Exit code of differences, the same as envbuild's own (errors.py)."""
+USAGE = 2
+"""Exit codes of differences and of what makes no sense, the same as envbuild's own (errors.py)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,6 +98,12 @@ def _check(options: argparse.Namespace) -> int:
         )
         return DIFFERENCES
     target = read_target(json.loads(document))
+    if options.require_gpu and target.gpu is None:
+        sys.stderr.write(
+            f"error: --require-gpu, but variant `{target.variant}` locks no GPU\n"
+            "hint: use the image of another variant, or give the spec a [gpu] table\n"
+        )
+        return USAGE
     facts = gather_facts(
         prefix=target.prefix,
         variables=tuple(target.env),

@@ -41,7 +41,8 @@ def nvidia_facts(root: Path = Path("/")) -> tuple[DriverFacts, tuple[GpuDevice, 
     said: dict[str, Any] = answer.value or {}
     if state == "absent" and module:
         state, reason = "failed", f"the kernel has NVIDIA's driver {module}, but {_NVML} is not here"
-    cuda = isolated(_ask_cuda, seconds=_PATIENCE).value or {}
+    of_cuda = isolated(_ask_cuda, seconds=_PATIENCE)
+    cuda: dict[str, Any] = of_cuda.value or {}
     library = library_version(cuda.get("path") or "")
     if state == "mismatch" and module and library:
         reason = f"the driver in the kernel is {module}, its libraries are {library}"
@@ -54,6 +55,7 @@ def nvidia_facts(root: Path = Path("/")) -> tuple[DriverFacts, tuple[GpuDevice, 
         library_version=library,
         library_cuda=cuda.get("version"),
         library_status=cuda.get("status"),
+        library_problem=of_cuda.problem if state == "ready" else None,
     )
     return facts, tuple(GpuDevice(vendor="nvidia", **device) for device in said.get("devices", ()))
 

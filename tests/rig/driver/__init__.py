@@ -11,7 +11,7 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parent
 CRASHES, HANGS = -1, -2
-"""What `status` may be besides a code of NVML: a library that crashes or hangs who calls it."""
+"""What `status` and `cuda_status` may be besides a code: a library that crashes or hangs who calls it."""
 
 GIB = 1 << 30
 LIBRARY_FOLDER = "/usr/lib/x86_64-linux-gnu"
@@ -45,7 +45,7 @@ class DriverDouble:
     """What `nvmlInit` returns."""
 
     cuda_status: int = 0
-    """What `cuInit` returns."""
+    """What `cuInit` returns, or that it crashes or hangs."""
 
 
 T4 = GpuDouble(name="Tesla T4", capability=(7, 5), memory=15 * GIB)
@@ -61,6 +61,7 @@ DRIVERS = {
     "no-gpu": DriverDouble(version="580.95.05", cuda=13000, cuda_status=100),
     "not-loaded": DriverDouble(version="580.95.05", cuda=13000, status=9, cuda_status=100),
     "mismatch": DriverDouble(version="580.95.05", cuda=13000, status=18, cuda_status=803),
+    "cuda-crashing": DriverDouble(version="580.95.05", cuda=13000, gpus=(T4,), cuda_status=CRASHES),
     "crashing": DriverDouble(version="580.95.05", cuda=13000, status=CRASHES),
     "hanging": DriverDouble(version="580.95.05", cuda=13000, status=HANGS),
     "lost": DriverDouble(
@@ -135,7 +136,7 @@ def _header(double: DriverDouble) -> str:
     return f"""\
 #define DRIVER_VERSION "{double.version}"
 #define CUDA_VERSION {double.cuda}
-#define CUDA_STATUS {double.cuda_status}
+#define CUDA_STATUS ({double.cuda_status})
 #define NVML_STATUS ({double.status})
 #define CRASHES ({CRASHES})
 #define HANGS ({HANGS})

@@ -264,6 +264,14 @@ def test_check_wants_the_lock_of_the_target_it_is_given(
     assert f"its target is {digest}, not sha256:0000" in done.stderr.decode()
 
 
+def test_check_of_an_image_for_cpus_cannot_require_a_gpu(
+    probe: Path, root: Path, environment: dict[str, str]
+) -> None:
+    done = run(sys.executable, probe, "check", "--root", root, "--require-gpu", env=environment)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().startswith("error: --require-gpu, but variant `cpu` locks no GPU\nhint: ")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -62,6 +62,18 @@ def test_a_driver_by_halves(state: str, hint: str | None) -> None:
     assert exit_code_of([finding]) == ExitCode.FAILURE
 
 
+def test_a_driver_without_a_cuda_that_works_is_broken() -> None:
+    findings = list(gpu_findings(machine(replace(READY, library_status=999), T4), withheld=GIVEN))
+    broken = [(item.name, item.found) for item in findings if item.state == "broken"]
+    assert broken == [
+        (
+            "CUDA",
+            "unknown error; the kernel's module nvidia-uvm may not be loaded (error 999, cudaErrorUnknown)",
+        )
+    ]
+    assert exit_code_of(findings) == ExitCode.FAILURE
+
+
 def test_forward_compatibility_and_a_lost_gpu_are_said() -> None:
     lost = GpuDevice(vendor="nvidia", index=1, problem="GPU is lost")
     driver = replace(READY, version="535.104.05")

@@ -262,6 +262,51 @@ def test_a_driver_without_a_gpu(judge: Judge, target: LockedTarget) -> None:
     assert (device_result[0], device_result[3]) == ("skipped", "no GPU: the driver shows none")
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        pytest.param(
+            {"library_status": 999},
+            "unknown error; the kernel's module nvidia-uvm may not be loaded (error 999, cudaErrorUnknown)",
+            id="without nvidia-uvm",
+        ),
+        pytest.param(
+            {"library_status": 3},
+            "initialization error (error 3, cudaErrorInitializationError)",
+            id="not initialised",
+        ),
+        pytest.param(
+            {"library_status": 100},
+            "the driver shows no GPU (error 100, cudaErrorNoDevice), but it has 1: CUDA_VISIBLE_DEVICES may "
+            "hide them, or they are cut into instances (MIG) and none was given",
+            id="hidden from CUDA",
+        ),
+        pytest.param(
+            {
+                "library_version": None,
+                "library_status": None,
+                "library_problem": "libcuda.so.1: cannot open shared object file: No such file or directory",
+            },
+            "no CUDA program works: libcuda.so.1: cannot open shared object file: No such file or directory",
+            id="utility alone",
+        ),
+        pytest.param(
+            {"library_version": None, "library_status": None, "library_problem": "crashed (SIGSEGV)"},
+            "no CUDA program works: libcuda.so.1: crashed (SIGSEGV)",
+            id="crashes",
+        ),
+    ],
+)
+def test_a_driver_on_which_no_cuda_program_works(
+    judge: Judge, locked: dict[str, Any], fields: dict[str, Any], reason: str
+) -> None:
+    gpu = machine(driver("580.95.05", "13.0", **fields), device("Tesla T4", "sm_75"))
+    expected = ("failed", "gpu/driver", "NVIDIA driver >=580.65.06 → 580.95.05", reason)
+    assert judge(read_target(locked), gpu)[1] == expected
+    locked["gpu"]["driver-minimum"] = None
+    assert judge(read_target(locked), gpu)[1][::3] == ("failed", reason)
+
+
 def test_a_gpu_that_does_not_answer(judge: Judge, target: LockedTarget) -> None:
     gpu = machine(driver("580.95.05", "13.0"), device("", None, problem="GPU is lost"))
     assert judge(target, gpu)[-1] == (

@@ -176,6 +176,23 @@ def test_the_highest_cuda_is_not_made_up_where_libcuda_is_missing(tmp_path: Path
 
 
 @needs_compiler
+@pytest.mark.parametrize(
+    ("name", "has_cuda", "problem"),
+    [
+        ("t4-525", False, "libcuda.so.1: cannot open shared object file: No such file or directory"),
+        ("cuda-crashing", True, "crashed (SIGSEGV)"),
+        ("t4-525", True, None),
+    ],
+)
+def test_what_keeps_cuda_from_answering_is_told(
+    tmp_path: Path, name: str, problem: str | None, *, has_cuda: bool
+) -> None:
+    folder = write_driver(DRIVERS[name], tmp_path, cuda=has_cuda)
+    driver = ask({"LD_LIBRARY_PATH": str(folder)}).drivers["nvidia"]
+    assert (driver.state, driver.library_problem) == ("ready", problem)
+
+
+@needs_compiler
 def test_forward_compatibility_shows_in_the_name_of_libcuda(tmp_path: Path) -> None:
     write_driver(replace(DRIVERS["t4-525"], version="535.104.05"), tmp_path / "driver")
     write_driver(DRIVERS["no-gpu"], tmp_path / "compat", nvml=False)
