@@ -11,7 +11,7 @@ from envbuild.catalog.drivers import compat_package, lift_of
 from envbuild.catalog.frameworks import FrameworkBuild, alternative_to, builds_of
 from envbuild.catalog.gpus import find_gpu
 from envbuild.catalog.tables import BUILT_IN, Catalog
-from envbuild.catalog.versions import version_key
+from envbuild.catalog.versions import minor_of, version_key
 from envbuild.lock.gpu import GpuArchitectures, GpuVerdict
 from envbuild.resolve.gpu.fleet import fleet_verdicts
 
@@ -30,19 +30,24 @@ class FleetQuestion:
     """Oldest of the fleet: ``>=535``."""
 
     cuda: str | None
-    """``major.minor`` it runs on."""
+    """``major.minor`` it runs on, with the update or the major alone where that is what is known."""
 
     architectures: tuple[GpuArchitectures, ...]
     packages: Mapping[str, str]
     """Name → version of its distributions."""
 
-    compat: bool = False
-    """Whether its image brings cuda-compat."""
+    compat: str | None = None
+    """CUDA of the cuda-compat its image brings, ``major.minor``: the image's own, whatever wheels run on."""
 
     def verdicts(self, catalog: Catalog) -> tuple[GpuVerdict, ...]:
         """Return the verdict on each target."""
         return fleet_verdicts(
-            self.targets, self.driver, self.cuda, self.architectures, compat=self.compat, catalog=catalog
+            self.targets,
+            self.driver,
+            self.cuda,
+            self.architectures,
+            compat=self.cuda is not None and self.compat == minor_of(self.cuda),
+            catalog=catalog,
         )
 
 
@@ -96,13 +101,13 @@ def _other_drivers(question: FleetQuestion, failing: Sequence[GpuVerdict], catal
 
 def _other_image(question: FleetQuestion, catalog: Catalog) -> Iterator[str]:
     """Yield that an image with cuda-compat would do."""
-    if question.cuda is None or question.driver is None or question.compat:
+    if question.cuda is None or question.driver is None or question.compat == minor_of(question.cuda):
         return
     driver = question.driver.removeprefix(">=")
     if lift_of(question.cuda, driver, catalog) != "lifts":
         return
     certain = all(find_gpu(target, catalog).has_forward_compatibility for target in question.targets)
-    if certain and _would_do(replace(question, compat=True), catalog):
+    if certain and _would_do(replace(question, compat=minor_of(question.cuda)), catalog):
         yield f'image = "base" brings {compat_package(question.cuda)}, which lifts driver {driver}'
 
 

@@ -43,21 +43,25 @@ def compose_facts(
     """Return what the lock says of one target's CUDA or ROCm, without the fleet."""
     runtime, toolkit, evidence = derived.runtime, derived.toolkit, list(derived.evidence)
     libraries = derived.libraries
-    if asked.vendor == "nvidia" and not derived.brings_cuda:
+    # a wheel of one part, such as NCCL, says the major alone: the base may still say the rest
+    if asked.vendor == "nvidia" and (not derived.brings_cuda or runtime is None):
         of_base = cuda_of_base(base_environment)
-        if of_base:
+        highest = max(derived.majors, default=None)
+        if of_base and (runtime is not None or highest in {None, major_of(of_base)}):
             evidence.append(f"the base brings CUDA {of_base}")
             runtime, toolkit = runtime or minor_of(of_base), toolkit or of_base
         elif runtime is None and asked.cuda != "auto":
             evidence.append(f"[gpu] says CUDA {asked.cuda}")
             runtime = asked.cuda
     if asked.vendor == "nvidia":
-        brought = {library.name for library in libraries}
+        brought = {library.soname for library in libraries}
         libraries += tuple(
-            library for library in _libraries_of_base(base_environment) if library.name not in brought
+            library for library in _libraries_of_base(base_environment) if library.soname not in brought
         )
-    drivers = driver_for(toolkit or runtime, catalog) if runtime and asked.vendor == "nvidia" else None
     majors = derived.majors or ((major_of(runtime),) if runtime and asked.vendor == "nvidia" else ())
+    # which drivers run it at all is a matter of the major alone
+    cuda = toolkit or runtime or (str(max(majors)) if majors else None)
+    drivers = driver_for(cuda, catalog) if cuda and asked.vendor == "nvidia" else None
     return GpuFacts(
         vendor=asked.vendor,
         runtime=runtime,

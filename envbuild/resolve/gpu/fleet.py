@@ -26,8 +26,8 @@ def fleet_verdicts(
     """Return a verdict for each target, in their order.
 
     ``driver`` is the oldest of the fleet (``535`` or ``>=535.104.05``), ``cuda`` what the environment runs
-    on, ``compat`` whether its image brings cuda-compat.  A verdict that rests on something unknown is ``ok``,
-    for nothing speaks against it, and says what is unknown.
+    on, ``compat`` whether its image brings cuda-compat of that very CUDA.  A verdict that rests on something
+    unknown is ``ok``, for nothing speaks against it, and says what is unknown.
 
     :raises SpecError: a target names no GPU, or several.
     """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from envbuild.catalog.gpus import find_gpu
 from envbuild.catalog.rocm import find_amd_gpu
 from envbuild.catalog.tables import BUILT_IN, Catalog
+from envbuild.catalog.versions import minor_of
 from envbuild.errors import NoSolutionError, Problem, SpecError
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.gpu import GpuArchitectures, GpuFacts
@@ -95,7 +96,9 @@ def gpu_facts(
         architectures=_architectures(gpu, ground.wheels, read=read, known=known, progress=progress),
         catalog=catalog,
     )
-    return _with_fleet(facts, gpu, packages, catalog) if gpu.targets and gpu.vendor == "nvidia" else facts
+    if gpu.vendor != "nvidia" or not gpu.targets:
+        return facts
+    return _with_fleet(facts, gpu, packages, ground.base, catalog)
 
 
 def _architectures(
@@ -116,14 +119,17 @@ def _architectures(
     return reading.architectures
 
 
-def _with_fleet(facts: GpuFacts, gpu: GpuRequest, packages: Iterable[Package], catalog: Catalog) -> GpuFacts:
+def _with_fleet(
+    facts: GpuFacts, gpu: GpuRequest, packages: Iterable[Package], base: Base, catalog: Catalog
+) -> GpuFacts:
+    of_base = cuda_of_base(base.env)
     question = FleetQuestion(
         targets=gpu.targets,
         driver=gpu.driver,
-        cuda=facts.toolkit or facts.runtime,
+        cuda=facts.toolkit or facts.runtime or (str(max(facts.majors)) if facts.majors else None),
         architectures=facts.architectures,
         packages={package.name: package.version for package in packages},
-        compat=facts.image != "slim",
+        compat=minor_of(of_base) if of_base else None,
     )
     verdicts = question.verdicts(catalog)
     failing = tuple(verdict for verdict in verdicts if not verdict.ok)

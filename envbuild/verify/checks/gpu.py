@@ -191,14 +191,14 @@ def _compare_driver(
         return context.differ(check, "changed", found=told, reason=reason)
     if not cuda.is_at_least(other or version, minimum):
         highest = f", it runs CUDA {driver.cuda} at most" if driver.cuda else ""
-        reason = f"too old for CUDA {gpu.runtime}{highest}"
+        reason = f"too old for CUDA {gpu.version}{highest}"
         return context.differ(check, "changed", found=told, reason=reason)
     note = None
     if other:
         note = f"forward compatibility: {driver.library} stands in for the driver's own"
     elif gpu.driver_toolkit and not cuda.is_at_least(version, gpu.driver_toolkit):
         note = (
-            f"minor-version compatibility: CUDA {gpu.runtime} came with driver {gpu.driver_toolkit}, "
+            f"minor-version compatibility: CUDA {gpu.version} came with driver {gpu.driver_toolkit}, "
             "which compiling PTX still needs"
         )
     return context.passed(check, found=told, reason=note)
@@ -248,7 +248,7 @@ def _compare_without_code(check: Check, context: Context, device: GpuDevice) -> 
     gpu = _gpu(context)
     thing, title, found = f"{check.id}/{device.index}", f"GPU {device.index}", describe_device(device)
     capability = cuda.capability(device.architecture or "")
-    oldest = cuda.OLDEST.get((cuda.release(gpu.runtime or "") or (0,))[0])
+    oldest = cuda.OLDEST.get((cuda.release(gpu.version or "") or (0,))[0])
     if capability and oldest and capability < oldest:
         return context.single(
             check,
@@ -257,7 +257,7 @@ def _compare_without_code(check: Check, context: Context, device: GpuDevice) -> 
             title=title,
             expected=f"{oldest.sm} or newer",
             found=found,
-            reason=f"CUDA {gpu.runtime} has no code for it",
+            reason=f"CUDA {gpu.version} has no code for it",
         )
     reason = (
         f"{found}: the lock does not say whether its frameworks have code for that; "

@@ -165,10 +165,18 @@ class LockedGpu:
     runtime: str | None = None
     """``major.minor``."""
 
+    majors: tuple[int, ...] = ()
+    """Every CUDA major something was built for."""
+
     driver_minimum: str | None = None
     driver_toolkit: str | None = None
     libraries: tuple[LockedLibrary, ...] = ()
     architectures: tuple[LockedArchitectures, ...] = ()
+
+    @property
+    def version(self) -> str | None:
+        """What it runs on, as far as that is known: ``13.0``, or the highest major alone."""
+        return self.runtime or (str(max(self.majors)) if self.majors else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,6 +136,14 @@ def test_a_driver_that_is_too_old(judge: Judge, target: LockedTarget) -> None:
     assert device_result[0] == "passed"  # another question, another answer
 
 
+def test_a_driver_that_is_too_old_for_a_major_of_which_no_minor_is_known(
+    judge: Judge, locked: dict[str, Any]
+) -> None:
+    locked["gpu"] |= {"runtime": None, "toolkit": None}
+    result = judge(read_target(locked), T4_525)[1]
+    assert result[3] == "too old for CUDA 13, it runs CUDA 12.0 at most"
+
+
 def test_a_driver_that_reports_cuda_13_does_not_make_a_v100_run_it(
     judge: Judge, target: LockedTarget
 ) -> None:
