@@ -97,7 +97,9 @@ class GpuFacts(Value):
     """Oldest driver that runs this major (CUDA's minor-version compatibility)."""
 
     driver_toolkit: str | None = None
-    """Driver the toolkit was released with: from there on nothing is missing."""
+    """Oldest driver that knows this minor itself, PTX included, as far as known: ``580.65.06``, ``620``.
+
+    Not that of a later update of the toolkit: PTX is the minor's."""
 
     image: Flavour
     """How much of CUDA the base brings."""

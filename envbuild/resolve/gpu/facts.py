@@ -68,7 +68,7 @@ def compose_facts(
         toolkit=toolkit,
         majors=majors,
         driver_minimum=drivers.minimum if drivers else None,
-        driver_toolkit=(drivers.packaged or drivers.full) if drivers else None,
+        driver_toolkit=(drivers.full or drivers.packaged) if drivers else None,
         image=flavour,
         evidence=tuple(evidence),
         libraries=tuple(sorted(libraries, key=lambda library: (library.name, library.soname))),

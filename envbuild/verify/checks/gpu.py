@@ -198,8 +198,8 @@ def _compare_driver(
         note = f"forward compatibility: {driver.library} stands in for the driver's own"
     elif gpu.driver_toolkit and not cuda.is_at_least(version, gpu.driver_toolkit):
         note = (
-            f"minor-version compatibility: CUDA {gpu.version} came with driver {gpu.driver_toolkit}, "
-            "which compiling PTX still needs"
+            f"minor-version compatibility: driver {gpu.driver_toolkit} is the first that knows CUDA "
+            f"{gpu.version} itself, which compiling PTX still needs"
         )
     return context.passed(check, found=told, reason=note)
 

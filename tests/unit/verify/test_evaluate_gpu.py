@@ -164,7 +164,9 @@ def test_minor_version_compatibility_is_enough_and_said(judge: Judge, target: Lo
     _, driver_result, device_result = judge(target, RTX5090_580)
     assert driver_result[0] == "passed"
     assert driver_result[3] is not None
-    assert driver_result[3].startswith("minor-version compatibility: CUDA 13.0 came with driver 580.95.05")
+    assert driver_result[3].startswith(
+        "minor-version compatibility: driver 580.95.05 is the first that knows CUDA 13.0 itself"
+    )
     assert device_result[0] == "passed"
 
 

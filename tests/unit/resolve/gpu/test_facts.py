@@ -1,7 +1,11 @@
 import pytest
 
+from envbuild.catalog.gpus import find_gpu
+from envbuild.catalog.versions import minor_of
+from envbuild.resolve.gpu.driver_check import judge_driver
 from envbuild.resolve.gpu.facts import compose_facts, gpu_environment
 from envbuild.spec.request import GpuRequest
+from envbuild.verify.checks.cuda import is_at_least
 from tests.unit.resolve.gpu.making import TORCH_13, derived
 
 NVIDIA_13 = {
@@ -20,6 +24,23 @@ def test_facts_name_the_drivers_of_what_was_derived() -> None:
     assert facts.driver_minimum is not None
     assert facts.driver_minimum.startswith("580")
     assert [library.name for library in facts.libraries] == ["cublas", "cudart", "cudnn", "nccl", "nvjitlink"]
+
+
+@pytest.mark.parametrize(
+    ("cuda", "driver"), [("13.0.2", "580.82.07"), ("12.8.1", "570.86.15"), ("12.8.1", "570.10")]
+)
+def test_locking_and_verifying_agree_on_which_drivers_know_ptx(cuda: str, driver: str) -> None:
+    """An update of a toolkit comes with a newer driver, but its PTX is that of the minor."""
+    facts = compose_facts(
+        derived("numpy==2"),
+        GpuRequest(cuda=minor_of(cuda)),
+        flavour="runtime",
+        base_environment={"CUDA_VERSION": cuda},
+    )
+    assert facts.toolkit == cuda
+    assert facts.driver_toolkit is not None
+    when_locked = judge_driver(find_gpu("T4"), driver, facts.toolkit, compat=False)
+    assert is_at_least(driver, facts.driver_toolkit) is when_locked.knows_ptx
 
 
 def test_what_no_wheel_brings_comes_from_the_base() -> None:
