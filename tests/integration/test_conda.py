@@ -131,6 +131,13 @@ def test_variants_get_their_builds_on_a_machine_without_a_gpu(laboratory):
     assert "127.0.0.1" not in dumps(lock)
 
 
+def test_a_package_of_a_named_channel_comes_from_where_this_machine_has_it(laboratory):
+    lock = laboratory.lock(SPEC.replace('"frames"', '"lab::frames >=3"'))
+    assert "lab::frames >=3" in lock.request.variants["default"].conda.packages
+    assert {package.name: package.channel for package in lock.conda}["frames"] == "lab"
+    assert "127.0.0.1" not in dumps(lock)
+
+
 def test_the_fleet_s_oldest_driver_says_which_cuda_and_conda_packages_say_which_it_is(laboratory):
     lock = laboratory.lock(SPEC + '[gpu]\ndriver = ">=560"\n')
     assert builds(lock)["accel"] == "cuda126_h2_200"

@@ -72,7 +72,10 @@ def solve(
     with tempfile.TemporaryDirectory(prefix="envbuild-conda-") as name:
         folder = Path(name)
         answer, lock = folder / "answer.json", folder / "conda-lock.yml"
-        own = _process_environment(environment, cache, login_file) | {solver.ANSWER_VARIABLE: str(answer)}
+        own = _process_environment(environment, cache, login_file) | {
+            solver.ANSWER_VARIABLE: str(answer),
+            solver.CHANNELS_VARIABLE: json.dumps({item.name: item.url for item in question.channels}),
+        }
         if question.prefer:
             own[solver.LOCKED_VARIABLE] = str(_written(folder / "prefer.txt", "\n".join(question.prefer)))
         if question.snapshot:

@@ -29,6 +29,9 @@ NEWER_VARIABLE = "ENVBUILD_CONDA_EXCLUDE_NEWER"
 LOCKED_VARIABLE = "ENVBUILD_CONDA_PREFER"
 """File of ``name version build`` lines to stay with where nothing speaks against them."""
 
+CHANNELS_VARIABLE = "ENVBUILD_CONDA_CHANNELS"
+"""JSON object of channels: name as the spec writes it → address on this machine."""
+
 ANSWER_VARIABLE = "ENVBUILD_CONDA_ANSWER"
 """File that gets the whole answer, more than conda-lock asks for: complete records, or the error."""
 
@@ -89,9 +92,10 @@ async def _solve(options: argparse.Namespace, environment: Mapping[str, str]) ->
     gateway = open_gateway(environment)
     preferred = await _preferred(_wanted(environment), gateway, channels, subdir)
     newer = environment.get(NEWER_VARIABLE)
+    named = json.loads(environment.get(CHANNELS_VARIABLE) or "{}")
     return await solve(
         channels,
-        options.specs,
+        [addressed(spec, named) for spec in options.specs],
         gateway=gateway,
         platforms=[subdir, "noarch"],  # type: ignore[list-item]  # a name of a subdir conda-lock was told
         virtual_packages=list(virtual_packages(environment)),
@@ -110,6 +114,20 @@ async def _records(options: argparse.Namespace, environment: Mapping[str, str]) 
         channels, [environment["CONDA_SUBDIR"], "noarch"], options.specs, recursive=False
     )
     return [record for part in found for record in part]
+
+
+def addressed(spec: str, channels: Mapping[str, str]) -> str:
+    """Return a match spec with its channel's address on this machine in place of its name.
+
+    py-rattler would look for the name below the address conda has built in.  conda-lock leaves of a channel
+    that was written as an address no more than the end (its canonical name).
+    """
+    channel, separator, rest = spec.partition("::")
+    if not separator:
+        return spec
+    ending = {address for address in channels.values() if address.endswith(f"/{channel}")}
+    address = channels.get(channel) or (ending.pop() if len(ending) == 1 else channel)
+    return f"{address}::{rest}"
 
 
 def open_gateway(environment: Mapping[str, str]) -> Any:
