@@ -17,6 +17,9 @@ class Address:
     credentials: Credentials | None = None
     """For basic authentication; without any, those of ``~/.netrc`` are sent."""
 
+    secret: str | None = field(default=None, repr=False)
+    """A part of the address that is never shown, with the slashes around it: a token in the path."""
+
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     client_certificate: str | None = None
@@ -31,5 +34,6 @@ class Address:
         return cls(url=plain, credentials=credentials)
 
     def __str__(self) -> str:
-        """Return it as it may be shown: a query may hold a token."""
-        return urlunsplit(urlsplit(self.url)._replace(query="", fragment=""))
+        """Return it as it may be shown: a query may hold a token, and so may the path."""
+        shown = urlunsplit(urlsplit(self.url)._replace(query="", fragment=""))
+        return shown.replace(self.secret, "/***/") if self.secret else shown

@@ -15,12 +15,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from envbuild.errors import EnvbuildError
 from envbuild.remote.address import Address
 from envbuild.remote.pip_config import Credentials, split_credentials
 
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _TOKEN = re.compile(r"/t/[^/]+(?=/|$)")
 
 
@@ -43,12 +44,14 @@ class ChannelAddress:
 
     def address(self, path: str) -> Address:
         """Return the address of a file below the channel."""
-        url = self.url
+        url, secret = self.url, None
         if self.token:
             parts = urlsplit(url)
-            url = urlunsplit(parts._replace(path=f"/t/{quote(self.token, safe='')}{parts.path}"))
+            secret = f"/t/{quote(self.token, safe='')}/"
+            url = urlunsplit(parts._replace(path=secret.rstrip("/") + parts.path))
         return Address(
             url=f"{url}/{path}",
+            secret=secret,
             credentials=self.credentials,
             proxy=self.proxy,
             ca_bundle=self.ca_bundle,
@@ -59,10 +62,10 @@ class ChannelAddress:
 class ChannelConfiguration:
     """What this machine says about reaching conda channels."""
 
-    alias: str | None = None
+    alias: str | None = field(default=None, repr=False)
     """Address that named channels lie below; None: the one conda has built in."""
 
-    custom: Mapping[str, str] = field(default_factory=dict)
+    custom: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Name → address it lies below."""
 
     overrides: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -76,10 +79,12 @@ class ChannelConfiguration:
         """Return where the channel called ``name`` is.
 
         ``ENVBUILD_CHANNEL_<NAME>_URL`` wins over conda's own settings, ``_USERNAME`` and ``_PASSWORD`` over
-        those of its files; of a channel written as an address, NAME is the address.
+        those of its files; of a channel written as an address, NAME is the address.  A token in an address
+        counts where no file of credentials has one.
         """
         prefix = channel_variable(name)
         url, credentials = split_credentials(self.overrides.get(f"{prefix}_URL") or self._url(name))
+        in_path = _TOKEN.search(url)
         url = _TOKEN.sub("", url).rstrip("/")
         login = self._login(url)
         username = self.overrides.get(f"{prefix}_USERNAME")
@@ -92,7 +97,7 @@ class ChannelConfiguration:
             name=name,
             url=url,
             credentials=credentials,
-            token=login.get("token"),
+            token=login.get("token") or (unquote(in_path[0][len("/t/") :]) if in_path else None),
             proxy=self.proxies.get(urlsplit(url).scheme),
             ca_bundle=self.ca_bundle,
         )
@@ -141,7 +146,7 @@ def read_channel_configuration(
     settings: dict[str, Any] = {}
     custom: dict[str, str] = {}
     for path in _condarc_files(environment, root):
-        found = _yaml(path)
+        found = _expanded(_yaml(path), environment)
         custom.update(_addresses(found.get("custom_channels")))
         settings |= found
     alias = environment.get("CONDA_CHANNEL_ALIAS") or settings.get("channel_alias")
@@ -184,6 +189,15 @@ def _yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EnvbuildError(f"{path} cannot be read as conda configuration") from error
     return document if isinstance(document, dict) else {}
+
+
+def _expanded(value: Any, environment: Mapping[str, str]) -> Any:
+    """Return settings with ``$NAME`` and ``${NAME}`` replaced as conda does; what is not set stays."""
+    if isinstance(value, dict):
+        return {key: _expanded(item, environment) for key, item in value.items()}
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda found: environment.get(found[1] or found[2], found[0]), value)
+    return value
 
 
 def _addresses(table: object) -> dict[str, str]:

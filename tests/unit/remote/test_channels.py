@@ -81,6 +81,51 @@ def test_a_token_goes_into_the_path_and_nowhere_else(tmp_path):
     assert "to-ken" not in repr(channel)
 
 
+@pytest.mark.parametrize(
+    ("condarc", "environment"),
+    [
+        ("custom_channels: {corp: https://conda.example.com/t/to-ken}", {}),
+        ("channel_alias: https://conda.example.com/t/to-ken/", {}),
+        ("custom_channels: {corp: 'https://conda.example.com/t/${TOKEN}'}", {"TOKEN": "to-ken"}),
+        ("custom_channels: {corp: '$CORP/t/to-ken'}", {"CORP": "https://conda.example.com"}),
+        ("", {"ENVBUILD_CHANNEL_CORP_URL": "https://conda.example.com/t/to-ken/corp"}),
+        ("", {"CONDA_CHANNEL_ALIAS": "https://conda.example.com/t/to-ken"}),
+    ],
+)
+def test_a_token_of_an_address_is_kept_apart_from_it(tmp_path, condarc, environment):
+    channels = configuration(tmp_path, condarc, **environment)
+    channel = channels.address("corp")
+    assert channel.url == "https://conda.example.com/corp"
+    assert channel.address("noarch/x-1-0.conda").url == (
+        "https://conda.example.com/t/to-ken/corp/noarch/x-1-0.conda"
+    )
+    assert str(channel.address("noarch/x-1-0.conda")) == (
+        "https://conda.example.com/***/corp/noarch/x-1-0.conda"
+    )
+    assert "to-ken" not in f"{channel!r} {channels!r}"
+
+
+def test_a_file_of_credentials_wins_over_the_token_of_an_address(tmp_path):
+    file = tmp_path / "auth.json"
+    file.write_text(json.dumps({"conda.example.com": {"CondaToken": "newer"}}))
+    text = "custom_channels: {corp: https://conda.example.com/t/older}"
+    channel = configuration(tmp_path, text, RATTLER_AUTH_FILE=str(file)).address("corp")
+    assert (channel.url, channel.token) == ("https://conda.example.com/corp", "newer")
+
+
+def test_a_variable_that_is_not_set_stays_as_it_is_written(tmp_path):
+    text = "custom_channels: {corp: 'https://$HOST_OF_CORP/c'}"
+    assert configuration(tmp_path, text).address("corp").url == "https://$HOST_OF_CORP/c/corp"
+
+
+def test_credentials_of_an_address_may_come_from_variables(tmp_path):
+    text = "channel_alias: https://${WHO}:${PASS}@conda.example.com"
+    channel = configuration(tmp_path, text, WHO="u", PASS="p").address("corp")
+    assert channel.url == "https://conda.example.com/corp"
+    assert channel.credentials is not None
+    assert (channel.credentials.username, channel.credentials.password) == ("u", "p")
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(EnvbuildError, match=r"\.condarc cannot be read as conda configuration"):
         configuration(tmp_path, "a: [")
