@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -21,7 +22,15 @@ from envbuild.spec.load import parse_toml
 from envbuild.spec.normalize import normalize
 from envbuild.spec.validation import validate
 from envbuild.store.store import Store
-from tests.rig.conda import PYTHON_VERSION, SUBDIR, Channel, ChannelServer, standard_channel
+from tests.rig.conda import (
+    PYTHON_VERSION,
+    SUBDIR,
+    Channel,
+    ChannelServer,
+    packages,
+    standard_channel,
+    write_package,
+)
 from tests.rig.locks import BASE_DEBS, INSTALLER, RATTLER, packages_base, sample_lock
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("conda")]
@@ -300,3 +309,71 @@ def test_a_program_of_the_machine_may_solve(laboratory, tmp_path):
     laboratory.environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
     lock = laboratory.lock(SPEC.replace("[conda]", '[conda]\nsolver = "mamba"'))
     assert lock.conda == laboratory.lock().conda
+
+
+@pytest.fixture(scope="module")
+def both_formats(tmp_path_factory):
+    """A channel that has a package in both formats."""
+    folder = tmp_path_factory.mktemp("both") / "channel"
+    shutil.copytree(standard_channel().folder, folder)
+    (old,) = (package for package in packages() if package.name == "old-format")
+    write_package(replace(old, extension=".conda"), folder)
+    Channel(folder).index()
+    with ChannelServer(Channel(folder)) as server:
+        yield server
+
+
+OLD_FILE = f"{SUBDIR}/old-format-1.2-h1_0.tar.bz2"
+WITH_OLD = SPEC.replace('"accel", "frames", "geodata"', '"old-format"')
+
+
+def test_a_pin_of_the_older_format_is_taken_where_the_channel_has_both(
+    both_formats, channel, cache, tmp_path
+):
+    pinned = Laboratory(channel, cache, tmp_path).lock(WITH_OLD)
+    assert OLD_FILE in {package.path for package in pinned.conda}
+    text = render_conda_lock(
+        pinned,
+        "default",
+        address_of=lambda package: f"{both_formats.url}/{package.path}",
+        wheel_address_of=lambda wheel: wheel.file,
+    )
+    (tmp_path / "conda-lock.yml").write_text(text)
+
+    lock = Laboratory(both_formats, cache, tmp_path).lock(
+        SPEC[: SPEC.index("[conda]")] + '[conda]\nfiles = ["conda-lock.yml"]\n'
+    )
+
+    assert lock.conda == pinned.conda
+
+
+@pytest.mark.parametrize(
+    ("chosen", "problems"),
+    [
+        (OLD_FILE, []),
+        (
+            f"{SUBDIR}/old-format-0.9-h1_0.tar.bz2",
+            ["old-format-0.9-h1_0.tar.bz2: no channel of the spec has it"],
+        ),
+    ],
+)
+def test_what_a_program_of_the_machine_chose_is_looked_up_in_both_formats(
+    both_formats, cache, tmp_path, chosen, problems
+):
+    """Stand in for a mamba that prefers the older format, or knows a channel of its own."""
+    program = tmp_path / "mamba"
+    new = f"{SUBDIR}/old-format-1.2-h1_0.conda"
+    program.write_text(
+        "#!/bin/sh\nunset ENVBUILD_CONDA_ANSWER\n"
+        f'{sys.executable} -m envbuild.resolve.conda.solver "$@" | sed "s|{new}|{chosen}|g"\n'
+    )
+    program.chmod(0o755)
+    laboratory = Laboratory(both_formats, cache, tmp_path)
+    laboratory.environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    spec = WITH_OLD.replace("[conda]", '[conda]\nsolver = "mamba"')
+    if problems:
+        with pytest.raises(NoSolutionError) as caught:
+            laboratory.lock(spec)
+        assert [str(problem) for problem in caught.value.problems] == problems
+        return
+    assert chosen in {package.path for package in laboratory.lock(spec).conda}

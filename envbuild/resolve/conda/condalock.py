@@ -97,8 +97,12 @@ def read_records(
     cache: Path,
     environment: Mapping[str, str],
     login_file: Path | None,
+    every_format: bool = False,
 ) -> tuple[Mapping[str, Any], ...]:
     """Return what the channels of ``question`` say of all packages called ``names``.
+
+    Of a package in both formats that is the ``.conda``, unless ``every_format`` is wanted, which takes the
+    whole repodata.
 
     :raises NetworkError: a channel cannot be read.
     """
@@ -109,7 +113,8 @@ def read_records(
             solver.ANSWER_VARIABLE: str(answer),
             "CONDA_SUBDIR": question.subdir,
         }
-        command = [sys.executable, "-m", solver.__name__, "records", *channels, *sorted(set(names))]
+        options = [*channels, *(["--every-format"] if every_format else [])]
+        command = [sys.executable, "-m", solver.__name__, "records", *options, *sorted(set(names))]
         result = process.run(command, environment=own)
         said = _read_answer(answer)
     if said is None or not said["success"]:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -93,16 +93,27 @@ class CondaResolver:
         self, question: CondaQuestion, conda: CondaRequest, login_file: Path | None, progress: Progress
     ) -> Sequence[Mapping[str, Any]]:
         known = {"cache": self.cache, "environment": self.environment, "login_file": login_file}
+        read = partial(read_records, **cast("Any", known))
         if conda.pins:
             progress.on_stage("looking up the packages of the conda-lock.yml")
-            return _pinned(question, conda.pins, partial(read_records, **cast("Any", known)))
+            return _pinned(question, conda.pins, read)
         progress.on_stage(f"resolving conda packages for {question.subdir}")
         answer: CondaAnswer = solve(question, **cast("Any", known))
         if answer.records:
             return answer.records
         # a program of the machine says less than the lock holds
-        names = {_name_of(url) for url in answer.urls}
-        found = {record["url"]: record for record in read_records(question, names, **cast("Any", known))}
+        found = _found(question, answer.urls, read)
+        problems = [
+            Problem(url.rpartition("/")[2], "no channel of the spec has it")
+            for url in answer.urls
+            if url not in found
+        ]
+        if problems:
+            raise NoSolutionError(
+                f"{question.program} chose packages that cannot be had",
+                problems=problems,
+                hint='its own settings may name other channels; `solver = "rattler"` has none',
+            )
         return [found[url] for url in answer.urls]
 
     def _fetch(self, packages: Sequence[CondaPackage], progress: Progress) -> None:
@@ -207,8 +218,7 @@ def _pinned(question: CondaQuestion, pins: Sequence[str], read: Any) -> list[Map
         if channel not in addresses:
             addresses[channel] = channel
         wanted[f"{addresses[channel]}/{path}"] = (path, digest)
-    names = {_name_of(url) for url in wanted}
-    found = {record["url"]: record for record in read(question, names)}
+    found = _found(question, wanted, read)
     problems = []
     for url, (path, digest) in wanted.items():
         algorithm, _, value = digest.partition(":")
@@ -223,6 +233,17 @@ def _pinned(question: CondaQuestion, pins: Sequence[str], read: Any) -> list[Map
             hint="lock again from the environment.yml it was made from",
         )
     return [found[url] for url in wanted]
+
+
+def _found(question: CondaQuestion, urls: Collection[str], read: Any) -> dict[str, Mapping[str, Any]]:
+    """Return the records of files by address, as far as the channels have them."""
+    found = {record["url"]: record for record in read(question, {_name_of(url) for url in urls})}
+    others = {url for url in urls if url not in found and url.endswith(".tar.bz2")}
+    if others:
+        # a channel that has both formats is asked for the older one in particular
+        named = {_name_of(url) for url in others}
+        found |= {record["url"]: record for record in read(question, named, every_format=True)}
+    return found
 
 
 def _name_of(url: str) -> str:

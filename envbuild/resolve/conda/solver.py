@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prefix")
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--every-format", action="store_true")
     parser.add_argument("--override-channels", action="store_true")
     parser.add_argument("--channel", action="append", default=[])
     parser.add_argument("specs", nargs="*")
@@ -110,10 +111,34 @@ async def _records(options: argparse.Namespace, environment: Mapping[str, str]) 
     from rattler import Channel  # noqa: PLC0415
 
     channels = [Channel(name) for name in options.channel]
+    if options.every_format:
+        return await _records_of_every_format(channels, options.specs, environment)
     found = await open_gateway(environment).query(
         channels, [environment["CONDA_SUBDIR"], "noarch"], options.specs, recursive=False
     )
     return [record for part in found for record in part]
+
+
+async def _records_of_every_format(
+    channels: Sequence[Any], names: Sequence[str], environment: Mapping[str, str]
+) -> "list[RepoDataRecord]":
+    """Return records of packages, of a ``.tar.bz2`` also where there is a ``.conda`` of it.
+
+    py-rattler's gateway leaves the former out; whole repodata has them.
+    """
+    from rattler import Client, PackageFormatSelection, Subdir  # noqa: PLC0415
+    from rattler.networking.fetch_repo_data import FetchRepoDataOptions, fetch_repo_data  # noqa: PLC0415
+
+    parts = await fetch_repo_data(
+        channels=list(channels),
+        platforms=[Subdir(name) for name in (environment["CONDA_SUBDIR"], "noarch")],
+        cache_path=Path(environment[CACHE_VARIABLE]) / "whole",
+        callback=None,
+        client=Client.authenticated_client(),
+        fetch_options=FetchRepoDataOptions(bz2_enabled=False),
+    )
+    both = PackageFormatSelection.BOTH
+    return [record for part in parts for name in names for record in part.load_records(name, both)]
 
 
 def addressed(spec: str, channels: Mapping[str, str]) -> str:
