@@ -25,6 +25,7 @@ def gpu(
 
     Reads the lock alone: no network, no engine, no GPU.
     """
+    from envbuild.catalog.in_force import catalog_in_force
     from envbuild.cli.output import Output
     from envbuild.cli.project import choose_target, find_project, fresh_lock
     from envbuild.resolve.gpu.explain import explain_gpu, text_of
@@ -32,7 +33,7 @@ def gpu(
     output = Output(as_json=as_json)
     lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
     target = choose_target(lock, variant=variant, platform=platform)
-    sections = explain_gpu(lock, target)
+    sections = explain_gpu(lock, target, catalog=catalog_in_force())
     if as_json:
         output.document(
             {

@@ -8,6 +8,7 @@ import pytest
 from envbuild.catalog.cuda_images import cuda_images
 from envbuild.catalog.tables import BUILT_IN
 from tests.cli.program import Program
+from tests.rig.locks import gpu_lock, wheel
 from tests.unit.remote.loopback_registry import FakeRegistry, loopback_registry
 
 NEW_GPU = """\
@@ -138,6 +139,28 @@ def test_an_update_from_a_file_is_in_force_until_it_is_reset(program: Program, n
 
     assert program("catalog", "update", "--reset").stdout == f"catalogue {BUILT_IN.version}\n"
     assert program("catalog", "show", "gpus", "x1").stdout == ""
+
+
+def test_what_explains_a_lock_knows_the_update_too(program: Program):
+    cudart = wheel("nvidia-cuda-runtime", "13.7.1")
+    lock = gpu_lock()
+    (target,) = lock.targets
+    wheels = sorted((*lock.wheels, cudart), key=lambda item: item.file)
+    target = target.model_copy(update={"wheels": tuple(sorted((*target.wheels, cudart.file)))})
+    program.has(lock.model_copy(update={"wheels": tuple(wheels), "targets": (target,)}))
+    unknown = "CUDA 13.7 is not in the catalogue"
+    assert unknown in program("explain", "gpu", "--frozen").stdout
+
+    rows = program.folder / "cuda.toml"
+    rows.write_text(
+        '[cuda.sources]\nvendor = "https://example.com/cuda"\n'
+        '[cuda.minors]\n"13.7" = { branch = 640, source = "vendor" }\n'
+    )
+    program("catalog", "update", str(rows))
+
+    answer = program("explain", "gpu", "--frozen")
+    assert answer.code == 0
+    assert unknown not in answer.stdout
 
 
 def test_updates_add_up_and_the_same_rows_are_the_same_version(

@@ -8,6 +8,7 @@ from envbuild.errors import NoSolutionError
 from envbuild.lock.gpu import GpuFacts
 from envbuild.lock.model import Base, Lock, Target
 from envbuild.resolve.gpu.base import BaseChoice, choose_base, newest_libc_of
+from envbuild.resolve.gpu.conda import with_conda
 from envbuild.resolve.gpu.derive import derive
 from envbuild.resolve.gpu.findings import find
 from envbuild.resolve.gpu.matching import packages_of
@@ -30,7 +31,7 @@ def explain_gpu(lock: Lock, target: Target, *, catalog: Catalog = BUILT_IN) -> t
     facts, gpu = target.gpu, asked.gpu
     wheels = lock.wheels_of(target)
     packages = packages_of(wheels)
-    derived = derive(packages, catalog=catalog)
+    derived = with_conda(derive(packages, catalog=catalog), lock.conda_of(target))
     choice: BaseChoice | None = None
     problem: tuple[str, ...] = ()
     try:

@@ -214,7 +214,8 @@ class LockedTarget:
     @property
     def frameworks(self) -> tuple[str, ...]:
         """Locked frameworks that compute on GPUs and can be asked to."""
-        names = {wheel.name for wheel in self.wheels}
+        of_conda = self.conda.distributions if self.conda else {}
+        names = {*of_conda, *(wheel.name for wheel in self.wheels)}
         return tuple(name for name in FRAMEWORKS if name in names)
 
     @property

@@ -505,6 +505,16 @@ def test_locked_files_in_the_process_and_a_right_result(judge: Judge, target: Lo
     ]
 
 
+def test_frameworks_of_conda_packages_are_imported_too(locked: dict[str, Any]) -> None:
+    package = {"version": "2.6.0", "build": "cuda126_py311_0", "file": "pytorch.conda", "sha256": "f" * 64}
+    locked["wheels"] = [wheel for wheel in locked["wheels"] if wheel["name"] != "torch"]
+    locked["conda"] = {"packages": [{"name": "pytorch", "distributions": ["torch==2.6.0"], **package}]}
+    target = read_target(locked)
+    assert target.frameworks == ("torch",)
+    planned = {check.id for check in plan_checks(target, deep=True)}
+    assert {"gpu/import/torch", "gpu/kernel/torch"} <= planned
+
+
 def test_a_file_from_elsewhere_in_the_process(judge: Judge, target: LockedTarget) -> None:
     strange = "/usr/local/cuda/lib64/libcudart.so.13"
     unknown = "/usr/local/cuda/lib64/libcublas.so.12"

@@ -1,7 +1,9 @@
+from envbuild.lock.gpu import GpuFacts
 from envbuild.lock.model import Lock
 from envbuild.resolve.gpu.explain import explain_gpu, text_of
 from envbuild.spec.request import BaseRequest, GpuRequest
-from tests.rig.locks import gpu_lock, image_base, sample_lock, wheel
+from tests.rig.growing import with_conda
+from tests.rig.locks import conda_lock, conda_package, gpu_lock, image_base, sample_lock, wheel
 
 NVIDIA = {
     "CUDA_VERSION": "12.6.3",
@@ -87,3 +89,13 @@ def test_doubts_are_repeated() -> None:
         with_wheel(gpu_lock(), "nvidia-cuda-runtime", "13.0.96"), "nvidia-cuda-runtime-cu12", "12.6.77"
     )
     assert "notes\n  there are libraries of CUDA 12 and 13 in one environment" in explained(lock)
+
+
+def test_conda_packages_say_it_too() -> None:
+    lock = asking(conda_lock(), gpu=GpuRequest())
+    lock = with_conda(lock, conda_package("cuda-cudart", "12.6.77"), conda_package("cuda-version", "12.6"))
+    (target,) = lock.targets
+    facts = GpuFacts(vendor="nvidia", runtime="12.6", majors=(12,), image="slim")
+    text = explained(lock.model_copy(update={"targets": (target.model_copy(update={"gpu": facts}),)}))
+    assert "nothing that was resolved uses CUDA" not in text
+    assert "base, runtime, devel: CUDA would be there twice" in text
