@@ -106,7 +106,7 @@ def evaluate_import(check: Check, context: Context) -> Iterator[Result]:
     strangers = [path for path in found.mapped if not _is_locked(path, context)]
     for path in strangers:
         name = path.rpartition("/")[2]
-        locked = next((item for item in _gpu(context).libraries if item.soname == name), None)
+        locked = _library_of(path, _gpu(context))
         yield context.single(
             check,
             f"{check.id}/{name}",
@@ -311,13 +311,27 @@ def _file_of(expected: str, found: LibraryFacts, context: Context) -> str:
 
 
 def _is_locked(path: str, context: Context) -> bool:
-    """Return whether a mapped file is one the lock put there: all of the prefix is compared by ``--deep``."""
+    """Return whether a mapped file is one that the lock put there.
+
+    All of the prefix is compared by ``--deep``.  Outside of it the base's own libraries are locked with it,
+    but not where a package brings that library too.
+    """
+    gpu = _gpu(context)
+    inside = path.startswith(f"{context.target.prefix}/")
+    locked = _library_of(path, gpu)
+    if locked is None:
+        return inside or gpu.image != "slim"
+    expected = _path_of(locked, context)
+    if expected is None:
+        return not inside
+    found = next((item for item in _facts(context).libraries if item.soname == locked.soname), None)
+    return path == (_file_of(expected, found, context) if found else expected)
+
+
+def _library_of(path: str, gpu: LockedGpu) -> LockedLibrary | None:
+    """Return the locked library a mapped file is: a process shows ``libcudart.so.12.5.82``, no link to it."""
     name = path.rpartition("/")[2]
-    for locked in _gpu(context).libraries:
-        if locked.soname == name:
-            expected = _path_of(locked, context)
-            return path == expected if expected else not path.startswith(f"{context.target.prefix}/")
-    return path.startswith(f"{context.target.prefix}/")
+    return next((item for item in gpu.libraries if f"{name}.".startswith(f"{item.soname}.")), None)
 
 
 def _why(found: LibraryFacts) -> str:

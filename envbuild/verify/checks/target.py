@@ -168,6 +168,9 @@ class LockedGpu:
     majors: tuple[int, ...] = ()
     """Every CUDA major something was built for."""
 
+    image: str = "slim"
+    """How much of CUDA or ROCm the base brings; ``slim``: nothing."""
+
     driver_minimum: str | None = None
     driver_toolkit: str | None = None
     libraries: tuple[LockedLibrary, ...] = ()

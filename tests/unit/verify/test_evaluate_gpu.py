@@ -536,6 +536,35 @@ def test_a_file_from_elsewhere_in_the_process(judge: Judge, target: LockedTarget
     ]
 
 
+BASE_LIBRARIES = "/usr/local/cuda-13.0/targets/x86_64-linux/lib"
+
+
+def test_libraries_of_the_base_show_under_their_full_names(judge: Judge, locked: dict[str, Any]) -> None:
+    locked["gpu"]["libraries"][0] |= {"provider": "base", "path": None}
+    locked["gpu"]["image"] = "runtime"
+    # cuBLAS is the base's too; no variable of an image says its version, so the lock has no row for it
+    mapped = (f"{BASE_LIBRARIES}/libcublas.so.13.0.2.14", f"{BASE_LIBRARIES}/libcudart.so.13.0.96")
+    result = judge(read_target(locked), imported(*mapped, kernels=(GOOD,)), deep=True)[-2]
+    assert result[:2] == ("passed", "gpu/import/torch")
+
+
+def test_a_base_does_not_stand_in_for_what_a_wheel_brings(judge: Judge, locked: dict[str, Any]) -> None:
+    locked["gpu"]["image"] = "runtime"
+    strange = f"{BASE_LIBRARIES}/libcudart.so.13.0.96"
+    results = judge(read_target(locked), imported(strange, kernels=(GOOD,)), deep=True)
+    assert results[-2][:3] == (
+        "failed",
+        "gpu/import/torch/libcudart.so.13.0.96",
+        f"libcudart.so.13.0.96 in torch {CUDART} → {strange}",
+    )
+
+
+def test_a_link_of_a_conda_package_shows_as_its_file(judge: Judge, locked: dict[str, Any]) -> None:
+    file = "/opt/venv/lib/libcudart.so.13.0.96"
+    gpu = replace(imported(file, kernels=(GOOD,)), libraries=(found(file, leads_to=file),))
+    assert judge(of_conda(locked), gpu, deep=True)[-2][:2] == ("passed", "gpu/import/torch")
+
+
 def test_a_framework_that_cannot_be_imported(judge: Judge, target: LockedTarget) -> None:
     failed = ImportFacts(framework="torch", problem="ImportError: libcudnn.so.9")
     results = judge(target, replace(T4_580, imports=(failed,)), deep=True)[-2:]
