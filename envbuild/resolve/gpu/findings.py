@@ -99,7 +99,9 @@ def _companions(packages: Sequence[Package], derived: Derivation, catalog: Catal
     leader = by_name.get(LEADER)
     if leader is None:
         return
-    of_leader = build_of(leader) or derived.runtime
+    # where there are several CUDAs, the one derived is the highest and may be another package's
+    own = derived.runtime if len(derived.majors) == 1 else _default_build(leader, leader, catalog)
+    of_leader = build_of(leader) or own
     for name in COMPANIONS:
         companion = by_name.get(name)
         if companion is None:
@@ -114,7 +116,7 @@ def _companions(packages: Sequence[Package], derived: Derivation, catalog: Catal
 
 
 def _default_build(companion: Package, leader: Package, catalog: Catalog) -> str | None:
-    """Return the CUDA of the main index's build of a companion: that of the torch it goes with."""
+    """Return the CUDA of the main index's build of torch or a companion: that of the torch it goes with."""
     version = _version_of_leader(companion) or (
         # torchaudio's version is torch's
         companion.version if companion.name == "torchaudio" else leader.version

@@ -54,6 +54,20 @@ def test_parts_of_torch_for_different_cuda_are_an_error(line: str, requires: str
     ]
 
 
+def test_a_newer_cuda_of_another_package_is_not_that_of_torch() -> None:
+    torch = "torch==2.10.0 torchvision==0.25.0 nvidia-cuda-runtime-cu12==12.8.90"
+    cupy = "cupy-cuda13x==14.0.0 nvidia-cuda-runtime==13.0.96"
+    (found,) = findings(f"{torch} {cupy}", torchvision="torch==2.10.0")
+    assert found.severity == "warning"
+    assert found.message.startswith("there are libraries of CUDA 12 and 13 in one environment")
+    messages = [
+        found.message
+        for found in findings(f"{torch} {cupy} torchaudio==2.10.0+cu126", torchvision="torch==2.10.0")
+        if found.severity == "error"
+    ]
+    assert messages == ["torchaudio 2.10.0+cu126 is built for CUDA 12.6, torch 2.10.0 for CUDA 12.8"]
+
+
 def test_two_majors_are_a_warning() -> None:
     (found,) = findings(f"{TORCH_13} nvidia-cuda-runtime-cu12==12.6.77")
     assert found.severity == "warning"
