@@ -65,6 +65,11 @@ class Plan:
         return "\n".join(lines)
 
 
+def is_written(project: Project) -> bool:
+    """Return whether a project has a dev container that says it was written by envbuild."""
+    return any(known.variant for pattern in (FILE, f"*/{FILE}") for _, known in _written(project, pattern))
+
+
 def plan_configurations(project: Project, lock: "Lock", choices: Choices, activity: "Activity") -> Plan:
     """Return what every configuration should be: of one variant, or of all.
 
@@ -235,9 +240,9 @@ def _wishes(project: Project, variant: str) -> "DevContainerTable":
     return effective(load_spec(project.spec), variant).devcontainer
 
 
-def _written(project: Project) -> Iterator[tuple[Path, Known]]:
-    """Yield the configurations in folders of their own, with what they say of their making."""
-    for path in sorted((project.folder / FOLDER).glob(f"*/{FILE}")):
+def _written(project: Project, pattern: str = f"*/{FILE}") -> Iterator[tuple[Path, Known]]:
+    """Yield the configurations, those in folders of their own, with what they say of their making."""
+    for path in sorted((project.folder / FOLDER).glob(pattern)):
         text = _read(path)
         try:
             value = jsonc.parse(text or "").value

@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from envbuild.lock.codec import dumps
 from envbuild.lock.gpu import GpuFacts
 from envbuild.render.devcontainer import jsonc
 from tests.cli.program import SPEC, Program
@@ -66,6 +67,37 @@ def test_the_whole_configuration(written: Program, golden):
 def test_plain_json_parsers_of_editors_see_no_trailing_comma(written: Program):
     text = "".join(line for line in FILE.read_text().splitlines(keepends=True) if line[:2] != "//")
     assert json.loads(text) == value()
+
+
+def test_all_that_are_there_are_checked_and_brought_up_to_date(program: Program):
+    for name in ("made", "none", "by-hand"):
+        folder = program.folder / "envs" / name
+        folder.mkdir(parents=True)
+        (folder / "envbuild.toml").write_text(SPEC)
+        (folder / "envbuild.lock").write_text(dumps(sample_lock()))
+    by_hand = Path("envs/by-hand", FILE)
+    by_hand.parent.mkdir()
+    by_hand.write_text('{"image": "x"}')
+    assert program("devcontainer", "--spec", "envs/made").code == 0
+    assert program("devcontainer", "--all", "--check").code == 0
+    Path("envs/made/envbuild.lock").write_text(dumps(other_lock()))
+
+    answer = program("devcontainer", "--all", "--check")
+
+    assert (answer.code, answer.stdout) == (1, "")
+    assert "envs/made\nerror: the dev container is not what lock and spec say\n" in answer.stderr
+    assert answer.stderr.splitlines()[-4:] == [
+        "spec",
+        "envs/by-hand  ok      has none",
+        "envs/made     failed  the dev container is not what lock and spec say",
+        "envs/none     ok      has none",
+    ]
+    made = json.loads(program("devcontainer", "--all", "--json").stdout)
+    assert [(entry["spec"], entry.get("written")) for entry in made] == [
+        ("envs/by-hand", None), ("envs/made", [str(FILE)]), ("envs/none", None),
+    ]  # fmt: skip
+    assert program("devcontainer", "--all", "--check").code == 0
+    assert not Path("envs/none/.devcontainer").exists()
 
 
 def test_a_check_of_none_fails_and_writes_nothing(locked: Program):
