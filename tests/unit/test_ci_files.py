@@ -1,5 +1,6 @@
 """What other projects take from this one for CI: valid by the published schemas, with options that exist."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -11,6 +12,9 @@ import yaml
 from typer.main import get_command
 
 from envbuild.cli.app import app
+from envbuild.lock.codec import dumps
+from tests.cli.program import SPEC
+from tests.rig.locks import sample_lock
 
 ROOT = Path(__file__).parents[2]
 CI = ROOT / "templates" / "ci"
@@ -62,18 +66,93 @@ def test_only_options_that_exist_are_used(name: str, call: str):
     assert {word for word in words if word.startswith("--")} <= known
 
 
+LOCK, CONTAINER = "envbuild-lock-check", "envbuild-devcontainer-check"
+
+
 @pytest.mark.parametrize(
-    ("path", "matches"),
+    ("hook", "path", "matches"),
     [
-        ("envbuild.lock", True),
-        ("envs/train/envbuild.toml", True),
-        ("requirements-dev.txt", True),
-        ("environment.yml", True),
-        ("src/envbuild_lock.py", False),
-        ("README.md", False),
+        (LOCK, "envbuild.lock", True),
+        (LOCK, "envs/train/envbuild.toml", True),
+        (LOCK, "requirements-dev.txt", True),
+        (LOCK, "envs/train/requirements/dev.txt", True),
+        (LOCK, "environment.yml", True),
+        (LOCK, "conda-lock.yml", True),
+        (LOCK, "packages.txt", True),
+        (LOCK, "src/envbuild_lock.py", False),
+        (LOCK, "README.md", False),
+        (CONTAINER, "envs/train/envbuild.lock", True),
+        (CONTAINER, "pyproject.toml", True),
+        (CONTAINER, ".devcontainer/devcontainer.json", True),
+        (CONTAINER, "envs/train/.devcontainer/gpu/devcontainer-lock.json", True),
+        (CONTAINER, ".devcontainer/Dockerfile", True),
+        (CONTAINER, ".devcontainer/editable.py", True),
+        (CONTAINER, "Dockerfile", False),
     ],
 )
-def test_the_hook_looks_at_what_a_lock_answers(path: str, matches: bool):
+def test_a_hook_looks_at_what_it_compares(hook: str, path: str, matches: bool):
     hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
 
-    assert bool(re.search(hooks["envbuild-lock-check"]["files"], path)) is matches
+    assert bool(re.search(hooks[hook]["files"], path)) is matches
+
+
+def test_hooks_run_at_the_root_and_look_at_all_specs():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+
+    assert all("--all" in shlex.split(hook["entry"]) and not hook["pass_filenames"] for hook in hooks)
+
+
+def test_what_is_installed_is_what_a_variable_names():
+    texts = [path.read_text() for path in (ROOT / "action.yml", *sorted(CI.iterdir()))]
+    installed = [word for text in texts for word in re.findall(r"pip install (?:--\S+ )*(\S+)", text)]
+
+    assert len(installed) == 5
+    assert all(word.startswith('"$') for word in installed)
+
+
+@pytest.mark.parametrize(
+    ("revision", "said"),
+    [
+        ("", ""),
+        ("origin/main", "there is no revision `origin/main` here (`fetch-depth: 0` fetches all)"),
+        ("HEAD", "The same images."),
+        ("HEAD~1", "the locks could not be compared"),
+    ],
+)
+def test_the_action_s_summary_says_what_it_could_not_compare_with(tmp_path: Path, revision: str, said: str):
+    (tmp_path / "README").write_text("")
+    _git(tmp_path, "init", "--quiet")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "--quiet", "--message", "before the lock")
+    (tmp_path / "envbuild.lock").write_text(dumps(sample_lock()))
+    (tmp_path / "envbuild.toml").write_text(SPEC)
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "--quiet", "--message", "the lock")
+    steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
+    (script,) = (step["run"] for step in steps if step["name"] == "Write the summary")
+    summary = tmp_path / "summary"
+
+    subprocess.run(
+        ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "SPEC": ".",
+            "COMPARE_WITH": revision,
+            "RUNNER_TEMP": str(tmp_path),
+            "GITHUB_STEP_SUMMARY": str(summary),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        },
+        check=True,
+        capture_output=True,
+    )
+
+    assert said in summary.read_text()
+    assert bool(summary.read_text().strip()) is bool(said)
+
+
+def _git(folder: Path, *words: str) -> None:
+    names = {
+        f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+    subprocess.run(["git", *words], cwd=folder, check=True, env={**os.environ, **names})
