@@ -8,7 +8,7 @@ from envbuild.errors import EnvbuildError, ExitCode
 from envbuild.verify.checks.codec import encode
 from envbuild.verify.checks.cuda import why_unusable
 from envbuild.verify.checks.gpu import describe_device, devices_of, why_no_gpu
-from envbuild.verify.checks.gpu_facts import GpuFacts, Vendor
+from envbuild.verify.checks.gpu_facts import DriverState, GpuFacts, Vendor
 from envbuild.verify.checks.plan import VENDORS
 
 State = Literal["ok", "missing", "broken", "none"]
@@ -59,15 +59,28 @@ def gpu_findings(facts: GpuFacts, *, withheld: Mapping[Vendor, str | None]) -> I
         if driver.state == "ready":
             yield from _working(facts, vendor, withheld[vendor])
         else:
+            is_missed = _is_missed(facts, vendor)
             yield Finding(
                 name=f"{VENDORS[vendor]} driver",
-                state="broken",
+                state="broken" if is_missed else "missing",
                 found=why_no_gpu(facts, vendor),
-                hint=_HINTS.get(driver.state),
-                exit_code=ExitCode.FAILURE,
+                hint=_HINTS.get((vendor, driver.state)),
+                exit_code=ExitCode.FAILURE if is_missed else ExitCode.OK,
             )
     if not present:
         yield Finding(name="GPUs", state="none", found="none in this machine")
+
+
+def _is_missed(facts: GpuFacts, vendor: Vendor) -> bool:
+    """Return whether a driver that is not ready keeps the machine from what it is there for.
+
+    Not where another vendor's GPUs work: this one's may be the processor's, for the screen.  And libraries of
+    a driver are installed on machines that have no GPU.
+    """
+    others = (other for other in facts.drivers if other != vendor)
+    if any(facts.drivers[other].state == "ready" and devices_of(facts, other) for other in others):
+        return False
+    return facts.drivers[vendor].state != "not-loaded" or bool(facts.cards.get(vendor))
 
 
 def _working(facts: GpuFacts, vendor: Vendor, withheld: str | None) -> Iterator[Finding]:
@@ -107,11 +120,18 @@ def _working(facts: GpuFacts, vendor: Vendor, withheld: str | None) -> Iterator[
 
 
 _TOOLKIT = "install NVIDIA's container toolkit, then `nvidia-ctk runtime configure --runtime=docker`"
-_HINTS = {
-    "absent": "install the driver",
-    "not-loaded": "load it (`modprobe nvidia`), or restart the machine",
-    "mismatch": "restart the machine: the driver was replaced while the old one is running",
+_HINTS: dict[tuple[str, DriverState], str] = {
+    ("nvidia", "absent"): "install the driver",
+    ("nvidia", "not-loaded"): "load it (`modprobe nvidia`), or restart the machine",
+    ("nvidia", "mismatch"): "restart the machine: the driver was replaced while the old one is running",
+    ("amd", "absent"): "load it (`modprobe amdgpu`), or install a kernel that has it",
+    (
+        "amd",
+        "not-loaded",
+    ): "computing needs a kernel with KFD (CONFIG_HSA_AMD), and a GPU that it knows",
+    ("amd", "failed"): "join the groups that own it (`usermod -aG render,video NAME`), then log in again",
 }
+"""What to do, by vendor and state of the driver."""
 
 
 def document(findings: Iterable[Finding], gpu: GpuFacts | None) -> dict[str, Any]:

@@ -57,9 +57,42 @@ def test_a_card_without_a_driver_is_broken() -> None:
 )
 def test_a_driver_by_halves(state: str, hint: str | None) -> None:
     driver = DriverFacts(state=state, reason="the reason")  # type: ignore[arg-type]
-    (finding,) = gpu_findings(machine(driver), withheld=GIVEN)
-    assert (finding.state, finding.found, finding.hint) == ("broken", "the reason", hint)
+    (finding,) = gpu_findings(replace(machine(driver), cards={"nvidia": 1}), withheld=GIVEN)
+    assert (finding.state, finding.hint) == ("broken", hint)
+    assert finding.found == "the reason; the machine has 1 of NVIDIA, this process was given none"
     assert exit_code_of([finding]) == ExitCode.FAILURE
+
+
+def test_libraries_of_a_driver_without_a_card_are_nothing_bad() -> None:
+    """Programs that may use a GPU install them everywhere."""
+    findings = list(
+        gpu_findings(machine(DriverFacts(state="not-loaded", reason="no driver")), withheld=GIVEN)
+    )
+    assert [(item.state, item.found) for item in findings] == [("missing", "no driver")]
+    assert exit_code_of(findings) == ExitCode.OK
+
+
+INTEGRATED = DriverFacts(state="failed", reason="/dev/kfd may not be opened by this user")
+"""What a person meets whose processor has graphics of AMD, and who is not in group `render`."""
+
+
+def test_graphics_of_the_processor_beside_a_gpu_that_works_are_nothing_bad() -> None:
+    facts = replace(machine(READY, T4, amd=INTEGRATED), cards={"nvidia": 1, "amd": 1})
+    findings = list(gpu_findings(facts, withheld=GIVEN))
+    assert [item.name for item in findings if item.state == "missing"] == ["AMD driver"]
+    assert exit_code_of(findings) == ExitCode.OK
+    assert findings[-1].hint is not None
+    assert "render" in findings[-1].hint
+
+
+def test_alone_they_may_be_what_is_meant() -> None:
+    facts = replace(machine(amd=INTEGRATED), cards={"amd": 1})
+    assert exit_code_of(gpu_findings(facts, withheld=GIVEN)) == ExitCode.FAILURE
+    (finding,) = gpu_findings(
+        replace(facts, drivers={"nvidia": ABSENT, "amd": DriverFacts(state="not-loaded")}), withheld=GIVEN
+    )
+    assert finding.hint is not None
+    assert "nvidia" not in finding.hint
 
 
 def test_a_driver_without_a_cuda_that_works_is_broken() -> None:

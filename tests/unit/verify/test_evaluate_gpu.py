@@ -668,7 +668,8 @@ def test_a_machine_answers_for_processor_driver_and_gpus(target: LockedTarget, f
             "failed",
             "AMD",
         ),
-        (machine(cards={"amd": 1}), "failed", "AMD"),
+        # the processor's own, for the screen
+        (machine(cards={"amd": 1}), "skipped", None),
         (machine(cards={"amd": 1, "nvidia": 1}), "passed", "NVIDIA"),
         (machine(), "skipped", None),
     ],
@@ -678,6 +679,15 @@ def test_a_machine_of_another_vendor(
 ) -> None:
     result = next(item for item in host(target, facts, gpu).results if item.id == "gpu/vendor")
     assert (result.outcome, result.found) == (outcome, found)
+
+
+def test_a_card_of_another_vendor_is_named_where_a_gpu_is_required(
+    target: LockedTarget, facts: Facts
+) -> None:
+    gpu = machine(cards={"amd": 1})
+    results = host(target, facts, gpu, require=True).results
+    result = next(item for item in results if item.id == "gpu/vendor")
+    assert (result.outcome, result.found) == ("failed", "AMD")
 
 
 def test_a_machine_for_an_environment_of_cpus(projection: dict[str, Any], facts: Facts) -> None:
