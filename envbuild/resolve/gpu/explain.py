@@ -104,7 +104,9 @@ def _instead(facts: GpuFacts, choice: BaseChoice | None) -> Iterator[str]:
 
 def _environment(base: Base, target: Target) -> Iterator[str]:
     for name, value in sorted(target.env.items()):
-        if name.startswith("NVIDIA_") and name not in base.env:
+        if name == "NVIDIA_DISABLE_REQUIRE" and name not in base.env:
+            yield f"{name}={value}: the drivers that run it are those above, not those the base names"
+        elif name.startswith("NVIDIA_") and name not in base.env:
             yield f"{name}={value}: NVIDIA's container runtime shows the GPUs"
         elif name == "LD_LIBRARY_PATH" and value != base.env.get(name, value):
             yield (

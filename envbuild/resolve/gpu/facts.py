@@ -22,6 +22,13 @@ out: it would refuse drivers that minor-version compatibility accepts, and only 
 (NVIDIA/nvidia-container-toolkit#1470).  ``envbuild verify`` compares the driver instead.
 """
 
+_NO_REQUIREMENTS: Final[Mapping[str, str]] = {"NVIDIA_DISABLE_REQUIRE": "true"}
+"""What makes NVIDIA's container runtime pass over what an image requires of the machine's driver.
+
+It reads that from ``NVIDIA_REQUIRE_*``, and from ``CUDA_VERSION`` where there is no ``NVIDIA_REQUIRE_CUDA``
+(NVIDIA Container Toolkit, "Specialized Configurations with Docker").
+"""
+
 _SYSTEM_CUDA: Final = re.compile(r"/usr/local/cuda(?:-[0-9.]+)?(?:/.*)?")
 _BASE_LIBRARIES: Final = {
     "cudart": ("NV_CUDA_CUDART_VERSION", "libcudart.so.{cuda}"),
@@ -87,6 +94,9 @@ def gpu_environment(
 ) -> dict[str, str]:
     """Return the variables an image for GPUs sets or changes, before the spec's own.
 
+    What a base requires of the machine's driver is switched off: it is the list of drivers of the day the
+    base was made, and may contradict what the lock says of the fleet.
+
     What a base put on ``LD_LIBRARY_PATH`` for its CUDA goes when wheels bring theirs: the loader looks there
     before the wheels' own search path (ld.so(8)), and the dynamic linker's cache knows the base's libraries
     anyway.
@@ -94,6 +104,8 @@ def gpu_environment(
     if asked.vendor != "nvidia":
         return {}
     found = {name: value for name, value in NVIDIA_ENVIRONMENT.items() if name not in base_environment}
+    if any(name == "CUDA_VERSION" or name.startswith("NVIDIA_REQUIRE_") for name in base_environment):
+        found |= _NO_REQUIREMENTS
     path = base_environment.get("LD_LIBRARY_PATH")
     if path and any(library.path for library in facts.libraries):
         kept = [folder for folder in path.split(":") if folder and not _SYSTEM_CUDA.fullmatch(folder)]

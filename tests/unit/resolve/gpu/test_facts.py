@@ -79,9 +79,7 @@ def test_the_system_cuda_stays_on_the_path_where_it_is_the_only_one() -> None:
     facts = compose_facts(
         derived("cupy-cuda13x==14.0.0"), GpuRequest(), flavour="runtime", base_environment=NVIDIA_13
     )
-    assert gpu_environment(GpuRequest(), facts, NVIDIA_13) == {
-        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"
-    }
+    assert "LD_LIBRARY_PATH" not in gpu_environment(GpuRequest(), facts, NVIDIA_13)
 
 
 def test_a_slim_base_gets_the_environment_of_the_nvidia_runtime() -> None:
@@ -94,3 +92,19 @@ def test_a_slim_base_gets_the_environment_of_the_nvidia_runtime() -> None:
     rocm = compose_facts(derived("torch==2.6.0+rocm6.2"), amd, flavour="slim", base_environment={})
     assert (rocm.runtime, rocm.driver_minimum) == ("6.2", None)
     assert gpu_environment(amd, rocm, {}) == {}
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        {"NVIDIA_REQUIRE_CUDA": "cuda>=12.5 brand=tesla,driver>=535,driver<536"},
+        # required where nothing else is
+        {"CUDA_VERSION": "12.5.1"},
+    ],
+)
+def test_a_base_does_not_refuse_drivers_that_the_lock_calls_fit(base: dict[str, str]) -> None:
+    """CUDA 12.5 runs on a GeForce card with driver 535; NVIDIA's image of it would not start there."""
+    line = "tensorflow==2.18.1"
+    facts = compose_facts(derived(line), GpuRequest(), flavour="runtime", base_environment=base)
+    assert gpu_environment(GpuRequest(), facts, base)["NVIDIA_DISABLE_REQUIRE"] == "true"
+    assert "NVIDIA_DISABLE_REQUIRE" not in gpu_environment(GpuRequest(), facts, {})
