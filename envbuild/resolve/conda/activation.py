@@ -23,8 +23,12 @@ _PARAMETER = re.compile(
 )
 _FUNCTION = re.compile(r"function\s+[\w-]+(?:\s*\(\))?|[\w-]+\s*\(\)")
 _OPENING = re.compile(rf"(?:if|for|while|until|case)\b|{_FUNCTION.pattern}|\{{$")
-_OPENS = re.compile(r"\b(?:if|for|while|until|case)\b|\{")
-_CLOSES = re.compile(r"\b(?:fi|done|esac)\b|\}")
+_OPENS = re.compile(
+    r"^(?:(?:do|then|else|!|\{)\s+)*(?:if|for|while|until|case|select)\b|(?:^|[\s)])\{(?=\s|$)"
+)
+_CLOSES = re.compile(r"(?:^|;;\s*)(?:fi|done|esac)\b|(?:^|\s)\}(?=[\s;)]|$)")
+"""Of a statement; a word such as ``for`` counts only where a command begins, a brace where it is a word."""
+
 _SET_SOMEWHERE = re.compile(r"(?:^|[\s;&|({])([A-Za-z_][A-Za-z0-9_]*)\+?=")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _DEFAULTED = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(?P<op>:?-)(?P<word>[^{}$]*)\}")
@@ -89,8 +93,7 @@ class _Shell:
                     # the body of a function whose name stood on a line of its own: counted with that
                     skipping -= 1
                 opens_next = False
-                plain = _QUOTED.sub("", statement)
-                skipping += len(_OPENS.findall(plain)) - len(_CLOSES.findall(plain))
+                skipping += _depth(statement)
                 continue
             word = statement.split(maxsplit=1)[0]
             if word in {"if", "elif", "else", "fi"}:
@@ -101,14 +104,17 @@ class _Shell:
             elif _OPENING.match(statement):
                 self._unread(number)
                 self._forget(statement)
-                skipping = 0 if re.search(r"\b(?:fi|done|esac)\b|\}\s*$", statement) else 1
                 opens_next = bool(_FUNCTION.fullmatch(statement))
+                skipping = 1 if opens_next else max(_depth(statement), 0)
             else:
                 try:
                     self._list(statement)
                 except UnknownError:
                     self._unread(number)
                     self._forget(statement)
+        if skipping or blocks:
+            # where its end was missed, what comes last was passed over with it
+            self._unread(len(text.splitlines()))
 
     def _branch(self, word: str, statement: str, number: int, blocks: list[_Block]) -> None:
         if word == "if":
@@ -295,6 +301,12 @@ class _Shell:
         if re.search(r"[{}$]", word):
             raise UnknownError
         return f"${{{name}{operator}{word}}}"
+
+
+def _depth(statement: str) -> int:
+    """Return by how many a statement opens more loops, functions and the like than it closes."""
+    plain = _QUOTED.sub("", statement)
+    return len(_OPENS.findall(plain)) - len(_CLOSES.findall(plain))
 
 
 def read_activation(

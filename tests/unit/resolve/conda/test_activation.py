@@ -67,6 +67,11 @@ def test_what_a_script_sets_is_worked_out(text, env):
         ("function setup {\n  export A=1\n}\nexport B=1\n", {"B": "1"}, ["a.sh:1"]),
         ("setup() { export A=1; }\nexport B=1\n", {"B": "1"}, ["a.sh:1"]),
         ("setup() {\n  echo \"if\" '{'\n}\nexport B=1\n", {"B": "1"}, ["a.sh:1"]),
+        ("setup() {\n  echo waiting for it, if any\n}\nexport B=1\n", {"B": "1"}, ["a.sh:1"]),
+        ("f() {\n for x in a; do case $x in b) { c; };; esac; done\n}\nexport B=1", {"B": "1"}, ["a.sh:1"]),
+        ("for x in ${LIST}\ndo\n  export A=1\ndone\nexport B=1\n", {"B": "1"}, ["a.sh:1"]),
+        ("setup() {\n  echo 1\nexport B=1\n", {}, ["a.sh:1", "a.sh:3"]),
+        ('if [ -z "$A" ]; then\n  export B=1\n', {"B": "1"}, ["a.sh:2"]),
         # what would be taken for a reference
         ("export A='${PATH}'\nexport B='${C:-d}'", {}, ["a.sh:1", "a.sh:2"]),
         ('export A="\\$B"', {}, ["a.sh:1"]),
