@@ -19,6 +19,7 @@ from envbuild.catalog.versions import major_of, minor_of, reaches, version_key
 from envbuild.errors import NoSolutionError, Problem
 from envbuild.lock.gpu import Flavour
 from envbuild.lock.model import Base
+from envbuild.resolve.gpu.cudnn import cuda_with_cudnn, cudnn_wheel, has_cudnn
 from envbuild.resolve.gpu.derive import Derivation
 from envbuild.spec.request import GpuRequest
 
@@ -68,7 +69,11 @@ def choose_base(
     if flavour == "slim":
         return BaseChoice(flavour=flavour, reasons=(why,), rejected=rejected)
     cuda, which = _cuda_of_image(derived, asked, catalog)
-    image, others = _image(cuda, _tagged(flavour, derived), python=python, libc=libc, catalog=catalog)
+    tagged = _tagged(flavour, derived)
+    if "cudnn" in tagged:
+        cuda, instead = cuda_with_cudnn(cuda, tagged, derived, asked, catalog)
+        which = instead or which
+    image, others = _image(cuda, tagged, python=python, libc=libc, catalog=catalog)
     return BaseChoice(
         flavour=flavour,
         image=image,
@@ -113,8 +118,13 @@ def flavour_of_base(base: Base) -> Flavour:
     return "devel" if has_rocm else flavour_of(base.env)
 
 
-def lacking(flavour: Flavour, derived: Derivation, *, cuda: str | None) -> tuple[Problem, ...]:
-    """Return what packages look for that a base of this flavour, with this CUDA, does not have."""
+def lacking(
+    flavour: Flavour, derived: Derivation, *, cuda: str | None, cudnn: str | None = None
+) -> tuple[Problem, ...]:
+    """Return what packages look for that a base of this flavour, with this CUDA and cuDNN, does not have.
+
+    ``cudnn`` is None where the base does not say which it has.
+    """
     found = []
     for need in derived.needs:
         wants = f"CUDA {need.wants.cuda}"
@@ -131,7 +141,16 @@ def lacking(flavour: Flavour, derived: Derivation, *, cuda: str | None) -> tuple
                 Problem(
                     "base",
                     f"{need.package} looks for cuDNN {need.wants.cudnn} in the system, and the base has none",
-                    f"add `{_cudnn_wheel(need.wants.cuda)}` to [pip] packages",
+                    f"add `{cudnn_wheel(need)}` to [pip] packages",
+                )
+            )
+        elif need.lacks_cudnn and cudnn and not has_cudnn(cudnn, need):
+            found.append(
+                Problem(
+                    "base",
+                    f"{need.package} looks for cuDNN {need.wants.cudnn} in the system, "
+                    f"and the base has {cudnn}",
+                    f"add `{cudnn_wheel(need)}` to [pip] packages",
                 )
             )
     return tuple(found)
@@ -178,7 +197,7 @@ def _flavour(derived: Derivation, asked: GpuRequest) -> tuple[Flavour, str]:
         return asked.image, f"[gpu] image asks for {asked.image}: {_BRINGS[asked.image]}"
     for need in derived.needs:
         if need.lacks_cudnn:
-            cuda = "" if need.lacks_cuda else f"; with {_cudnn_wheel(need.wants.cuda)} a slim base would do"
+            cuda = "" if need.lacks_cuda else f"; with {cudnn_wheel(need)} a slim base would do"
             return "cudnn-runtime", f"{need.package} looks for cuDNN in the system{cuda}"
     for need in derived.needs:
         return "runtime", f"{need.package} looks for CUDA's libraries in the system"
@@ -313,10 +332,6 @@ def _no_image(cuda: str, flavour: str, catalog: Catalog, *, libc: str | None = N
         hint=f"it knows {known[0]} and older; name an image in [base], or update the catalogue with "
         "`envbuild catalog update`",
     )
-
-
-def _cudnn_wheel(cuda: str) -> str:
-    return f"nvidia-cudnn-cu{major_of(cuda)}"
 
 
 def is_of_minor(python: str, interpreter: str) -> bool:

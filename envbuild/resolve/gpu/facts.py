@@ -56,6 +56,9 @@ def compose_facts(
         highest = max(derived.majors, default=None)
         if of_base and (runtime is not None or highest in {None, major_of(of_base)}):
             evidence.append(f"the base brings CUDA {of_base}")
+            # who looks for CUDA in the system gets the base's, whichever minor it was made for
+            if any(need.lacks_cuda for need in derived.needs) and major_of(of_base) == highest:
+                runtime = minor_of(of_base)
             runtime, toolkit = runtime or minor_of(of_base), toolkit or of_base
         elif runtime is None and asked.cuda != "auto":
             evidence.append(f"[gpu] says CUDA {asked.cuda}")
@@ -87,6 +90,13 @@ def cuda_of_base(environment: Mapping[str, str]) -> str | None:
     """Return the CUDA toolkit an image says it has, update included."""
     version = environment.get("CUDA_VERSION", "")
     return version if is_version(version) and "." in version else None
+
+
+def cudnn_of_base(environment: Mapping[str, str]) -> str | None:
+    """Return the cuDNN an image says it has: ``9.2.1.18``; None: it says none."""
+    # as Debian writes it: 9.2.1.18-1
+    version = environment.get("NV_CUDNN_VERSION", "").partition("-")[0]
+    return version if is_version(version) else None
 
 
 def gpu_environment(

@@ -16,7 +16,7 @@ from envbuild.resolve.gpu.architectures import Reading, wheels_to_read
 from envbuild.resolve.gpu.base import choose_base, flavour_of_base, lacking, newest_libc_of
 from envbuild.resolve.gpu.conda import with_conda
 from envbuild.resolve.gpu.derive import Derivation, Package, derive
-from envbuild.resolve.gpu.facts import compose_facts, cuda_of_base
+from envbuild.resolve.gpu.facts import compose_facts, cuda_of_base, cudnn_of_base
 from envbuild.resolve.gpu.findings import refuse
 from envbuild.resolve.gpu.matching import packages_of
 from envbuild.resolve.progress import Progress
@@ -79,7 +79,9 @@ def gpu_facts(
     for finding in refuse(packages, derived, gpu, catalog=catalog):
         progress.on_note(f"{finding.message}{f' ({finding.hint})' if finding.hint else ''}")
     flavour = flavour_of_base(ground.base)
-    problems = lacking(flavour, derived, cuda=cuda_of_base(ground.base.env))
+    problems = lacking(
+        flavour, derived, cuda=cuda_of_base(ground.base.env), cudnn=cudnn_of_base(ground.base.env)
+    )
     if problems:
         raise NoSolutionError(
             "the base does not have what the wheels look for",

@@ -67,6 +67,74 @@ def test_what_wheels_lack_decides_the_image(
     assert choice.image.superseded_by is None
 
 
+@pytest.mark.parametrize(
+    ("line", "asked", "tag"),
+    [
+        pytest.param(
+            "tensorflow==2.15.0", GpuRequest(), "12.2.2-cudnn8-runtime-ubuntu22.04", id="its own minor has it"
+        ),
+        pytest.param(
+            # that of 12.5.1 is 9.2, and TensorFlow was built with 9.3
+            "tensorflow==2.18.1", GpuRequest(), "12.6.3-cudnn-runtime-ubuntu24.04", id="a newer one has it"
+        ),
+        pytest.param(
+            # images of 12.0, which this driver knows itself, have cuDNN 8
+            "onnxruntime-gpu==1.22.0",
+            GpuRequest(driver=">=525"),
+            "12.3.2-cudnn9-runtime-ubuntu22.04",
+            id="in place of the newest the driver knows",
+        ),
+    ],
+)  # fmt: skip
+def test_the_image_has_the_cudnn_that_is_looked_for(line: str, asked: GpuRequest, tag: str) -> None:
+    choice = choose_base(derived(line), asked, python="3.12", libc="2.28")
+    assert isinstance(choice.image, CudaImage)
+    assert choice.image.tag == tag
+
+
+def test_why_another_cuda_was_chosen_for_its_cudnn_is_said() -> None:
+    choice = choose_base(derived("tensorflow==2.18.1"), GpuRequest(), python="3.12")
+    assert choice.reasons[1] == (
+        "CUDA 12.6 is the first whose images have the cuDNN: those of CUDA 12.5 have cuDNN 9.2.1.18, "
+        "and tensorflow 2.18.1 looks for cuDNN 9.3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "asked", "message", "hint"),
+    [
+        pytest.param(
+            "tensorflow==2.16.2",
+            GpuRequest(),
+            "no image of nvidia/cuda fits: those of CUDA 12.3 have cuDNN 9.0.0.312, and tensorflow 2.16.2 "
+            "looks for cuDNN 8.9",
+            "add `nvidia-cudnn-cu12>=8.9,<9` to [pip] packages",
+            id="of the older major, which no newer image has",
+        ),
+        pytest.param(
+            "tensorflow==2.18.1",
+            GpuRequest(cuda="12.5"),
+            "no image of nvidia/cuda fits: those of CUDA 12.5 have cuDNN 9.2.1.18, and tensorflow 2.18.1 "
+            "looks for cuDNN 9.3",
+            'add `nvidia-cudnn-cu12>=9.3,<10` to [pip] packages; cuda = "12.6" has one that fits',
+            id="the CUDA was named",
+        ),
+    ],
+)
+def test_a_cudnn_that_no_image_has_is_said(line: str, asked: GpuRequest, message: str, hint: str) -> None:
+    with pytest.raises(NoSolutionError) as caught:
+        choose_base(derived(line), asked, python="3.12")
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_with_the_wheel_of_cudnn_its_image_needs_none() -> None:
+    choice = choose_base(
+        derived("tensorflow==2.16.2 nvidia-cudnn-cu12==8.9.7.29"), GpuRequest(), python="3.10"
+    )
+    assert choice.image is not None
+    assert choice.image.reference == "nvidia/cuda:12.3.2-runtime-ubuntu22.04"
+
+
 def test_an_image_whose_libc_is_too_old_is_rejected() -> None:
     asked = GpuRequest(cuda="12.6")
     choice = choose_base(derived("cupy-cuda12x==13.0.0"), asked, python="3.10", libc="2.38")
@@ -124,8 +192,12 @@ def test_a_base_that_lacks_what_is_looked_for_is_a_problem() -> None:
     (other,) = lacking("cudnn-runtime", found, cuda="13.0.2")
     assert "the base has 13.0.2" in other.message
     (cudnn,) = lacking("runtime", found, cuda="12.6.3")
-    assert cudnn.hint == "add `nvidia-cudnn-cu12` to [pip] packages"
+    assert cudnn.hint == "add `nvidia-cudnn-cu12>=9,<10` to [pip] packages"
     assert lacking("cudnn-runtime", found, cuda="12.6.3") == ()
+    (older,) = lacking("cudnn-runtime", derived("tensorflow==2.18.1"), cuda="12.5.1", cudnn="9.2.1.18")
+    assert older.message == ("tensorflow 2.18.1 looks for cuDNN 9.3 in the system, and the base has 9.2.1.18")
+    assert older.hint == "add `nvidia-cudnn-cu12>=9.3,<10` to [pip] packages"
+    assert lacking("devel", derived("tensorflow==2.18.1"), cuda="12.6.3", cudnn="9.5.1.17") == ()
     assert lacking("slim", derived(TORCH_13), cuda=None) == ()
 
 

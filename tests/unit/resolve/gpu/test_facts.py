@@ -56,6 +56,17 @@ def test_what_no_wheel_brings_comes_from_the_base() -> None:
     }
 
 
+def test_what_looks_for_cuda_in_the_system_runs_on_that_of_the_base() -> None:
+    """TensorFlow 2.18 is made for CUDA 12.5, whose images have too old a cuDNN."""
+    facts = compose_facts(
+        derived("tensorflow==2.18.1"),
+        GpuRequest(),
+        flavour="cudnn-runtime",
+        base_environment={"CUDA_VERSION": "12.6.3"},
+    )
+    assert (facts.runtime, facts.toolkit) == ("12.6", "12.6.3")
+
+
 def test_cuda_that_is_only_asked_for_is_said_to_be() -> None:
     facts = compose_facts(derived("numpy==2"), GpuRequest(cuda="12.6"), flavour="slim", base_environment={})
     assert (facts.runtime, facts.majors, facts.evidence) == ("12.6", (12,), ("[gpu] says CUDA 12.6",))
