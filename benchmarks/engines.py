@@ -193,7 +193,8 @@ def change(bench: Bench, rounds: int) -> None:
         push_ours(project, cache)
         push_peer(bench, "stack", registry.host, cached=True)
         for number in range(rounds):
-            more = bench.project(f"more-{number}", (*bench.packages, SMALL[number]), registry.host)
+            bench.project(f"more-{number}", (*bench.packages, SMALL[number]), "unused.invalid")
+            more = moved(bench, f"more-{number}", registry.host)
             fetch(more, bench.artifacts)
             copy_artifacts(bench, cache)
             before = stored(bench.folder / "change")
