@@ -58,13 +58,21 @@ def _parsed(text: str) -> Requirement:
         raise RefusedError("is empty")
     _refuse_places(text)
     try:
-        return Requirement(text)
+        return _named(Requirement(text))
     except InvalidRequirement as error:
         message = f"`{text}` is not a requirement"
         if loose := _LOOSE_PIN.match(text):
             raise RefusedError(message, hint=f"write `{loose['name']}=={loose['version']}`") from error
         reason = str(error).partition("\n")[0]
         raise RefusedError(f"{message}: {reason[:1].lower()}{reason[1:]}") from error
+
+
+def _named(requirement: Requirement) -> Requirement:
+    """Refuse names that end with a mark, which `packaging` lets pass (PEP 508, "Names")."""
+    for name in (requirement.name, *sorted(requirement.extras)):
+        if not name[-1].isalnum():
+            raise RefusedError(f"`{name}` is not a name", hint="names end with a letter or a digit")
+    return requirement
 
 
 def _refuse_places(text: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pip._internal.req.req_file import preprocess
 
@@ -272,6 +272,7 @@ def test_lines_are_those_pip_sees(text: str) -> None:
     ]
 
 
+@example("0_")
 @given(st.text(max_size=30))
 def test_any_text_is_a_requirement_or_refused(text: str) -> None:
     try:

@@ -39,6 +39,8 @@ def test_each_requirement_has_one_spelling(text: str, spelled: str) -> None:
     ("text", "message", "hint"),
     [
         ("", "is empty", None),
+        ("torch_", "`torch_` is not a name", "names end with a letter or a digit"),
+        ("torch[all_]", "`all_` is not a name", "names end with a letter or a digit"),
         ("torch=2.0", "`torch=2.0` is not a requirement", "write `torch==2.0`"),
         ("torch 2.0", "`torch 2.0` is not a requirement", "write `torch==2.0`"),
         (
