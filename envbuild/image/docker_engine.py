@@ -24,6 +24,8 @@ from envbuild.image.gpus import AUTO, NO_NVIDIA_GPUS, GpuAccess, gpu_options, gp
 from envbuild.image.load import Holdings
 from envbuild.render import labels
 
+STANDARD_INPUT = 0
+
 MOST_ASKED = 50
 """Images asked for their layers, newest first, before one is loaded."""
 
@@ -142,8 +144,8 @@ class DockerEngine(DockerConnection):
 
         ``archive`` is a tar laid into ``workdir`` first: sent through the API, so a remote engine works too.
 
-        A container that did not start for want of GPUs nobody named starts without them; not when it was
-        given input, of which the first attempt may have taken a part.
+        A container that did not start for want of GPUs nobody named starts without them; not when its input
+        is a pipe, of which the first attempt may have taken a part.
 
         :raises RunError: the container could not be made or started.
         """
@@ -154,11 +156,14 @@ class DockerEngine(DockerConnection):
             "interactive": interactive,
             "terminal": terminal,
         }
+        position = _position_of_input() if interactive else None
         try:
             return self._run_attached(reference, command, **options)
         except RunError as error:
-            if interactive or not self._goes_without(error):
+            if (interactive and position is None) or not self._goes_without(error):
                 raise
+        if position is not None:
+            os.lseek(STANDARD_INPUT, position, os.SEEK_SET)
         return self._run_attached(reference, command, **options)
 
     def _run_attached(
@@ -340,6 +345,14 @@ class DockerEngine(DockerConnection):
             finally:
                 with contextlib.suppress(docker.errors.APIError):
                     container.remove(force=True)
+
+
+def _position_of_input() -> int | None:
+    """Return where in standard input a reader is; None: what is read of it cannot be read again."""
+    try:
+        return os.lseek(STANDARD_INPUT, 0, os.SEEK_CUR)
+    except OSError:
+        return None
 
 
 def _not_pulled(repository: str, reason: str) -> NetworkError:

@@ -3,6 +3,9 @@
 It refuses as Docker Engine does when NVIDIA's container runtime cannot start, in its words.
 """
 
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import docker.errors
@@ -106,13 +109,47 @@ def test_so_does_a_command_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> N
     assert machine.made[1]["environment"] == {"A": "1", "NVIDIA_VISIBLE_DEVICES": "void"}
 
 
-def test_input_is_not_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "run_attached", lambda *_words, **_options: 127)
+@pytest.fixture
+def take_input(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], list[bytes]]]:
+    """Return a function that makes a descriptor standard input, and gives what docker clients take of it."""
+    kept = os.dup(0)
+    taken: list[bytes] = []
+
+    def client(*_words: object, **_options: object) -> int:
+        taken.append(os.read(0, 100))
+        return 127
+
+    def of(descriptor: int) -> list[bytes]:
+        os.dup2(descriptor, 0)
+        os.close(descriptor)
+        return taken
+
+    monkeypatch.setattr(process, "run_attached", client)
+    yield of
+    os.dup2(kept, 0)
+    os.close(kept)
+
+
+def test_a_pipe_is_not_read_twice(take_input: Callable[[int], list[bytes]]) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"all of it")
+    os.close(writing)
+    taken = take_input(reading)
     machine = Machine()
     with pytest.raises(RunError) as raised:
         attach(engine_on(machine), interactive=True)
     assert raised.value.hint == hint_for(NOT_LOADED)
     assert len(machine.made) == 1
+    assert taken == [b"all of it"]
+
+
+def test_a_file_is_given_whole_to_the_second_attempt(
+    tmp_path: Path, take_input: Callable[[int], list[bytes]]
+) -> None:
+    (tmp_path / "input").write_bytes(b"all of it")
+    taken = take_input(os.open(tmp_path / "input", os.O_RDONLY))
+    assert attach(engine_on(Machine()), interactive=True) == 127
+    assert taken == [b"all of it", b"all of it"]
 
 
 @pytest.mark.parametrize("devices", ["all", "1", "device=0"])
