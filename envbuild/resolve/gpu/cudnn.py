@@ -38,7 +38,7 @@ def cuda_with_cudnn(
     if fitting and asked.cuda == "auto":
         return fitting[0], f"CUDA {fitting[0]} is the first whose images have the cuDNN: {has}, and {wanting}"
     unfit = next(need for need in needs if not has_cudnn(of_cuda[0], need))
-    others = f'; cuda = "{fitting[0]}" has one that fits' if fitting else ""
+    others = f', or leave it to cuda = "auto", which takes {fitting[0]}' if fitting else ""
     raise NoSolutionError(
         f"no image of nvidia/cuda fits: {has}, and {wanting}",
         hint=f"add `{cudnn_wheel(unfit)}` to [pip] packages{others}",

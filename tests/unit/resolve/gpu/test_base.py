@@ -116,7 +116,8 @@ def test_why_another_cuda_was_chosen_for_its_cudnn_is_said() -> None:
             GpuRequest(cuda="12.5"),
             "no image of nvidia/cuda fits: those of CUDA 12.5 have cuDNN 9.2.1.18, and tensorflow 2.18.1 "
             "looks for cuDNN 9.3",
-            'add `nvidia-cudnn-cu12>=9.3,<10` to [pip] packages; cuda = "12.6" has one that fits',
+            "add `nvidia-cudnn-cu12>=9.3,<10` to [pip] packages, "
+            'or leave it to cuda = "auto", which takes 12.6',
             id="the CUDA was named",
         ),
     ],
