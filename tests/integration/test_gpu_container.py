@@ -157,7 +157,8 @@ def test_drivers_in_front_of_a_lock_for_cuda_13(
 
 def test_forward_compatibility_in_a_container(ask: Ask, tmp_path: Path) -> None:
     driver = write_driver(replace(T4_580, version="535.104.05", cuda=12020), tmp_path / "driver")
-    compat = write_driver(DRIVERS["no-gpu"], tmp_path / "compat", nvml=False)
+    works = replace(DRIVERS["no-gpu"], cuda_status=0)
+    compat = write_driver(works, tmp_path / "compat", nvml=False)
     engine = EngineWithDriver(
         driver,
         folders={compat: "/usr/local/cuda/compat"},
