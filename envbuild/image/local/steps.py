@@ -18,6 +18,7 @@ from typing import Any, Final
 from envbuild.digest import sha256_bytes, sha256_file
 from envbuild.errors import BuildFailedError
 from envbuild.image.layer import Layer
+from envbuild.image.local.adoption import settle
 from envbuild.image.local.cache import LayerCache, LayerKey
 from envbuild.image.local.codec import Codec
 from envbuild.image.local.conda import CondaWork
@@ -76,15 +77,25 @@ class Steps:
         }
         key = self._key("bootstrap", inputs, f"{len(debs)} packages of the distribution")
 
-        def produce(writer: LayerWriter) -> None:
-            with PrivateRoot((), scratch=self.scratch) as root:
-                self.on_event("unpacking the essential packages")
-                self.unpack(seed, root.upper, epoch=epoch)
-                self.on_event(f"installing the {len(debs)} packages of the base")
-                shown = {"debs": self._debs(root, debs)}
-                self._step(root, writer, "bootstrap.sh", (str(epoch),), shown, epoch=epoch)
+        with contextlib.ExitStack() as kept:
+            made: list[Path] = []
 
-        return self.cache.make(key, produce)
+            def produce(writer: LayerWriter) -> None:
+                with PrivateRoot((), scratch=self.scratch) as root:
+                    self.on_event("unpacking the essential packages")
+                    self.unpack(seed, root.upper, epoch=epoch)
+                    self.on_event(f"installing the {len(debs)} packages of the base")
+                    shown = {"debs": self._debs(root, debs)}
+                    started = self._run(root, "bootstrap.sh", (str(epoch),), shown, epoch=epoch)
+                    is_settled = settle(root.upper, started=started, epoch=epoch)
+                    diff_layer(root.upper, root.lowers, writer, started=started, epoch=epoch)
+                    if is_settled and (place := kept.enter_context(self.trees.taken(root.upper))):
+                        made.append(place)
+
+            layer = self.cache.make(key, produce)
+            for place in made:
+                self.trees.adopt(place, layer.diff_id)
+        return layer
 
     def unpack(self, debs: Sequence[Deb], folder: Path, *, epoch: int) -> None:
         """Unpack ``debs`` into an empty folder; none of their scripts runs.

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from envbuild.digest import OciDigest
+from envbuild.image.local.adoption import diff_id_of
 from envbuild.image.local.root import make_private
 from envbuild.image.local.unpack import Extent, extent_of, unpack_layer
 from envbuild.store.disk import disk_errors
@@ -139,6 +140,35 @@ class LayerTrees:
             return False
         # in place: the file is what the lock is on
         (place / "extent").write_text(_record(known), encoding="utf-8")
+        return True
+
+    @contextlib.contextmanager
+    def taken(self, folder: Path) -> Iterator[Path | None]:
+        """Yield where ``folder`` was moved, for :meth:`adopt`; None when it lies on another disk.
+
+        It is gone afterwards unless it was adopted.
+        """
+        make_private(self.folder)
+        with temporary_folder(self.folder, prefix=_PARTIAL) as place:
+            try:
+                folder.rename(place / "tree")
+            except OSError:
+                yield None
+                return
+            yield place
+
+    def adopt(self, place: Path, diff_id: OciDigest) -> bool:
+        """Keep the tree at ``place`` as that of a layer, and return whether it is that layer's.
+
+        It is :func:`~envbuild.image.local.adoption.settle`d and was :meth:`taken`.
+        """
+        if diff_id_of(place / "tree") != diff_id:
+            return False
+        extent = extent_of(place / "tree")
+        (place / "extent").write_text(_record(extent), encoding="utf-8")
+        # another process may have unpacked it meanwhile
+        with contextlib.suppress(OSError):
+            place.rename(self.folder / diff_id.removeprefix("sha256:"))
         return True
 
     def _make(self, layer: PackedLayer, place: Path) -> None:
