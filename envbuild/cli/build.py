@@ -206,12 +206,7 @@ def _build_all(talk: "Output", spec: "Path | None", wish: _Wish) -> int:
 
     results = work_on(projects, work, output=talk)
     if talk.as_json:
-        talk.document(
-            [
-                entry | (done[result.project].document() if result.project in done else {})
-                for entry, result in zip(document(results), results, strict=True)
-            ]
-        )
+        talk.document(document(results, {project: item.document() for project, item in done.items()}))
     else:
         for result in results:
             if result.project in done:

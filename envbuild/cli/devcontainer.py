@@ -132,10 +132,5 @@ def _all(output: "Output", spec: "Path | None", wish: _Wish) -> int:
 
     results = work_on(projects_of(spec, every=True, frozen=wish.frozen), work, output=output)
     if output.as_json:
-        output.document(
-            [
-                entry | (done[result.project].document() if result.project in done else {})
-                for entry, result in zip(document(results), results, strict=True)
-            ]
-        )
+        output.document(document(results, {project: item.document() for project, item in done.items()}))
     return tell(output, results)

@@ -98,12 +98,7 @@ def _lock_all(output: "Output", spec: "Path | None", wish: "Wish") -> int:
     answers = Answers()
     results = work_on(projects_of(spec, every=True, frozen=False), work, output=output)
     if output.as_json:
-        output.document(
-            [
-                entry | (_document(outcomes[result.project]) if result.project in outcomes else {})
-                for entry, result in zip(document(results), results, strict=True)
-            ]
-        )
+        output.document(document(results, {project: _document(item) for project, item in outcomes.items()}))
     return tell(output, results)
 
 

@@ -1,7 +1,7 @@
 """Several specs in one repository: found, worked on side by side, and told in one table."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,14 +111,17 @@ def shown(project: Project) -> str:
     return project.folder.as_posix()
 
 
-def document(results: Sequence[Result]) -> list[dict[str, object]]:
-    """Return the results as plain JSON values."""
+def document(
+    results: Sequence[Result], more: Mapping[Project, Mapping[str, object]]
+) -> list[dict[str, object]]:
+    """Return the results as plain JSON values, each with ``more`` of its project where there is any."""
     return [
         {
             "spec": shown(result.project),
             "ok": result.error is None,
             "summary": _line(result),
             "exit-code": int(result.error.exit_code) if result.error else 0,
+            **more.get(result.project, {}),
         }
         for result in results
     ]

@@ -235,12 +235,7 @@ def _verify_all(output: "Output", spec: Path | None, wish: _Wish) -> int:
 
     results = work_on(projects, work, output=output)
     if output.as_json:
-        output.document(
-            [
-                entry | (found[result.project].document if result.project in found else {})
-                for entry, result in zip(document(results), results, strict=True)
-            ]
-        )
+        output.document(document(results, {project: item.document for project, item in found.items()}))
     return tell(output, results)
 
 
