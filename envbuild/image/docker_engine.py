@@ -9,7 +9,7 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import docker.errors
@@ -85,12 +85,13 @@ class DockerEngine(DockerImageStore):
 
         :raises EngineError: the engine does not answer, or refuses to start the container.
         """
+        attempt = partial(self._run, reference, command, files=files, user=user, gpus=gpus)
         try:
-            return self._run(reference, command, files=files, user=user, gpus=gpus)
+            return attempt()
         except EngineError as error:
             if not gpus or not self._goes_without(error):
                 raise
-        return self._run(reference, command, files=files, user=user, gpus=gpus)
+        return attempt()
 
     def _run(
         self,
@@ -133,22 +134,25 @@ class DockerEngine(DockerImageStore):
 
         :raises RunError: the container could not be made or started.
         """
-        options: dict[str, Any] = {
-            "archive": archive,
-            "workdir": workdir,
-            "env": env,
-            "interactive": interactive,
-            "terminal": terminal,
-        }
+        attempt = partial(
+            self._run_attached,
+            reference,
+            command,
+            archive=archive,
+            workdir=workdir,
+            env=env,
+            interactive=interactive,
+            terminal=terminal,
+        )
         position = _position_of_input() if interactive else None
         try:
-            return self._run_attached(reference, command, **options)
+            return attempt()
         except RunError as error:
             if (interactive and position is None) or not self._goes_without(error):
                 raise
         if position is not None:
             os.lseek(STANDARD_INPUT, position, os.SEEK_SET)
-        return self._run_attached(reference, command, **options)
+        return attempt()
 
     def _run_attached(
         self,
