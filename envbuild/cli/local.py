@@ -46,9 +46,8 @@ def open_local_engine(gpus: "GpuAccess | None", *, offline: bool) -> "GpuEngine"
     from envbuild.errors import UsageError
     from envbuild.image.gpus import AUTO, NONE
     from envbuild.image.local.engine import LocalEngine
-    from envbuild.image.local.namespace import enter_namespace
 
-    enter_namespace(sys.argv[1:], environment=os.environ)
+    act_as_root()
     if gpus is not None and gpus.devices not in {AUTO, NONE}:
         raise UsageError(
             NO_GPUS, hint="use --engine docker; the image is the same after `envbuild build --load`"
@@ -153,10 +152,10 @@ def assemble(
     from envbuild.cli.wiring import Artifacts
     from envbuild.image.layer import layer_path
     from envbuild.image.local.assembly import assemble_image
-    from envbuild.image.local.namespace import enter_namespace, raise_open_files
+    from envbuild.image.local.namespace import raise_open_files
     from envbuild.store.stage import workspace
 
-    enter_namespace(sys.argv[1:], environment=os.environ)
+    act_as_root()
     raise_open_files()
     artifacts = Artifacts(lock, target, offline, activity)
     cache = cache_folder()

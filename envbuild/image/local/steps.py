@@ -8,7 +8,6 @@ import contextlib
 import os
 import posixpath
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -223,7 +222,7 @@ class Steps:
                     produce = partial(write_tree, folder, prefix)
                     found[number] = self.cache.make(keys[number], produce)
 
-                run_all(make, missing, workers=len(os.sched_getaffinity(0)), stop=threading.Event())
+                run_all(make, missing, workers=len(os.sched_getaffinity(0)))
         return tuple(layer for layer in found if layer is not None)
 
     def finish(

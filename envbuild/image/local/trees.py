@@ -164,11 +164,9 @@ class LayerTrees:
         """
         if diff_id_of(place / "tree") != diff_id:
             return False
-        extent = extent_of(place / "tree")
-        (place / "extent").write_text(_record(extent), encoding="utf-8")
         # another process may have unpacked it meanwhile
         with contextlib.suppress(OSError):
-            place.rename(self.folder / diff_id.removeprefix("sha256:"))
+            _name(place, self.folder / diff_id.removeprefix("sha256:"))
         return True
 
     def _make(self, layer: PackedLayer, place: Path) -> None:
@@ -183,9 +181,7 @@ class LayerTrees:
                 with temporary_folder(self.folder, prefix=_PARTIAL) as unfinished:
                     (unfinished / "tree").mkdir()
                     unpack_layer(layer.read(), unfinished / "tree", diff_id=layer.diff_id)
-                    extent = extent_of(unfinished / "tree")
-                    (unfinished / "extent").write_text(_record(extent), encoding="utf-8")
-                    unfinished.rename(place)
+                    _name(unfinished, place)
             finally:
                 (self.folder / f"{place.name}{_LOCK}").unlink(missing_ok=True)
                 os.close(turn)
@@ -234,6 +230,13 @@ def _lock_shared(path: Path) -> int | None:
         pass
     os.close(descriptor)
     return None
+
+
+def _name(unfinished: Path, place: Path) -> None:
+    """Measure a tree that is whole, and let it appear under its name."""
+    extent = extent_of(unfinished / "tree")
+    (unfinished / "extent").write_text(_record(extent), encoding="utf-8")
+    unfinished.rename(place)
 
 
 def _recorded_size(path: Path) -> int:
