@@ -11,6 +11,7 @@ is measured once, and unpacked again when a power cut took some of it.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -38,6 +39,9 @@ LARGEST: Final = 40 << 30
 
 _PARTIAL: Final = "partial-"
 _LOCK: Final = ".lock"
+_TAKEN: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY})
+"""What renaming a folder says where another one is."""
+
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -164,7 +168,6 @@ class LayerTrees:
         """
         if diff_id_of(place / "tree") != diff_id:
             return False
-        # another process may have unpacked it meanwhile
         with contextlib.suppress(OSError):
             _name(place, self.folder / diff_id.removeprefix("sha256:"))
         return True
@@ -236,7 +239,12 @@ def _name(unfinished: Path, place: Path) -> None:
     """Measure a tree that is whole, and let it appear under its name."""
     extent = extent_of(unfinished / "tree")
     (unfinished / "extent").write_text(_record(extent), encoding="utf-8")
-    unfinished.rename(place)
+    try:
+        unfinished.rename(place)
+    except OSError as error:
+        # another process named the same tree meanwhile: one made it, the other unpacked it
+        if error.errno not in _TAKEN:
+            raise
 
 
 def _recorded_size(path: Path) -> int:

@@ -80,6 +80,26 @@ def test_many_at_once_wait_for_the_one_that_unpacks(tmp_path):
     assert len(reads) == 1
 
 
+def test_what_another_process_named_meanwhile_is_used(tmp_path):
+    """It made the layer in a root of its own, which takes no turn, while this one unpacks it."""
+    packed, _ = layer(b"x" * 100)
+    cache = LayerTrees(tmp_path)
+
+    def read():
+        made = tmp_path / "made"
+        made.mkdir()
+        (made / "file").write_bytes(b"x" * 100)
+        os.utime(made / "file", (0, 0))
+        (made / "file").chmod(0o644)
+        with cache.taken(made) as place:
+            assert place is not None
+            trees._name(place, tmp_path / "unpacked" / packed.diff_id.removeprefix("sha256:"))
+        yield from packed.read()
+
+    assert content_of(tmp_path, PackedLayer(packed.diff_id, read)) == b"x" * 100
+    assert [path.name for path in cache.folder.iterdir()] == [packed.diff_id.removeprefix("sha256:")]
+
+
 def test_a_broken_layer_leaves_nothing(tmp_path):
     packed, _ = layer(b"x")
     other = PackedLayer("sha256:" + "0" * 64, packed.read)
