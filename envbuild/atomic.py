@@ -31,6 +31,18 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> bool:
     return True
 
 
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write ``data``, all of it.
+
+    A disk that fills up takes a part first and says so without an error; only the next write has one.
+
+    :raises OSError: what the system says.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def write_text(path: Path, text: str, *, mode: int = 0o644) -> bool:
     """Write ``text`` as UTF-8, line ends as they are; see :func:`write_bytes`."""
     return write_bytes(path, text.encode(), mode=mode)

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import requests
 from requests.auth import HTTPBasicAuth
 
+from envbuild.atomic import write_all
 from envbuild.digest import CHUNK
 from envbuild.errors import EnvbuildError, NetworkError, NotFoundError
 from envbuild.remote.background import Background
@@ -283,7 +284,7 @@ class _Target:
 
     def write(self, chunk: bytes) -> None:
         try:
-            self._stream.write(chunk)
+            write_all(self._stream.fileno(), chunk)
         except OSError as error:
             raise self._failed(error) from error
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from envbuild.atomic import write_all
 from envbuild.errors import EnvbuildError, NetworkError
 from envbuild.image.layer import layer_path
 from envbuild.image.oci.blobs import read_verified
@@ -88,9 +89,7 @@ class BaseBlobs:
     def _fetch(self, blob: Descriptor, partial: Path, descriptor: int, place: Path) -> None:
         os.ftruncate(descriptor, 0)
         for chunk in self._registry.read_blob(self._reference, blob):
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+            write_all(descriptor, chunk)
         os.fchmod(descriptor, 0o644)
         partial.replace(place)
 

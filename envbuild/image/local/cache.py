@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from envbuild.atomic import write_bytes
+from envbuild.atomic import write_all, write_bytes
 from envbuild.digest import CHUNK, OciDigest, canonical_json, sha256_bytes
 from envbuild.errors import EnvbuildError, IntegrityError
 from envbuild.image.layer import Layer
@@ -258,8 +258,6 @@ class _Guarded(io.RawIOBase):
         self._folder = folder
 
     def write(self, data: Any, /) -> int:
-        rest = memoryview(data)
         with disk_errors(self._folder):
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            write_all(self._descriptor, data)
         return len(data)

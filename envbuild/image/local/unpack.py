@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from envbuild.atomic import write_all
 from envbuild.digest import CHUNK, OciDigest
 from envbuild.errors import IntegrityError
 from envbuild.resolve.layer_tar import LayerArchive, LayerError, normal_path, unpacked
@@ -126,9 +127,11 @@ class _Tree:
             os.mkfifo(place)
         elif content is not None:
             descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with open(descriptor, "wb", buffering=0) as file:
+            try:
                 while block := content.read(CHUNK):
-                    file.write(block)
+                    write_all(descriptor, block)
+            finally:
+                os.close(descriptor)
         else:
             raise LayerError(f"a layer has an entry of an unknown kind: {entry.name!r}")
         self._own(place, entry)

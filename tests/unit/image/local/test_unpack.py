@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import resource
 import stat
 import tarfile
 
@@ -78,6 +79,17 @@ def test_owners_modes_times_and_capabilities_are_the_layers(tmp_path):
 def test_hard_links_share_a_file(tmp_path):
     tree = unpack(tmp_path / "tree", entry("a", b"x"), link("b", "a", tarfile.LNKTYPE))
     assert (tree / "a").samefile(tree / "b")
+
+
+def test_a_file_that_does_not_fit_on_the_disk_is_not_cut_off(tmp_path):
+    """A file size limit stands in for a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            unpack(tmp_path / "tree", entry("a", b"x" * 1500))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_removals_take_the_kernels_form(tmp_path):
