@@ -29,6 +29,7 @@ from typing import Any
 
 import uv
 
+from benchmarks.artifacts import fetch
 from benchmarks.layers import inflate_and_compress
 from envbuild.image.local.members import read_member
 from envbuild.lock.codec import loads
@@ -138,22 +139,6 @@ def prepare(bench: Bench) -> None:
         envbuild("render", "--output", bench.folder / "rendered", folder=stack, cache=bench.artifacts)
         fetch(stack, bench.artifacts)
         docker("pull", "--quiet", f"{bench.base_host.host}/library/debian:bookworm")
-
-
-def fetch(project: Path, cache: Path) -> None:
-    """Bring the wheels of a lock into the store: what neither side is measured at."""
-    script = (
-        "import sys; from pathlib import Path; from envbuild.cli.output import Activity;"
-        "from envbuild.cli.wiring import Artifacts; from envbuild.lock.codec import loads;"
-        "lock = loads(Path(sys.argv[1]).read_text());"
-        "artifacts = Artifacts(lock, lock.targets[0], False, Activity());"
-        "artifacts.fetch(list(artifacts.by_sha256.values()))"
-    )
-    subprocess.run(
-        [sys.executable, "-c", script, project / "envbuild.lock"],
-        env={**os.environ, "ENVBUILD_CACHE_DIR": str(cache)},
-        check=True,
-    )
 
 
 def cold(bench: Bench, rounds: int) -> None:

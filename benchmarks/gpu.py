@@ -1,6 +1,7 @@
 """What CUDA costs a lock of the torch stack: `python -m benchmarks.gpu`, each beside a peer in the same run.
 
-Needs the network, and the wheels of examples/torch-gpu in the store or in ``ENVBUILD_VENDOR_DIR`` (3 GB).
+Needs the network, for the wheels of examples/torch-gpu too (3 GB) unless the store or ``ENVBUILD_VENDOR_DIR``
+has them.
 Warm: package lists, index pages and metadata are cached by a first run.  Processor seconds stand beside the
 clock's: a busy machine stretches only the latter.
 """
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.artifacts import fetch
 from envbuild.lock.codec import loads
 from envbuild.resolve.gpu.architectures import read_architectures, wheels_to_read
 from envbuild.resolve.gpu.base import choose_base
@@ -55,6 +57,7 @@ def main() -> None:
     (target,) = lock.targets
     wheels = lock.wheels_of(target)
     environment = lock.base(target).env
+    fetch(EXAMPLE, cache_folder())
     store = Store(cache_folder())
 
     def derivation() -> None:
