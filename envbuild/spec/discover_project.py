@@ -11,10 +11,8 @@ from envbuild.errors import Problem, SpecError
 from envbuild.spec import rules
 from envbuild.spec.load import parse_toml
 from envbuild.spec.problems import RefusedError
-from envbuild.spec.pyproject import FILE, Project
-from envbuild.spec.requirements import INDEX_HINT, MOUNT_HINT
+from envbuild.spec.pyproject import FILE, Project, placed_elsewhere
 
-_PLACES = {"git", "path", "url", "workspace"}
 _POETRY_HINT = "no standard says them: `poetry export` writes a requirements file; or move them to [project]"
 _GROUP_HINT = "move them to [dependency-groups]"
 _HINTS = {
@@ -136,7 +134,7 @@ def _take(
     problems: list[Problem] = []
     requirements = set(read(Project(document, problems.append)))
     # the sources say so themselves in what is left out; an index may have a stranger's package of that name
-    placed = _placed(document)
+    placed = placed_elsewhere(document)
     indexed = {text for text in requirements if canonicalize_name(Requirement(text).name) not in placed}
     if problems or indexed != requirements:
         found.left += problems
@@ -173,17 +171,6 @@ def _lists_of_tools(tools: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             yield path
 
 
-def _placed(document: Mapping[str, Any]) -> set[str]:
-    """Return the distributions that uv takes from elsewhere than an index."""
-    sources = _at(document, "tool", "uv", "sources")
-    return {
-        canonicalize_name(name)
-        for name in _keys(sources)
-        for choice in (sources[name] if isinstance(sources[name], list) else [sources[name]])
-        if isinstance(choice, dict) and _PLACES & set(choice)
-    }
-
-
 def _uv_indexes(uv: Mapping[str, Any], found: ProjectFindings) -> None:
     """Take indexes that packages are bound to; any other is the client's own affair."""
     addresses: dict[str, str] = {}
@@ -195,6 +182,7 @@ def _uv_indexes(uv: Mapping[str, Any], found: ProjectFindings) -> None:
         ):
             addresses[index["name"]] = index["url"]
     sources = uv.get("sources")
+    placed = placed_elsewhere({"tool": {"uv": uv}})
     used: set[str] = set()
     for package, source in sources.items() if isinstance(sources, dict) else ():
         where = f"{FILE}: tool.uv.sources.{package}"
@@ -202,9 +190,8 @@ def _uv_indexes(uv: Mapping[str, Any], found: ProjectFindings) -> None:
         if len(choices) != 1 or not isinstance(choices[0], dict) or "marker" in choices[0]:
             hint = "bind it in [pip] sources, and to another index in a variant"
             found.left.append(Problem(where, "several sources, chosen by markers", hint))
-        elif _PLACES & set(choices[0]):
-            local = {"path", "workspace"} & set(choices[0])
-            found.left.append(Problem(where, "not from an index", MOUNT_HINT if local else INDEX_HINT))
+        elif canonicalize_name(package) in placed:
+            found.left.append(Problem(where, "not from an index", placed[canonicalize_name(package)]))
         elif choices[0].get("index") in addresses:
             used.add(choices[0]["index"])
             _bind(package, choices[0]["index"], addresses, where, found)

@@ -1,7 +1,7 @@
 """What a ``pyproject.toml`` beside the spec asks for: dependencies, extras (PEP 621) and groups (PEP 735)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -9,9 +9,54 @@ from packaging.utils import canonicalize_name
 
 from envbuild.errors import Problem
 from envbuild.spec.problems import RefusedError, field_path, kind_of, near
-from envbuild.spec.requirements import normalized_requirement
+from envbuild.spec.requirements import INDEX_HINT, MOUNT_HINT, normalized_requirement
 
 FILE = "pyproject.toml"
+
+_LOCAL = frozenset({"path", "workspace"})
+_PLACES = frozenset({"git", "url"}) | _LOCAL
+
+
+def placed_elsewhere(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the distributions that ``[tool.uv.sources]`` takes from no index, and a hint for each.
+
+    An index may have a stranger's package of that name.
+    """
+    found: dict[str, str] = {}
+    for name, choices in _sources(document):
+        kinds = {kind for choice in choices for kind in choice} & _PLACES
+        if kinds:
+            found[name] = MOUNT_HINT if kinds & _LOCAL else INDEX_HINT
+    return found
+
+
+def refused_sources(document: Mapping[str, Any]) -> dict[str, RefusedError]:
+    """Return the distributions that ``[tool.uv.sources]`` takes from where envbuild would not look, and why.
+
+    Those it takes from several places, chosen by markers, are not among them unless one is no index.
+    """
+    placed = {
+        name: RefusedError(f"`{name}` is not from an index: [tool.uv.sources] of `{FILE}`", hint=hint)
+        for name, hint in placed_elsewhere(document).items()
+    }
+    bound = {
+        name: RefusedError(
+            f"`{name}` is from the index `{choices[0]['index']}` alone: [tool.uv.sources] of `{FILE}`",
+            hint="name that index in [pip] indexes and bind the package to it in [pip] sources",
+        )
+        for name, choices in _sources(document)
+        if len(choices) == 1 and "index" in choices[0] and "marker" not in choices[0]
+    }
+    return placed | bound
+
+
+def _sources(document: Mapping[str, Any]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+    table: Any = document
+    for key in ("tool", "uv", "sources"):
+        table = table.get(key) if isinstance(table, dict) else None
+    for name, source in table.items() if isinstance(table, dict) else ():
+        choices = source if isinstance(source, list) else [source]
+        yield canonicalize_name(name), [choice for choice in choices if isinstance(choice, dict)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +65,8 @@ class Project:
 
     document: Mapping[str, Any]
     report: Callable[[Problem], None]
+    refused: Mapping[str, RefusedError] = field(default_factory=dict)
+    """Distributions that cannot be asked for, and why."""
 
     def dependencies(self, where: str) -> Iterator[str]:
         """Yield ``[project] dependencies``."""
@@ -88,7 +135,10 @@ class Project:
             return
         requirement = Requirement(normalized)
         if requirement.name != self._name():
-            yield normalized
+            if refusal := self.refused.get(requirement.name):
+                self.report(refusal.at(where))
+            else:
+                yield normalized
             return
         # an extra such as `all = ["train[fit,plot]"]` stands for what it names: the project is not installed
         for part in self._itself(requirement, where, seen):

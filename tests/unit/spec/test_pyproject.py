@@ -173,6 +173,34 @@ def test_an_extra_that_names_itself_ends(ask: "Ask") -> None:
             ],
             id="a group in an extra",
         ),
+        pytest.param(
+            "project = true",
+            '[project]\ndependencies = ["Our.Lib>=1", "shared", "inside", "torch", "httpx"]\n'
+            "[tool.uv.sources]\n"
+            'our-lib = { git = "https://git.example/lib", tag = "v1" }\n'
+            "shared = [{ workspace = true }]\n"
+            'inside = { index = "internal" }\n'
+            'torch = [{ index = "cpu", marker = "sys_platform == \'darwin\'" }, { index = "cuda" }]\n',
+            [
+                Problem(
+                    "pyproject.toml: project.dependencies[0]",
+                    "`our-lib` is not from an index: [tool.uv.sources] of `pyproject.toml`",
+                    "publish it to an index, name that in [pip] indexes and bind the package to it in "
+                    "[pip] sources",
+                ),
+                Problem(
+                    "pyproject.toml: project.dependencies[1]",
+                    "`shared` is not from an index: [tool.uv.sources] of `pyproject.toml`",
+                    "mount your project into the container, or build on the image: `FROM` its tag",
+                ),
+                Problem(
+                    "pyproject.toml: project.dependencies[2]",
+                    "`inside` is from the index `internal` alone: [tool.uv.sources] of `pyproject.toml`",
+                    "name that index in [pip] indexes and bind the package to it in [pip] sources",
+                ),
+            ],
+            id="from elsewhere",
+        ),
     ],
 )
 def test_what_is_wrong_with_it(
@@ -180,3 +208,18 @@ def test_what_is_wrong_with_it(
 ) -> None:
     files = {} if project is None else {"pyproject.toml": project}
     assert list(refuse(f"[pip]\n{pip}\n", files)) == problems
+
+
+def test_what_the_spec_binds_to_an_index_may_come_from_elsewhere_in_the_project(ask: "Ask") -> None:
+    project = """
+[project]
+dependencies = ["our-lib", "inside"]
+[tool.uv.sources]
+Our_Lib = { path = "../lib" }
+inside = { index = "internal" }
+"""
+    bound = (
+        'project = true\nsources = { our-lib = "team", inside = "team" }\n'
+        'indexes = { team = "https://index.example/simple" }'
+    )
+    assert requirements(ask, bound, project) == ("inside", "our-lib")
