@@ -69,7 +69,7 @@ def test_a_program_that_hangs_is_ended_with_its_children(tmp_path):
         "time.sleep(60)"
     )
     with pytest.raises(process.ProgramTimeoutError):
-        python(code, timeout=2)
+        python(code, timeout=5)
     state = Path("/proc") / marker.read_text() / "stat"
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:

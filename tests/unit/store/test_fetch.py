@@ -210,7 +210,6 @@ def test_the_first_failure_ends_the_others_and_keeps_what_they_have(
         wait_until(lambda: store.received(DIGEST) == 50_000)
         return ()
 
-    started = time.monotonic()
     with pytest.raises(NetworkError, match="cannot fetch `small"):
         fetch_all(
             [artifact_of(CONTENT, slow), relocated(artifact_of(small, filename="small.whl"), locate)],
@@ -218,7 +217,8 @@ def test_the_first_failure_ends_the_others_and_keeps_what_they_have(
             workers=2,
         )
 
-    assert time.monotonic() - started < 3
+    # nobody waited until it was tried again
+    assert [seen.path for seen in server.seen].count("/slow.whl") == 1
     assert store.received(DIGEST) == 50_000
     server.turns["/slow.whl"] = []
     fetch_all([artifact_of(CONTENT, slow)], store=store)
@@ -410,11 +410,9 @@ def test_a_process_that_is_stopped_leaves_what_the_next_resumes(
     wait_until(lambda: store.received(DIGEST) == 120_000)
     kill = shutil.which("kill")
     assert kill
-    started = time.monotonic()
     subprocess.run([kill, f"-{signal}", str(child.pid)], check=True)
 
-    assert child.wait(10) == code
-    assert time.monotonic() - started < 3
+    assert child.wait(30) == code
     assert store.digests() == ()
     assert leftovers(store) == [DIGEST]
 

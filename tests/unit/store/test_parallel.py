@@ -42,29 +42,28 @@ def test_the_first_failure_ends_the_rest() -> None:
             raise KeyError(item)
         stop.wait(10)
 
-    started = time.monotonic()
     with pytest.raises(KeyError):
         run_all(work, range(100), workers=2, stop=stop, on_stop=lambda: stopped.append(stop.is_set()))
 
-    assert time.monotonic() - started < 5
     assert stopped == [True]
     assert sorted(begun) == [0, 1]
 
 
 def test_a_thread_that_does_not_notice_is_left_behind() -> None:
     release = threading.Event()
+    done: list[int] = []
 
     def work(item: int) -> None:
         if item:
             raise KeyError(item)
         release.wait(30)
+        done.append(item)
 
-    started = time.monotonic()
     with pytest.raises(KeyError):
         run_all(work, [0, 1], workers=2)
-    release.set()
 
-    assert time.monotonic() - started < 5
+    assert done == []
+    release.set()
 
 
 def test_work_that_was_called_off_before_it_began_ends() -> None:
@@ -106,6 +105,7 @@ def test_what_is_in_the_background_gives_its_result_or_its_error() -> None:
 
 def test_what_is_in_the_background_is_called_off_and_left_behind() -> None:
     release, noticed = threading.Event(), threading.Event()
+    done: list[str] = []
 
     def interrupted() -> None:
         with Background() as background:
@@ -114,14 +114,17 @@ def test_what_is_in_the_background_is_called_off_and_left_behind() -> None:
                 background.stop.wait(30)
                 noticed.set()
 
-            background.submit(lambda: release.wait(30))
+            def ignore() -> None:
+                release.wait(30)
+                done.append("ignored")
+
+            background.submit(ignore)
             background.submit(notice)
             raise KeyboardInterrupt
 
-    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    release.set()
 
-    assert time.monotonic() - started < 5
-    assert noticed.is_set()
+    assert done == []
+    release.set()
+    assert noticed.wait(30)

