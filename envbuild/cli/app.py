@@ -1,5 +1,6 @@
 """The program: commands, the one place where errors become exit codes, and nothing heavy at start-up."""
 
+import errno
 import io
 import os
 import sys
@@ -65,7 +66,10 @@ class Boundary(TyperGroup):
 
 def _plain(error: OSError) -> EnvbuildError:
     where = f"{error.filename}: " if error.filename else ""
-    return EnvbuildError(f"{where}{(error.strerror or str(error)).lower()}")
+    hint = None
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        hint = "free some space, or name other folders in ENVBUILD_CACHE_DIR and TMPDIR"
+    return EnvbuildError(f"{where}{(error.strerror or str(error)).lower()}", hint=hint)
 
 
 app = typer.Typer(

@@ -20,14 +20,17 @@ class DiskFullError(EnvbuildError):
     """There is no room for what must be stored."""
 
 
-def no_room(folder: Path, *, needed: int | None = None, free: int | None = None) -> DiskFullError:
+def no_room(
+    folder: Path, *, needed: int | None = None, free: int | None = None, detail: str | None = None
+) -> DiskFullError:
     """Return the error that says the cache folder has no room; sizes in bytes, left out when unknown."""
     message = f"no room left in the cache folder {folder}"
     if needed is not None:
         message += f": {readable_size(needed)} more are needed"
     if free is not None:
         message += f", {readable_size(free)} are free"
-    return DiskFullError(message, hint=f"free some space (`envbuild cache prune`), {_ELSEWHERE}")
+    hint = f"free some space (`envbuild cache prune`), {_ELSEWHERE}"
+    return DiskFullError(message, hint=hint, detail=detail)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ no network.  A step's layer is kept under everything it follows from, so it is r
 """
 
 import contextlib
+import errno
 import os
 import posixpath
 import shutil
@@ -28,6 +29,7 @@ from envbuild.image.local.unpack import unpack_layer
 from envbuild.image.local.writer import MTIME, LayerWriter
 from envbuild.image.seed import write_seed
 from envbuild.lock.model import Deb, PythonArchive, User
+from envbuild.store.disk import disk_errors, no_room
 from envbuild.store.locks import wait_for_lock
 from envbuild.store.parallel import run_all
 
@@ -40,6 +42,8 @@ ROOTS: Final = "roots"
 _INPUTS: Final = "/dev/envbuild"
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EVIDENCE_LINES: Final = 30
+_NO_ROOM: Final = os.strerror(errno.ENOSPC)
+"""Steps speak the language of the C locale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +104,15 @@ class Steps:
         """Unpack ``debs`` into an empty folder; none of their scripts runs.
 
         :raises IntegrityError: a package cannot be read.
+        :raises DiskFullError: there is no room.
         """
         archive = folder.with_name(f"{folder.name}.tar")
-        write_seed((self.artifact(deb.sha256) for deb in debs), archive, epoch=epoch)
-        with archive.open("rb") as stream:
-            blocks = iter(lambda: stream.read(1 << 20), b"")
-            unpack_layer(blocks, folder, diff_id=f"sha256:{sha256_file(archive)}")
-        archive.unlink()
+        with disk_errors(self.scratch):
+            write_seed((self.artifact(deb.sha256) for deb in debs), archive, epoch=epoch)
+            with archive.open("rb") as stream:
+                blocks = iter(lambda: stream.read(1 << 20), b"")
+                unpack_layer(blocks, folder, diff_id=f"sha256:{sha256_file(archive)}")
+            archive.unlink()
 
     def install(self, below: Sequence[PackedLayer], debs: Sequence[Deb], *, epoch: int) -> Layer:
         """Return the layer of the system packages ``debs``, installed by the apt that is ``below``."""
@@ -283,6 +289,7 @@ class Steps:
         """Run one script in ``root`` and return when it was started.
 
         :raises BuildFailedError: it failed; its last lines are the detail.
+        :raises DiskFullError: it says that there is no room.
         """
         shown = {"recipe": _lay_files(root, "recipe", self.scripts), **inputs}
         # the time as the file system has it: this process may be told another (libfaketime)
@@ -294,9 +301,11 @@ class Steps:
         )
         if outcome.exit_status != 0:
             said = (outcome.stdout + outcome.stderr).decode(errors="replace").splitlines()
+            evidence = "\n".join(said[-_EVIDENCE_LINES:])
+            if _NO_ROOM in evidence:
+                raise no_room(self.scratch, detail=evidence)
             raise BuildFailedError(
-                f"the build failed at: {script} (status {outcome.exit_status})",
-                detail="\n".join(said[-_EVIDENCE_LINES:]),
+                f"the build failed at: {script} (status {outcome.exit_status})", detail=evidence
             )
         return started
 

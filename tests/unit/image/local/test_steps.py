@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import tarfile
 
 import pytest
@@ -12,6 +13,8 @@ from envbuild.image.local.codec import codec_of
 from envbuild.image.local.steps import Steps
 from envbuild.image.local.trees import LayerTrees, PackedLayer
 from envbuild.lock.model import User
+from envbuild.store.disk import DiskFullError
+from tests.rig.archive import make_deb
 from tests.rig.locks import deb
 from tests.rig.small_root import make_small_root
 
@@ -91,6 +94,29 @@ def test_a_script_that_fails_is_named_with_what_it_said(make_steps, small, tmp_p
     assert failed.value.message == "the build failed at: venv.sh (status 3)"
     assert failed.value.detail == "out\nerr"
     assert not list(tmp_path.glob("layers/partial/*"))
+
+
+def test_a_script_that_finds_no_room_is_told_from_one_that_fails(make_steps, small, tmp_path):
+    """The root's own /dev stands in for a full disk: it is small."""
+    filling = {**SCRIPTS, "venv.sh": b"cat /dev/zero >/dev/file"}
+    with pytest.raises(DiskFullError) as failed:
+        make_steps(scripts=filling).environment_of([small], interpreter="/bin/python", prefix="/opt/venv")
+    assert failed.value.message == f"no room left in the cache folder {tmp_path / 'roots'}"
+    assert failed.value.detail is not None
+    assert "No space left on device" in failed.value.detail
+
+
+def test_a_disk_that_fills_up_while_packages_are_unpacked_is_said_to_be_full(make_steps, tmp_path):
+    """A file size limit stands in for a full disk."""
+    package = make_deb(tmp_path, "large", "1", files={"/usr/share/large": "x" * 300_000})
+    (tmp_path / "tree").mkdir()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(DiskFullError):
+            make_steps(artifact=lambda _: package).unpack([deb("large", "1")], tmp_path / "tree", epoch=7)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_step_is_run_once_for_the_same_inputs_and_again_for_others(make_steps, small):
