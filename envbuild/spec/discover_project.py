@@ -117,9 +117,29 @@ def _lists(
             return project.group(written, FILE) if key == "groups" else project.optional(written, FILE)
 
         _take(document, found, key, written, read)
-    others = [written for name, written in sorted(by_name.items()) if name not in wanted]
+    taken = _with_included(document, wanted) if key == "groups" else wanted
+    others = [written for name, written in sorted(by_name.items()) if name not in taken]
     if others:
         found.left.append(Problem(FILE, f"not taken: {key} {', '.join(others)}", f"--{kind} NAME takes one"))
+
+
+def _with_included(document: Mapping[str, Any], names: Iterable[str]) -> set[str]:
+    """Return the normalised names of groups, and of those they include."""
+    groups = _at(document, "dependency-groups")
+    items = {str(canonicalize_name(name)): _list(groups[name]) for name in _keys(groups)}
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            included = (item["include-group"] for item in items.get(name, []) if _includes(item))
+            pending += map(canonicalize_name, included)
+    return found
+
+
+def _includes(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("include-group"), str)
 
 
 def _take(

@@ -114,7 +114,7 @@ def test_a_project_with_groups_and_extras(program: Program):
     ]
     assert left(report) == [
         "pyproject.toml: not taken: extras plot",
-        "pyproject.toml: not taken: groups docs, lint",
+        "pyproject.toml: not taken: groups docs",
     ]
     variant = request_of(program.spec).variants["default"]
     assert variant.pip.requirements == ("pytest", "ruff", "six")
