@@ -2,7 +2,7 @@
 
 Layout below the cache folder::
 
-    unpacked/ab01…/tree       files of the layer with this diff ID
+    unpacked/ab01…/tree       files of the layer with this diff ID; in a user namespace it is unpacked-…
     unpacked/ab01…/extent     how many files and bytes, since which start of the machine; locked while in use
     unpacked/partial-…        being unpacked, with a lock beside it
 
@@ -15,13 +15,14 @@ import errno
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
-from envbuild.digest import OciDigest
+from envbuild.digest import OciDigest, sha256_bytes
 from envbuild.image.local.adoption import diff_id_of
 from envbuild.image.local.root import make_private
 from envbuild.image.local.unpack import Extent, extent_of, unpack_layer
@@ -42,6 +43,9 @@ _LOCK: Final = ".lock"
 _TAKEN: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY})
 """What renaming a folder says where another one is."""
 
+_ALL_IDS: Final = ["0", "0", "4294967295"]
+"""The one line of an id map outside user namespaces (user_namespaces(7))."""
+
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -58,7 +62,7 @@ class LayerTrees:
     """The unpacked layers of one cache folder; shared by all processes of a user."""
 
     def __init__(self, cache: Path) -> None:
-        self.folder = cache / FOLDER
+        self.folder = cache / folder_name(_id_maps())
 
     @contextlib.contextmanager
     def held(self, layers: Sequence[PackedLayer]) -> Iterator[tuple[Path, ...]]:
@@ -70,9 +74,19 @@ class LayerTrees:
         """
         wanted = list({layer.diff_id: layer for layer in layers}.values())
         held: dict[OciDigest, tuple[Path, int]] = {}
+        made: list[OciDigest] = []
+        turn, has_ended = threading.Lock(), False
 
         def hold(layer: PackedLayer) -> None:
-            held[layer.diff_id] = self._hold(layer)
+            tree, lock, is_new = self._hold(layer)
+            with turn:
+                if has_ended:
+                    # another layer has failed, and nobody waited for this one
+                    os.close(lock)
+                    return
+                held[layer.diff_id] = tree, lock
+                if is_new:
+                    made.append(layer.diff_id)
 
         try:
             run_all(hold, wanted, workers=os.cpu_count() or 1)
@@ -80,20 +94,24 @@ class LayerTrees:
                 # what was not used for longest goes first
                 with contextlib.suppress(OSError):
                     os.utime(tree.with_name("extent"))
+            if made:
+                # now that those of this image cannot be taken
+                self.prune(largest=LARGEST)
             yield tuple(held[layer.diff_id][0] for layer in layers)
         finally:
-            for _, lock in held.values():
-                os.close(lock)
+            with turn:
+                has_ended = True
+                for _, lock in held.values():
+                    os.close(lock)
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes of each tree by name, those not used for longest first."""
-        found = []
         # an unfinished one has an extent too, for the moment before it gets its name
-        places = (path for path in self.folder.glob("*/extent") if not path.parent.name.startswith(_PARTIAL))
-        for path in places:
-            with contextlib.suppress(FileNotFoundError):
-                found.append((path.stat().st_mtime, path.parent.name, _recorded_size(path)))
-        return {name: size for _, name, size in sorted(found)}
+        places = (path for path in self.folder.glob("*/") if not path.name.startswith(_PARTIAL))
+        found = sorted(
+            (self._last_use(path.name), path.name, _recorded_size(path / "extent")) for path in places
+        )
+        return {name: size for _, name, size in found}
 
     def stored(self) -> Iterator[Stored]:
         """Yield every tree there is, for pruning."""
@@ -119,23 +137,25 @@ class LayerTrees:
                 left, count = left - size, count + 1
         return count, before - left
 
-    def _hold(self, layer: PackedLayer) -> tuple[Path, int]:
-        """Return the folder of a layer and a descriptor that keeps it there while it is open."""
+    def _hold(self, layer: PackedLayer) -> tuple[Path, int, bool]:
+        """Return the folder of a layer, a descriptor that keeps it while open, and whether it is new."""
         place = self.folder / layer.diff_id.removeprefix("sha256:")
+        is_new = False
         while True:
             descriptor = _lock_shared(place / "extent")
             if descriptor is not None:
                 if self._is_whole(place):
-                    return place / "tree", descriptor
+                    return place / "tree", descriptor, is_new
                 os.close(descriptor)
                 self._remove(place.name)
             self._make(layer, place)
+            is_new = True
 
     def _is_whole(self, place: Path) -> bool:
         """Return whether a tree is what was unpacked; after a restart of the machine it is measured."""
         try:
             said = json.loads((place / "extent").read_bytes())
-            known, boot = Extent(said["entries"], said["size"]), said["boot"]
+            known, boot = Extent(said["entries"], said["size"], said["listing"]), said["boot"]
         except (OSError, ValueError, KeyError, TypeError):
             return False
         if boot == _boot():
@@ -179,8 +199,11 @@ class LayerTrees:
             # one process unpacks a layer, the others wait for it
             turn = wait_for_lock(self.folder / f"{place.name}{_LOCK}")
             try:
-                if place.exists():
+                if (place / "extent").exists():
                     return
+                if place.exists():
+                    # somebody has removed a part of it
+                    self._remove(place.name)
                 with temporary_folder(self.folder, prefix=_PARTIAL) as unfinished:
                     (unfinished / "tree").mkdir()
                     unpack_layer(layer.read(), unfinished / "tree", diff_id=layer.diff_id)
@@ -188,7 +211,6 @@ class LayerTrees:
             finally:
                 (self.folder / f"{place.name}{_LOCK}").unlink(missing_ok=True)
                 os.close(turn)
-        self.prune(largest=LARGEST)
 
     def _remove(self, name: str) -> bool:
         """Remove a tree unless it is in use."""
@@ -248,15 +270,30 @@ def _name(unfinished: Path, place: Path) -> None:
 
 
 def _recorded_size(path: Path) -> int:
-    """Return the bytes an extent speaks of; 0 for one that a power cut emptied, whose tree must go too."""
+    """Return the bytes an extent speaks of; 0 for one that is gone or empty, whose tree must go too."""
     try:
         return int(json.loads(path.read_bytes())["size"])
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return 0
 
 
 def _record(extent: Extent) -> str:
     return json.dumps({**asdict(extent), "boot": _boot()})
+
+
+def folder_name(id_maps: str) -> str:
+    """Return the name of the folder of trees for a user namespace, of which ``id_maps`` are the id maps.
+
+    The owners of files mean something else in another namespace; all who are in none share one folder.
+    """
+    if all(line.split() == _ALL_IDS for line in id_maps.splitlines()):
+        return FOLDER
+    return f"{FOLDER}-{sha256_bytes(' '.join(id_maps.split()).encode())[:12]}"
+
+
+@cache
+def _id_maps() -> str:
+    return "".join(Path(f"/proc/self/{name}_map").read_text(encoding="utf-8") for name in ("uid", "gid"))
 
 
 @cache

@@ -36,11 +36,14 @@ _MOST_LINKS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What a folder holds: enough to notice that a power cut took some of it."""
+    """What a folder holds: enough to notice what a power cut took, or a copy did not keep."""
 
     entries: int
     size: int
     """Bytes of the regular files."""
+
+    listing: str
+    """sha256 (hexadecimal) over the path, kind, mode, owner, time and attributes of each entry."""
 
 
 def unpack_layer(chunks: Iterable[bytes], folder: Path, *, diff_id: OciDigest) -> None:
@@ -72,16 +75,40 @@ def unpack_layer(chunks: Iterable[bytes], folder: Path, *, diff_id: OciDigest) -
 def extent_of(folder: Path) -> Extent:
     """Measure a folder, links not followed."""
     entries = size = 0
-    pending = [os.fspath(folder)]
+    listing = hashlib.sha256()
+    pending = [b""]
+    top = os.fsencode(folder)
     while pending:
-        with os.scandir(pending.pop()) as found:
-            for entry in found:
-                entries += 1
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    size += entry.stat(follow_symlinks=False).st_size
-    return Extent(entries, size)
+        below = pending.pop()
+        with os.scandir(top + below) as found:
+            # bytes: names of a layer need not be text
+            listed = sorted(found, key=lambda entry: entry.name)
+        for entry in listed:
+            state = entry.stat(follow_symlinks=False)
+            path = below + b"/" + entry.name
+            entries += 1
+            facts = [state.st_mode, state.st_uid, state.st_gid, int(state.st_mtime), state.st_rdev]
+            kept = b""
+            if stat.S_ISDIR(state.st_mode):
+                pending.append(path)
+                kept = _attribute(entry.path, OPAQUE)
+            elif stat.S_ISLNK(state.st_mode):
+                kept = os.readlink(entry.path)
+            elif stat.S_ISREG(state.st_mode):
+                size += state.st_size
+                facts.append(state.st_size)
+                kept = _attribute(entry.path, CAPABILITY)
+            listing.update(b"%s\0%s\0%s\0" % (path, repr(facts).encode(), kept))
+    return Extent(entries, size, listing.hexdigest())
+
+
+def _attribute(path: bytes, name: str) -> bytes:
+    try:
+        return os.getxattr(path, name, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in {errno.ENODATA, errno.ENOTSUP}:
+            return b""
+        raise
 
 
 class _Tree:

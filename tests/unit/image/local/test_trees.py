@@ -17,7 +17,7 @@ import pytest
 
 from envbuild.errors import IntegrityError
 from envbuild.image.local import trees
-from envbuild.image.local.trees import LayerTrees, PackedLayer
+from envbuild.image.local.trees import LayerTrees, PackedLayer, folder_name
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners need root, or subordinate ids")
 
@@ -98,6 +98,41 @@ def test_what_another_process_named_meanwhile_is_used(tmp_path):
 
     assert content_of(tmp_path, PackedLayer(packed.diff_id, read)) == b"x" * 100
     assert [path.name for path in cache.folder.iterdir()] == [packed.diff_id.removeprefix("sha256:")]
+
+
+def test_a_tree_of_which_a_part_was_removed_by_hand_is_made_anew(tmp_path):
+    packed, reads = layer(b"x" * 100)
+    assert content_of(tmp_path, packed) == b"x" * 100
+    (extent,) = tmp_path.glob("unpacked/*/extent")
+    extent.unlink()
+    assert content_of(tmp_path, packed) == b"x" * 100
+    assert len(reads) == 2
+
+
+def test_a_tree_without_an_extent_is_pruned(tmp_path):
+    assert content_of(tmp_path, layer(b"x" * 100)[0])
+    (extent,) = tmp_path.glob("unpacked/*/extent")
+    extent.unlink()
+    (stored,) = LayerTrees(tmp_path).stored()
+    assert stored.used == 0
+    assert stored.remove()
+    assert list((tmp_path / "unpacked").iterdir()) == []
+
+
+def test_more_than_is_kept_can_be_used_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(trees, "LARGEST", 150)
+    (one, read_one), (two, read_two) = layer(b"1" * 100), layer(b"2" * 100)
+    with LayerTrees(tmp_path).held([one]), LayerTrees(tmp_path).held([two]) as (folder,):
+        assert (folder / "file").read_bytes() == b"2" * 100
+    assert (len(read_one), len(read_two)) == (1, 1)
+
+
+def test_trees_are_apart_where_owners_mean_something_else():
+    everywhere = "         0          0 4294967295\n" * 2
+    rootless = "0 1000 1\n1 100000 65536\n0 1000 1\n1 100000 65536\n"
+    assert folder_name(everywhere) == "unpacked"
+    assert folder_name(rootless).startswith("unpacked-")
+    assert folder_name(rootless) != folder_name(rootless.replace("1000", "1001"))
 
 
 def test_a_broken_layer_leaves_nothing(tmp_path):

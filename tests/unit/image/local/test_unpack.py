@@ -14,7 +14,7 @@ from envbuild.image.local.cache import LayerCache, LayerKey
 from envbuild.image.local.codec import codec_of
 from envbuild.image.local.diff import diff_layer
 from envbuild.image.local.root import PrivateRoot
-from envbuild.image.local.unpack import OPAQUE, Extent, extent_of, unpack_layer
+from envbuild.image.local.unpack import OPAQUE, extent_of, unpack_layer
 from envbuild.resolve.layer_tar import LayerError
 from tests.rig.small_root import ENV, make_small_root
 
@@ -175,9 +175,40 @@ def test_other_bytes_than_promised_are_refused(tmp_path):
 
 def test_the_extent_notices_what_a_power_cut_takes(tmp_path):
     tree = unpack(tmp_path / "tree", folder("d"), entry("d/f", b"abc"), link("l", "d"))
-    assert extent_of(tree) == Extent(3, 3)
+    before = extent_of(tree)
+    assert (before.entries, before.size) == (3, 3)
     (tree / "d/f").write_bytes(b"")
-    assert extent_of(tree) == Extent(3, 0)
+    after = extent_of(tree)
+    assert (after.entries, after.size) == (3, 0)
+    assert after.listing != before.listing
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        pytest.param(lambda tree: os.chown(tree / "d/f", 5, 0), id="owner"),
+        pytest.param(lambda tree: (tree / "d/f").chmod(0o755), id="set-user-ID"),
+        pytest.param(lambda tree: os.utime(tree / "d/f", (9, 9)), id="time"),
+        pytest.param(lambda tree: os.removexattr(tree / "d", OPAQUE), id="opaque"),
+        pytest.param(lambda tree: os.removexattr(tree / "p", "security.capability"), id="capability"),
+        pytest.param(lambda tree: ((tree / "gone").unlink(), (tree / "gone").touch()), id="removal"),
+        pytest.param(lambda tree: ((tree / "l").unlink(), (tree / "l").symlink_to("e")), id="target"),
+    ],
+)
+def test_the_extent_notices_what_a_copy_does_not_keep(tmp_path, lose):
+    tree = unpack(
+        tmp_path / "tree",
+        entry(".wh.gone"),
+        folder("d"),
+        entry("d/.wh..wh..opq"),
+        entry("d/f", b"abc", mode=0o4755),
+        link("l", "d"),
+        entry("p", pax_headers={"SCHILY.xattr.security.capability": CAPABILITY.decode("latin-1")}),
+    )
+    before = extent_of(tree)
+    assert extent_of(tree) == before
+    lose(tree)
+    assert extent_of(tree) != before
 
 
 SCRIPT = """
