@@ -79,12 +79,7 @@ class BaseBlobs:
 
         :raises IntegrityError: at the end, when what is kept is not it; it is then forgotten.
         """
-        path = self.path(blob)
-        try:
-            yield from read_verified(path, blob)
-        except EnvbuildError:
-            path.unlink(missing_ok=True)
-            raise
+        yield from read_verified(self.path(blob), blob)
 
     def _fetch(self, blob: Descriptor, partial: Path, descriptor: int, place: Path) -> None:
         os.ftruncate(descriptor, 0)

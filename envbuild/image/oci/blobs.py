@@ -18,10 +18,11 @@ class Blobs(Protocol):
         """Return a file with the bytes of ``blob``, fetched first when they are not here."""
 
 
-def read_verified(path: Path, blob: Descriptor) -> Iterator[bytes]:
+def read_verified(path: Path, blob: Descriptor, *, forget: bool = True) -> Iterator[bytes]:
     """Yield the bytes of a file that holds ``blob``.
 
-    :raises IntegrityError: after the last chunk, when it holds something else.
+    :raises IntegrityError: after the last chunk, when it holds something else.  With ``forget`` the file is
+        removed, so that the next build makes or fetches it again.
     """
     state, size = hashlib.sha256(), 0
     with path.open("rb") as file:
@@ -30,9 +31,11 @@ def read_verified(path: Path, blob: Descriptor) -> Iterator[bytes]:
             size += len(chunk)
             yield chunk
     if size != blob.size or f"sha256:{state.hexdigest()}" != blob.digest:
+        if forget:
+            path.unlink(missing_ok=True)
         raise IntegrityError(
             f"{path.name} in the cache is not {blob.digest[:19]} any more",
-            hint="build again with --no-cache; if it comes back, check the disk",
+            hint="run `envbuild build`, then this again; if it comes back, check the disk",
         )
 
 

@@ -37,7 +37,7 @@ def copy_blob(source: Path, blob: Descriptor, destination: Path, *, on_bytes: Ca
 def _holds(path: Path, blob: Descriptor) -> bool:
     """Return whether a file is there and is ``blob``."""
     with contextlib.suppress(OSError, IntegrityError):
-        for _ in read_verified(path, blob):
+        for _ in read_verified(path, blob, forget=False):
             pass
         return True
     return False

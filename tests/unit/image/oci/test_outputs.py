@@ -85,6 +85,9 @@ def test_damaged_layer_leaves_no_archive(image, blobs, tmp_path):
     with pytest.raises(IntegrityError):
         write_archive(image, REFERENCE, tmp_path / "out" / "a", blobs=blobs, count=Count())
     assert list((tmp_path / "out").iterdir()) == []
+    # the next build makes it again
+    assert not blobs.path(image.layers[1]).exists()
+    assert blobs.path(image.layers[0]).exists()
 
 
 def test_layout_holds_the_image_and_keeps_others(image, blobs, tmp_path):
