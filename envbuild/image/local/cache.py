@@ -159,13 +159,15 @@ class LayerCache:
     def stored(self) -> Iterator[Stored]:
         """Yield every layer there is, for pruning."""
         for path in _files(self._blobs):
-            state = path.stat()
-            yield Stored(
-                name=path.name,
-                size=state.st_size,
-                used=state.st_atime,
-                remove=partial(path.unlink, missing_ok=True),
-            )
+            # another process may remove it meanwhile
+            with contextlib.suppress(FileNotFoundError):
+                state = path.stat()
+                yield Stored(
+                    name=path.name,
+                    size=state.st_size,
+                    used=state.st_atime,
+                    remove=partial(path.unlink, missing_ok=True),
+                )
 
     def sweep(self) -> None:
         """Remove notes of layers that are gone, and what killed processes left: their locks are free."""
@@ -187,18 +189,20 @@ class LayerCache:
 
         Nothing is done while any process, this one included, uses the cache folder (:meth:`Store.use`).
         """
-        stored = sorted(self.stored(), key=lambda item: (item.used, item.name))
-        left = sum(item.size for item in stored)
-        if left <= largest:
+        if sum(item.size for item in self.stored()) <= largest:
             return
         with disk_errors(self.folder), exclusive(self.folder.parent / USE_LOCK, wait_seconds=0) as alone:
-            for item in stored if alone else ():
+            if not alone:
+                return
+            # listed once more: until now others could use and remove them
+            stored = sorted(self.stored(), key=lambda item: (item.used, item.name))
+            left = sum(item.size for item in stored)
+            for item in stored:
                 if left <= largest:
                     break
                 item.remove()
                 left -= item.size
-            if alone:
-                self.sweep()
+            self.sweep()
 
     def _known(self, key: LayerKey) -> Layer | None:
         try:

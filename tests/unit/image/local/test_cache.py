@@ -129,6 +129,16 @@ def test_a_full_disk_is_said_so_and_leaves_nothing(tmp_path):
     assert [path for path in cache.folder.rglob("*") if path.is_file()] == []
 
 
+def test_a_layer_that_another_process_prunes_meanwhile_is_passed_over(tmp_path):
+    cache, _, layers = filled(tmp_path)
+    stored = cache.stored()
+    first = next(stored)
+    for layer in layers:
+        cache.discard(layer.digest)
+    assert first.name in {layer.digest.removeprefix("sha256:") for layer in layers}
+    assert list(stored) == []
+
+
 # --- what goes, and what processes do to each other ----------------------------------------------
 
 
