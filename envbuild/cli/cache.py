@@ -54,6 +54,8 @@ def prune(
     from envbuild.image.local.cache import LayerCache
     from envbuild.image.local.namespace import enter_namespace
     from envbuild.image.local.ownership import WheelTreeCache
+    from envbuild.image.local.root import RootShelf
+    from envbuild.image.local.steps import ROOTS
     from envbuild.image.local.trees import FOLDER as TREES
     from envbuild.image.local.trees import LayerTrees
     from envbuild.store.location import cache_folder
@@ -69,9 +71,15 @@ def prune(
             raise UsageError(f"{option} must be 0 or more, not {value:g}")
     limit = None if max_size is None else int(max_size * GIGABYTE)
     folder = cache_folder()
-    if (folder / TREES).is_dir() and os.geteuid() != 0:
+    if any(folder.glob(f"{TREES}*/")) and os.geteuid() != 0:
         # their files belong to subordinate ids
         enter_namespace(sys.argv[1:], environment=os.environ)
-    shelves = (LayerCache(folder), WheelTreeCache(folder), LayerTrees(folder), BaseShelf(folder))
+    shelves = (
+        LayerCache(folder),
+        WheelTreeCache(folder),
+        LayerTrees(folder),
+        BaseShelf(folder),
+        RootShelf(folder / ROOTS),
+    )
     removed = prune_store(Store(folder), older_than_days=older_than, max_bytes=limit, shelves=shelves)
     Output().say(f"removed {removed.files} files, {readable_size(removed.size)}")

@@ -35,7 +35,9 @@ def temporary_folder(parent: Path, *, prefix: str = "", mode: int = 0o700) -> It
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        lock.unlink(missing_ok=True)
+        # what cannot be removed, because it belongs to subordinate ids, is found by it again
+        if not folder.exists():
+            lock.unlink(missing_ok=True)
         os.close(descriptor)
 
 
@@ -70,6 +72,8 @@ def _remove_unless_locked(lock: Path, target: Path) -> bool:
     try:
         if target.is_dir():
             shutil.rmtree(target, ignore_errors=True)
+            if target.exists():
+                return False
         lock.unlink(missing_ok=True)
     finally:
         os.close(descriptor)

@@ -18,6 +18,7 @@ from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError
 from envbuild.image.engine import ContainerOutcome
 from envbuild.store.leftovers import sweep_folders, temporary_folder
+from envbuild.store.maintenance import Stored
 
 ENTER: Final = Path(__file__).with_name("enter.py")
 
@@ -219,6 +220,21 @@ def _raise_failure(plan: Path, status: int) -> None:
         "folder on a disk's own file system (ENVBUILD_CACHE_DIR); or use `--engine docker`",
         detail=message,
     )
+
+
+class RootShelf:
+    """The private roots of one cache folder, for pruning: there are none to keep."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield nothing: a root goes with the process that made it."""
+        return iter(())
+
+    def sweep(self) -> None:
+        """Remove what killed processes left: their locks are free."""
+        sweep_folders(self._scratch, prefix=_PREFIX)
 
 
 @contextlib.contextmanager

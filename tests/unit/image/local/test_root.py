@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import EngineError
-from envbuild.image.local.root import EntryError, PrivateRoot
+from envbuild.image.local.root import EntryError, PrivateRoot, RootShelf, root_folder
 from tests.rig.small_root import ENV, make_small_root
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
@@ -170,3 +170,15 @@ def _sleepers():
         except (FileNotFoundError, ProcessLookupError):
             continue
     return found
+
+
+def test_pruning_sweeps_what_killed_processes_left(tmp_path):
+    (tmp_path / "root-0/upper").mkdir(parents=True)
+    (tmp_path / "root-0.lock").touch()
+    with root_folder(tmp_path / "other") as kept:
+        shelf = RootShelf(tmp_path)
+        assert list(shelf.stored()) == []
+        shelf.sweep()
+        RootShelf(tmp_path / "other").sweep()
+        assert kept.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
