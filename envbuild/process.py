@@ -137,6 +137,9 @@ def run_attached(arguments: Sequence[str | Path], *, environment: Mapping[str, s
             return child.wait()
         except KeyboardInterrupt:
             continue
+        except BaseException:
+            child.terminate()
+            raise
 
 
 def replace(arguments: Sequence[str | Path], *, environment: Mapping[str, str]) -> NoReturn:

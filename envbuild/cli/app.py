@@ -1,6 +1,5 @@
 """The program: commands, the one place where errors become exit codes, and nothing heavy at start-up."""
 
-import errno
 import io
 import os
 import sys
@@ -28,7 +27,8 @@ from envbuild.cli import (
     status,
     verify,
 )
-from envbuild.cli.output import Output, error_text
+from envbuild.cli.ending import ending_in_order
+from envbuild.cli.output import Output, error_text, told
 from envbuild.errors import EnvbuildError, ExitCode
 
 
@@ -51,7 +51,7 @@ class Boundary(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitCode.FAILURE) from error
         except OSError as error:
-            sys.stderr.write(error_text(_plain(error), output))
+            sys.stderr.write(error_text(told(error), output))
             raise typer.Exit(ExitCode.FAILURE) from error
         except Exception as error:
             if type(error).__module__.split(".")[0] in {"click", "typer"}:
@@ -62,14 +62,6 @@ class Boundary(TyperGroup):
                 f"{sys.platform}).\nPlease report it with the lines above.\n"
             )
             raise typer.Exit(ExitCode.BUG) from error
-
-
-def _plain(error: OSError) -> EnvbuildError:
-    where = f"{error.filename}: " if error.filename else ""
-    hint = None
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        hint = "free some space, or name other folders in ENVBUILD_CACHE_DIR and TMPDIR"
-    return EnvbuildError(f"{where}{(error.strerror or str(error)).lower()}", hint=hint)
 
 
 app = typer.Typer(
@@ -120,4 +112,5 @@ def main() -> None:
     """Run the program.  What it writes to stdout is UTF-8 in every locale, like the files it writes."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
-    app()
+    with ending_in_order():
+        app()

@@ -1,6 +1,7 @@
 """What a person and a program see: data on stdout, talk on stderr, errors in one form."""
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -133,6 +134,15 @@ def aligned(rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> Ite
 def shows_colour(stream: TextIO) -> bool:
     """Return whether ``stream`` is a terminal whose user did not decline colour (no-color.org)."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def told(error: OSError) -> EnvbuildError:
+    """Return what the system refused as an error in our form."""
+    where = f"{error.filename}: " if error.filename else ""
+    hint = None
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        hint = "free some space, or name other folders in ENVBUILD_CACHE_DIR and TMPDIR"
+    return EnvbuildError(f"{where}{(error.strerror or str(error)).lower()}", hint=hint)
 
 
 def error_text(error: EnvbuildError, output: Output) -> str:

@@ -1,9 +1,12 @@
+import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +46,43 @@ def test_an_interrupt_while_locking_leaves_the_old_lock_and_no_files(
     )
     assert locked.lock.read_bytes() == before
     assert sorted(path.name for path in locked.folder.iterdir()) == ["envbuild.lock", "envbuild.toml"]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_command_told_to_end_leaves_no_files_and_no_programs(
+    locked: Program, silent_server: LoopbackServer, tmp_path: Path, number: signal.Signals, status: int
+):
+    """As by a CI service that cancels a job, or a terminal that is closed."""
+    locked.asks_for("demo")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+
+    running = locked.start(
+        "lock", environment={"PIP_INDEX_URL": f"{silent_server.url}/simple/", "TMPDIR": str(temporary)}
+    )
+    stdout, _ = _interrupted(running, silent_server, number)
+
+    assert (running.returncode, stdout) == (status, "")
+    assert list(temporary.iterdir()) == []
+    assert [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(temporary) in _text(path)] == []
+
+
+def _text(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        return path.read_text(errors="replace")
+    return ""
+
+
+def test_what_is_ignored_from_the_start_stays_ignored():
+    """As by nohup."""
+    script = (
+        "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "from envbuild.cli.ending import ending_in_order\n"
+        "with ending_in_order():\n"
+        "    os.kill(os.getpid(), signal.SIGHUP); print('goes on')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "goes on\n"
 
 
 def test_an_interrupt_while_fetching_ends_the_downloads(program: Program, silent_server: LoopbackServer):
@@ -91,14 +131,16 @@ def by_file(item: Deb) -> str:
     return item.file
 
 
-def _interrupted(running: subprocess.Popen[str], server: LoopbackServer) -> tuple[str, str]:
+def _interrupted(
+    running: subprocess.Popen[str], server: LoopbackServer, number: signal.Signals = signal.SIGINT
+) -> tuple[str, str]:
     """Interrupt a command as soon as it waits for `server`, and return what it said."""
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not server.requests and time.monotonic() < deadline:
             time.sleep(0.02)
         assert server.requests, running.communicate(timeout=1)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         return running.communicate(timeout=PATIENCE_SECONDS)
     finally:
         running.kill()
