@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envbuild import process
-from envbuild.cli.output import Activity, LineActivity, Output, error_text
+from envbuild.cli.output import Activity, LineActivity, Output, error_text, told
 from envbuild.cli.project import LOCK_NAME, SPEC_NAME, Project, find_project
 from envbuild.errors import EnvbuildError, ExitCode, SpecError, UsageError
 from envbuild.store.parallel import run_all
@@ -86,6 +86,8 @@ def work_on(
             found[number] = Result(project, work(project, _Named(output, shown(project))))
         except EnvbuildError as error:
             found[number] = Result(project, "", error)
+        except OSError as error:
+            found[number] = Result(project, "", told(error))
 
     # what is no error of ours is a bug, and ends everything
     run_all(one, range(len(projects)), workers=jobs, on_stop=process.end_all)

@@ -70,6 +70,16 @@ def test_the_worst_exit_code_wins(specs: Program):
     assert "envs/a  failed" in answer.stderr
 
 
+def test_what_the_system_refuses_one_does_not_stop_the_others(specs: Program):
+    (specs.folder / "envs/b/envbuild.lock").unlink()
+    (specs.folder / "envs/b/envbuild.lock").mkdir()
+
+    answer = specs("lock", "--all", "--check")
+
+    assert "envs/a  ok      answers the spec" in answer.stderr
+    assert "envs/b  failed  envs/b/envbuild.lock: is a directory" in answer.stderr
+
+
 def test_a_folder_is_named_with_spec(specs: Program):
     assert "envs/c" not in specs("lock", "--all", "--check", "--spec", "envs/a").stderr
 
