@@ -18,6 +18,15 @@ from envbuild.image.local.assembly import assemble_image
 from envbuild.image.local.images import ImageStore
 from envbuild.lock.codec import loads
 from envbuild.lock.select import select_target
+from envbuild.store.location import cache_folder
+from envbuild.store.store import Store
+
+
+class _Unnoted(Store):
+    """The store, which is not told of any use: the clock is wrong here."""
+
+    def touch(self, sha256: str) -> None:
+        """Do nothing."""
 
 
 class _Talk(Activity):
@@ -35,9 +44,11 @@ def main() -> int:
     lock = loads(order["lock"])
     target = select_target(lock, variant=order["variant"], platform=order["platform"], host=None)
     folder = Path(order["folder"])
+    artifacts = Artifacts(lock, target, order["offline"], _Talk())
+    artifacts.store = _Unnoted(cache_folder())
     try:
         place = place_for(
-            Artifacts(lock, target, order["offline"], _Talk()),
+            artifacts,
             folder,
             compression=order["compression"],
             workers=order["workers"],

@@ -355,10 +355,9 @@ def _target_python(foundation: Foundation) -> TargetPython:
 @contextlib.contextmanager
 def open_resolvers() -> Iterator[LiveResolvers]:
     """Yield the resolvers of one run."""
-    index = PythonIndex.of_this_machine()
-    try:
+    cache = cache_folder()
+    # what is fetched to be read stays until it is read
+    with Store(cache).use(), contextlib.closing(PythonIndex.of_this_machine()) as index:
         yield LiveResolvers(
-            cache=cache_folder(), index=index, environment=dict(os.environ), catalog=catalog_in_force()
+            cache=cache, index=index, environment=dict(os.environ), catalog=catalog_in_force()
         )
-    finally:
-        index.close()
