@@ -31,7 +31,7 @@ import uv
 
 from benchmarks.artifacts import fetch
 from benchmarks.layers import inflate_and_compress
-from envbuild.image.local.members import read_member
+from envbuild.formats.zip_member import read_member
 from envbuild.lock.codec import loads
 from envbuild.store.store import Store
 from tests.rig.bases import debian_base, push_base

@@ -18,17 +18,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.artifacts import fetch
+from envbuild.cache.location import cache_folder
 from envbuild.lock.codec import loads
+from envbuild.parallel import run_all
+from envbuild.progress import SilentProgress
 from envbuild.resolve.gpu.architectures import read_architectures, wheels_to_read
-from envbuild.resolve.gpu.base import choose_base
+from envbuild.resolve.gpu.choose_base import choose_base
 from envbuild.resolve.gpu.derive import derive
 from envbuild.resolve.gpu.facts import compose_facts
 from envbuild.resolve.gpu.findings import find
-from envbuild.resolve.gpu.matching import packages_of
-from envbuild.resolve.progress import SilentProgress
+from envbuild.resolve.gpu.match_base import packages_of
 from envbuild.spec.request import GpuRequest
-from envbuild.store.location import cache_folder
-from envbuild.store.parallel import run_all
 from envbuild.store.store import HASHERS, Store
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "torch-gpu"

@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from envbuild.digest import sha256_file
-from envbuild.image.local.assemble import make_wheel_layers
-from envbuild.image.local.cache import LayerCache
-from envbuild.image.local.codec import codec_of
-from envbuild.image.local.members import read_member
-from envbuild.image.local.ownership import WheelTreeCache
-from envbuild.image.local.wheels import WheelWorkshop
+from envbuild.formats.compression import codec_of
+from envbuild.formats.zip_member import read_member
+from envbuild.image.local.layers.file_conflicts import WheelTreeCache
+from envbuild.image.local.layers.store import LayerStore
+from envbuild.image.local.layers.wheel_layer import WheelWorkshop
+from envbuild.image.local.layers.wheel_layers import make_wheel_layers
 from envbuild.render.layers import LAYERS, plan_wheel_layers
 from envbuild.store.store import Store
 from tests.rig.locks import wheel
@@ -122,7 +122,7 @@ def measure(what: str, cache: Path) -> dict[str, float]:
         inflate_and_compress([store.place_of(item.sha256) for item in wheels], read)
     else:
         workshop = WheelWorkshop(
-            cache=LayerCache(cache),
+            cache=LayerStore(cache),
             trees=WheelTreeCache(cache),
             open_wheel=lambda item: store.open_verified(item.sha256),
             codec=codec_of("zstd"),

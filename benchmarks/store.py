@@ -22,9 +22,9 @@ from pathlib import Path
 from packaging.tags import sys_tags
 from packaging.utils import parse_wheel_filename
 
-from envbuild.remote.index import PythonIndex
-from envbuild.remote.pip_config import read_client_configuration
-from envbuild.remote.simple_page import IndexFile
+from envbuild.remote.index.client import PythonIndex
+from envbuild.remote.index.configuration import read_client_configuration
+from envbuild.remote.index.page import IndexFile
 from envbuild.store.artifact import Artifact
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import IndexLocator

@@ -82,6 +82,10 @@ class SpecError(EnvbuildError):
     exit_code = ExitCode.SPEC
 
 
+class ImageError(SpecError):
+    """The reference names something that cannot be a base: no image, or not one for this platform."""
+
+
 class LockError(EnvbuildError):
     """The lock cannot be used."""
 

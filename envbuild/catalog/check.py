@@ -9,18 +9,18 @@ from envbuild.catalog.check_rules import RULES, Flaw
 from envbuild.catalog.components import ComponentTable
 from envbuild.catalog.cuda import CudaTable
 from envbuild.catalog.cuda_images import CudaImageTable
-from envbuild.catalog.distributions import BaseTable
+from envbuild.catalog.distributions import DistributionTable
 from envbuild.catalog.drivers import DriverTable
 from envbuild.catalog.frameworks import FrameworkTable
-from envbuild.catalog.gpus import GpuTable
+from envbuild.catalog.gpus import GpuModelTable
 from envbuild.catalog.rocm import RocmTable
-from envbuild.catalog.tables import Catalog, Table, read_data
+from envbuild.catalog.tables import Catalog, CatalogTable, read_data
 
-TABLES: Final[tuple[type[Table], ...]] = (
-    BaseTable,
+TABLES: Final[tuple[type[CatalogTable], ...]] = (
+    DistributionTable,
     CudaTable,
     DriverTable,
-    GpuTable,
+    GpuModelTable,
     CudaImageTable,
     ComponentTable,
     FrameworkTable,
@@ -67,7 +67,7 @@ def _malformed(catalog: Catalog) -> Iterator[Flaw]:
                 yield Flaw(where, "contradiction", problem["msg"].removeprefix("Value error, "))
 
 
-def _sources(table: Table, *, whole: bool) -> Iterator[Flaw]:
+def _sources(table: CatalogTable, *, whole: bool) -> Iterator[Flaw]:
     """Yield what is wrong with sources; ``whole`` says that no rows were replaced, so that all are needed."""
     file = table.file
     named = set(_named_sources(table.model_dump(exclude={"sources"})))

@@ -13,7 +13,7 @@ from envbuild.catalog.cuda import CudaTable, architectures_of
 from envbuild.catalog.cuda_images import CudaImageTable, parse_tag
 from envbuild.catalog.drivers import DriverTable
 from envbuild.catalog.frameworks import FrameworkTable
-from envbuild.catalog.gpus import GpuTable
+from envbuild.catalog.gpus import GpuModelTable
 from envbuild.catalog.rocm import RocmTable
 from envbuild.catalog.tables import Catalog, words
 from envbuild.catalog.versions import major_of, minor_of, version_key
@@ -152,7 +152,7 @@ def _gpus(catalog: Catalog) -> Iterator[Flaw]:
     grouped = {
         capability for row in table.generations.values() for capability in capabilities(row.capabilities)
     }
-    for name, row in catalog.table(GpuTable).gpus.items():
+    for name, row in catalog.table(GpuModelTable).gpus.items():
         capability = ComputeCapability.parse(row.capability)
         if capability not in known:
             yield Flaw(f"gpus gpus {name}", "hole", f"no CUDA is known that makes code for {capability}")

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from envbuild.catalog.cuda import CudaTable
-from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table
+from envbuild.catalog.tables import BUILT_IN, Catalog, CatalogTable, Row
 from envbuild.catalog.versions import Number, UpdateVersion, Version, major_of, minor_of, version_key
 
 
@@ -36,7 +36,7 @@ class ToolkitVersions(Row):
     versions: dict[str, Version]
 
 
-class ComponentTable(Table):
+class ComponentTable(CatalogTable):
     """``data/components.toml``."""
 
     file: ClassVar[str] = "components"

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from envbuild.catalog.capability import ComputeCapability, capabilities
-from envbuild.catalog.tables import BUILT_IN, CapabilityList, Catalog, Row, Table
+from envbuild.catalog.tables import BUILT_IN, CapabilityList, Catalog, CatalogTable, Row
 from envbuild.catalog.versions import (
     MinorVersion,
     Number,
@@ -58,7 +58,7 @@ class Generation(Row):
     """Last driver branch that drives them; None while they are still driven."""
 
 
-class CudaTable(Table):
+class CudaTable(CatalogTable):
     """``data/cuda.toml``."""
 
     file: ClassVar[str] = "cuda"

@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import PositiveInt, TypeAdapter
 
-from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table, words
+from envbuild.catalog.tables import BUILT_IN, Catalog, CatalogTable, Row, words
 from envbuild.catalog.versions import MinorVersion, Month, UpdateVersion, Version, minor_of, version_key
 from envbuild.values import Value
 
@@ -73,7 +73,7 @@ class ImageSize(Row):
     """Bytes of its layers in a registry."""
 
 
-class CudaImageTable(Table):
+class CudaImageTable(CatalogTable):
     """``data/cuda-images.toml``."""
 
     file: ClassVar[str] = "cuda-images"

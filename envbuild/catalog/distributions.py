@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import ClassVar
 
-from envbuild.catalog.tables import BUILT_IN, Row, Table
+from envbuild.catalog.tables import BUILT_IN, CatalogTable, Row
 from envbuild.values import Value
 
 
@@ -35,7 +35,7 @@ class Family(Row):
     """By name: the main label in lower case."""
 
 
-class OsFacts(Value):
+class ReleaseFields(Value):
     """What ``/etc/os-release`` says in every point release."""
 
     id: str
@@ -58,10 +58,10 @@ class Distribution(Row):
     packages: tuple[str, ...]
     """What an empty system gets, in the words of ``apt-get install`` (apt-patterns(7))."""
 
-    os: OsFacts
+    os: ReleaseFields
 
 
-class BaseTable(Table):
+class DistributionTable(CatalogTable):
     """``data/bases.toml``."""
 
     file: ClassVar[str] = "bases"
@@ -70,9 +70,9 @@ class BaseTable(Table):
     distributions: dict[str, Distribution]
 
 
-def _table() -> BaseTable:
+def _table() -> DistributionTable:
     # an update of the catalogue does not reach bases: the spec's own rules are made from them
-    return BUILT_IN.table(BaseTable)
+    return BUILT_IN.table(DistributionTable)
 
 
 def distributions() -> Mapping[str, Distribution]:

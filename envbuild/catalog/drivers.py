@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table
+from envbuild.catalog.tables import BUILT_IN, Catalog, CatalogTable, Row
 from envbuild.catalog.versions import MinorVersion, Month, Number, major_of, minor_of
 
 Lift = Literal["lifts", "not-needed", "too-old", "unsupported"]
@@ -29,7 +29,7 @@ class ForwardCompatibility(Row):
     """The branch that has its version by itself."""
 
 
-class DriverTable(Table):
+class DriverTable(CatalogTable):
     """``data/drivers.toml``."""
 
     file: ClassVar[str] = "drivers"

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, TypeVar
 from pydantic import Field
 
 from envbuild.catalog.capability import ComputeCapability, capabilities
-from envbuild.catalog.tables import BUILT_IN, CapabilityList, Catalog, Row, Table
+from envbuild.catalog.tables import BUILT_IN, CapabilityList, Catalog, CatalogTable, Row
 from envbuild.catalog.versions import MinorVersion, Version, version_key
 from envbuild.values import Value
 
@@ -54,7 +54,7 @@ class Alternative(Row):
     cuda: MinorVersion
 
 
-class FrameworkTable(Table):
+class FrameworkTable(CatalogTable):
     """``data/frameworks.toml``."""
 
     file: ClassVar[str] = "frameworks"

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import StringConstraints
 
 from envbuild.catalog.capability import ComputeCapability
-from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table
+from envbuild.catalog.tables import BUILT_IN, Catalog, CatalogTable, Row
 from envbuild.errors import SpecError
 from envbuild.values import Value
 
@@ -33,7 +33,7 @@ class GpuRow(Row):
     aliases: tuple[str, ...] = ()
 
 
-class GpuTable(Table):
+class GpuModelTable(CatalogTable):
     """``data/gpus.toml``."""
 
     file: ClassVar[str] = "gpus"
@@ -65,7 +65,7 @@ class Gpu(Value):
 
 def all_gpus(catalog: Catalog = BUILT_IN) -> tuple[Gpu, ...]:
     """Return every GPU of the catalogue, by capability and name."""
-    rows = catalog.table(GpuTable).gpus
+    rows = catalog.table(GpuModelTable).gpus
     found = (Gpu(name=name, capability=row.capability, kind=row.kind) for name, row in rows.items())
     return tuple(sorted(found, key=lambda gpu: (gpu.compute_capability, gpu.name)))
 
@@ -127,7 +127,7 @@ class _Index:
 @lru_cache(maxsize=4)
 def _index(catalog: Catalog) -> _Index:
     plain: dict[str, Gpu] = {}
-    for name, row in catalog.table(GpuTable).gpus.items():
+    for name, row in catalog.table(GpuModelTable).gpus.items():
         gpu = Gpu(name=name, capability=row.capability, kind=row.kind)
         plain.update({_plain(spelling): gpu for spelling in (name, *row.aliases)})
     return _Index(plain, {_short(spelling): gpu for spelling, gpu in plain.items()})

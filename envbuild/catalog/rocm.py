@@ -5,7 +5,7 @@ import re
 from typing import ClassVar, Final
 
 from envbuild.catalog.gpus import MOST_NEAR_NAMES
-from envbuild.catalog.tables import BUILT_IN, Catalog, Row, Table, words
+from envbuild.catalog.tables import BUILT_IN, Catalog, CatalogTable, Row, words
 from envbuild.catalog.versions import MinorVersion, version_key
 from envbuild.errors import SpecError
 from envbuild.values import Value
@@ -35,7 +35,7 @@ class AmdDriverRow(Row):
     releases_apart: int
 
 
-class RocmTable(Table):
+class RocmTable(CatalogTable):
     """``data/rocm.toml``."""
 
     file: ClassVar[str] = "rocm"

@@ -39,7 +39,7 @@ class Row(Value):
     """Who says so: in files the short name of an entry of ``[sources]``."""
 
 
-class Table(Value):
+class CatalogTable(Value):
     """The content of one data file."""
 
     file: ClassVar[str]
@@ -49,7 +49,7 @@ class Table(Value):
     """Short name → public address or title."""
 
 
-T = TypeVar("T", bound=Table)
+T = TypeVar("T", bound=CatalogTable)
 
 
 class Catalog:
@@ -58,7 +58,7 @@ class Catalog:
     def __init__(self, update: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Lay ``update`` over the built-in data: file → section → key → row, whole rows at a time."""
         self._update = update
-        self._tables: dict[type[Table], Table] = {}
+        self._tables: dict[type[CatalogTable], CatalogTable] = {}
 
     @property
     def version(self) -> str:

@@ -16,8 +16,8 @@ import tomli_w
 from envbuild.catalog.check import TABLES, check
 from envbuild.catalog.check_rules import Flaw
 from envbuild.catalog.cuda_images import CudaImageTable, ParsedTag, cuda_images, parse_tag
-from envbuild.catalog.distributions import BaseTable
-from envbuild.catalog.tables import BUILT_IN, Catalog, Table
+from envbuild.catalog.distributions import DistributionTable
+from envbuild.catalog.tables import BUILT_IN, Catalog, CatalogTable
 from envbuild.catalog.versions import version_key
 from envbuild.errors import CatalogError, Problem
 
@@ -30,8 +30,8 @@ MADE_FOR: Final = "made-for"
 FEWEST_TAGS: Final = 100
 """A list of nvidia/cuda with fewer tags is taken for another repository's, or for cut off."""
 
-_UPDATABLE: Final[Mapping[str, type[Table]]] = {
-    table.file: table for table in TABLES if table is not BaseTable
+_UPDATABLE: Final[Mapping[str, type[CatalogTable]]] = {
+    table.file: table for table in TABLES if table is not DistributionTable
 }
 _HEAD: Final = "# Update of envbuild's catalogue.  Written by `envbuild catalog update`.\n\n"
 

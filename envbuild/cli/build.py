@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from envbuild.cli.engines import EngineOption
 from envbuild.cli.options import (
     AllSpecs,
     AsJson,
@@ -18,17 +17,18 @@ from envbuild.cli.options import (
     Verbose,
 )
 from envbuild.errors import UsageError
+from envbuild.workflows.engines import EngineOption
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from envbuild.cli.built import Built
-    from envbuild.cli.engines import EngineName
     from envbuild.cli.output import Activity, Output
-    from envbuild.cli.outputs import ImageOutput
-    from envbuild.cli.project import Project
     from envbuild.lock.model import Lock
+    from envbuild.workflows.built import Built
+    from envbuild.workflows.engines import EngineName
+    from envbuild.workflows.outputs import ImageOutput
+    from envbuild.workflows.project import Project
 
 
 def build(
@@ -83,8 +83,8 @@ def build(
     Prints its reference; there is nothing to do when the engine has it.
     """
     from envbuild.cli.output import Output
-    from envbuild.cli.outputs import parse_output
-    from envbuild.cli.project import find_project
+    from envbuild.workflows.outputs import parse_output
+    from envbuild.workflows.project import find_project
 
     talk = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     wish = _Wish(
@@ -130,12 +130,12 @@ class _Wish:
 
 
 def _build(project: "Project", wish: _Wish, activity: "AbstractContextManager[Activity]") -> "Built":
-    from envbuild.cli.built import Built
-    from envbuild.cli.check import check_build
-    from envbuild.cli.engines import ENGINES, choose_engine
-    from envbuild.cli.local import act_as_root, find_locally, load_into_docker, write_output
-    from envbuild.cli.project import choose_target, fresh_lock
-    from envbuild.cli.wiring import build_target, pull_image, push_image
+    from envbuild.workflows.built import Built
+    from envbuild.workflows.check import check_build
+    from envbuild.workflows.engines import ENGINES, choose_engine
+    from envbuild.workflows.local import act_as_root, find_locally, load_into_docker, write_output
+    from envbuild.workflows.machine import build_target, pull_image, push_image
+    from envbuild.workflows.project import choose_target, fresh_lock
 
     lock = fresh_lock(project, frozen=wish.frozen)
     target = choose_target(lock, variant=wish.variant, platform=wish.platform)
@@ -190,8 +190,8 @@ def _build(project: "Project", wish: _Wish, activity: "AbstractContextManager[Ac
 def _build_all(talk: "Output", spec: "Path | None", wish: _Wish) -> int:
     from contextlib import nullcontext
 
-    from envbuild.cli.local import act_as_root_for
     from envbuild.cli.many import document, projects_of, tell, work_on
+    from envbuild.workflows.local import act_as_root_for
 
     if wish.outputs:
         raise UsageError("--output names one place, and --all builds many images")

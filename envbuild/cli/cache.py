@@ -17,10 +17,10 @@ app = typer.Typer(help="Show or tidy the cache.", no_args_is_help=True, rich_mar
 @app.command()
 def info(*, as_json: AsJson = False) -> None:
     """Show where the cache is and what it holds."""
+    from envbuild.cache.location import cache_folder
+    from envbuild.cache.prune import usage
     from envbuild.cli.output import Output
-    from envbuild.store.location import cache_folder
-    from envbuild.store.maintenance import usage
-    from envbuild.store.sizes import readable_size
+    from envbuild.files.sizes import readable_size
     from envbuild.store.store import Store
 
     output = Output(as_json=as_json)
@@ -48,19 +48,19 @@ def prune(
 
     What is removed is fetched or made again when it is needed.
     """
+    from envbuild.cache.location import cache_folder
+    from envbuild.cache.prune import prune as prune_store
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
-    from envbuild.image.local.base_shelf import BaseShelf
-    from envbuild.image.local.cache import LayerCache
-    from envbuild.image.local.namespace import enter_namespace
-    from envbuild.image.local.ownership import WheelTreeCache
-    from envbuild.image.local.root import RootShelf
-    from envbuild.image.local.steps import ROOTS
-    from envbuild.image.local.trees import FOLDER as TREES
-    from envbuild.image.local.trees import LayerTrees
-    from envbuild.store.location import cache_folder
-    from envbuild.store.maintenance import prune as prune_store
-    from envbuild.store.sizes import readable_size
+    from envbuild.files.sizes import readable_size
+    from envbuild.image.local.layers.base_store import BaseShelf
+    from envbuild.image.local.layers.file_conflicts import WheelTreeCache
+    from envbuild.image.local.layers.steps import ROOTS
+    from envbuild.image.local.layers.store import LayerStore
+    from envbuild.image.local.roots.private_root import RootShelf
+    from envbuild.image.local.roots.unpacked_layers import FOLDER as TREES
+    from envbuild.image.local.roots.unpacked_layers import LayerTrees
+    from envbuild.image.local.user_namespace import enter_namespace
     from envbuild.store.store import Store
 
     if older_than is None and max_size is None:
@@ -75,7 +75,7 @@ def prune(
         # their files belong to subordinate ids
         enter_namespace(sys.argv[1:], environment=os.environ)
     shelves = (
-        LayerCache(folder),
+        LayerStore(folder),
         WheelTreeCache(folder),
         LayerTrees(folder),
         BaseShelf(folder),

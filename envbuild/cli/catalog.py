@@ -33,7 +33,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the catalogue in force."""
-    from envbuild.catalog.in_force import catalog_in_force
+    from envbuild.catalog.active import catalog_in_force
     from envbuild.cli.catalog_tables import SHOWN, matching
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
@@ -65,9 +65,9 @@ def show(
 @app.command()
 def check(*, as_json: AsJson = False) -> None:
     """Find holes and contradictions in the catalogue; exit with 1 if there are any."""
+    from envbuild.catalog.active import catalog_in_force
     from envbuild.catalog.check import check as check_catalog
     from envbuild.catalog.check import known_holes
-    from envbuild.catalog.in_force import catalog_in_force
     from envbuild.cli.output import Output
     from envbuild.errors import ExitCode
 
@@ -103,11 +103,11 @@ def update(
 
     The update is kept in the user's data folder; locks record its version.
     """
-    from envbuild.atomic import write_text
-    from envbuild.catalog.in_force import catalog_in_force, update_path
+    from envbuild.catalog.active import catalog_in_force, update_path
     from envbuild.catalog.update import combined, read_update, require_sound, write_update
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
+    from envbuild.files.atomic import write_text
 
     output, path = Output(as_json=as_json), update_path()
     if reset:
@@ -146,8 +146,8 @@ def _from_file(file: Path) -> "Update":
 
 def _from_registry(repository: str, catalog: "Catalog") -> "TagUpdate":
     from envbuild.catalog.update import update_from_tags
-    from envbuild.remote.reference import parse_reference
-    from envbuild.remote.registry import RegistryClient
+    from envbuild.oci.reference import parse_reference
+    from envbuild.remote.registry.client import RegistryClient
 
     reference = parse_reference(repository)
     tags = RegistryClient().all_tags(reference)
@@ -155,7 +155,7 @@ def _from_registry(repository: str, catalog: "Catalog") -> "TagUpdate":
 
 
 def _done(output: "Output", path: Path, tags: "TagUpdate | None") -> None:
-    from envbuild.catalog.in_force import catalog_in_force
+    from envbuild.catalog.active import catalog_in_force
 
     version = catalog_in_force().version
     if output.as_json:

@@ -7,10 +7,10 @@ from typing import Any, Final
 from envbuild.catalog.components import ComponentTable
 from envbuild.catalog.cuda import CudaTable, driver_for
 from envbuild.catalog.cuda_images import cuda_images
-from envbuild.catalog.distributions import BaseTable
+from envbuild.catalog.distributions import DistributionTable
 from envbuild.catalog.drivers import DriverTable
 from envbuild.catalog.frameworks import FrameworkTable, builds_of
-from envbuild.catalog.gpus import GpuTable, all_gpus
+from envbuild.catalog.gpus import GpuModelTable, all_gpus
 from envbuild.catalog.rocm import RocmTable, rocm_images
 from envbuild.catalog.tables import Catalog
 from envbuild.catalog.versions import minor_of, version_key
@@ -64,7 +64,7 @@ def _drivers(catalog: Catalog) -> Iterator[Row]:
 
 
 def _gpus(catalog: Catalog) -> Iterator[Row]:
-    table = catalog.table(GpuTable)
+    table = catalog.table(GpuModelTable)
     for gpu in all_gpus(catalog):
         source = table.sources[table.gpus[gpu.name].source]
         yield {"gpu": gpu.name, "capability": gpu.capability, "kind": gpu.kind, "source": source}
@@ -149,7 +149,7 @@ def _rocm(catalog: Catalog) -> Iterator[Row]:
 
 
 def _bases(catalog: Catalog) -> Iterator[Row]:
-    table = catalog.table(BaseTable)
+    table = catalog.table(DistributionTable)
     for python, image in table.images.items():
         yield {"base": image.replace("{python}", python), "python": python, "source": table.sources["images"]}
     for name, row in table.distributions.items():

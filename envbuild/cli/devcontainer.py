@@ -10,9 +10,9 @@ from envbuild.cli.options import AllSpecs, AsJson, Frozen, Quiet, SpecPath, Verb
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from envbuild.cli.devcontaining import Choices
     from envbuild.cli.output import Activity, Output
-    from envbuild.cli.project import Project
+    from envbuild.workflows.devcontainer import Choices
+    from envbuild.workflows.project import Project
 
 
 def devcontainer(
@@ -49,10 +49,10 @@ def devcontainer(
     What people changed in it stays, comments too.  With --all those that are there are brought up to date,
     and no new one is written.
     """
-    from envbuild.cli.devcontaining import Choices
     from envbuild.cli.output import Output
-    from envbuild.cli.project import find_project
     from envbuild.errors import UsageError
+    from envbuild.workflows.devcontainer import Choices
+    from envbuild.workflows.project import find_project
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     if check and (replace or upgrade):
@@ -99,9 +99,9 @@ class _Done:
 
 def _one(project: "Project", wish: _Wish, activity: "Activity") -> _Done:
     """Write the dev container of a project, or only compare it."""
-    from envbuild.cli.devcontaining import plan_configurations, write
-    from envbuild.cli.project import fresh_lock
     from envbuild.errors import EnvbuildError
+    from envbuild.workflows.devcontainer import plan_configurations, write
+    from envbuild.workflows.project import fresh_lock
 
     lock = fresh_lock(project, frozen=wish.frozen)
     plan = plan_configurations(project, lock, wish.choices, activity)
@@ -119,8 +119,8 @@ def _one(project: "Project", wish: _Wish, activity: "Activity") -> _Done:
 
 def _all(output: "Output", spec: "Path | None", wish: _Wish) -> int:
     """Do so for every project that has a dev container of envbuild's."""
-    from envbuild.cli.devcontaining import is_written
     from envbuild.cli.many import document, projects_of, tell, work_on
+    from envbuild.workflows.devcontainer import is_written
 
     done: dict[Project, _Done] = {}
 

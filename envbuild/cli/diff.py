@@ -26,11 +26,11 @@ def diff(
 
     Packages by kind, CUDA and drivers, the base, variables and sizes; only what makes images differ.
     """
-    from envbuild.cli.comparing import lock_now, place_of, read_side, shared_targets
     from envbuild.cli.differences import as_document, as_markdown, as_text
     from envbuild.cli.output import Output
     from envbuild.errors import ExitCode, UsageError
     from envbuild.lock.diff import diff_projections
+    from envbuild.workflows.diff import lock_now, place_of, read_side, shared_targets
 
     output = Output(quiet=quiet, as_json=as_json)
     if markdown and as_json:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from envbuild.lock.diff import KINDS, LockDiff, Package, PackageChange, TargetDiff
-from envbuild.store.sizes import readable_size
+from envbuild.files.sizes import readable_size
+from envbuild.lock.diff import KINDS, LockDiff, PackageChange, PackageVersion, TargetDiff
 
 _NOUNS = {"wheel": "Python packages", "conda": "conda packages", "deb": "system packages"}
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
@@ -149,7 +149,7 @@ def _sizes(target: TargetDiff) -> str:
     return before if before == after else f"{before} → {after}"
 
 
-def _package(package: Package | None) -> dict[str, Any] | None:
+def _package(package: PackageVersion | None) -> dict[str, Any] | None:
     if package is None:
         return None
     return {"version": package.version, "sha256": package.sha256, "size": package.size}

@@ -11,9 +11,9 @@ def doctor(*, spec: SpecPath = None, as_json: AsJson = False, quiet: Quiet = Fal
     Engine, builder, apt, cache, index, registries, driver and GPUs.  Nothing is changed.  Exits with the code
     that a command would end with that needs what is broken.
     """
-    from envbuild.cli.examining import examine
     from envbuild.cli.output import Output, aligned
     from envbuild.verify.doctor import document, exit_code_of
+    from envbuild.workflows.doctor import examine
 
     output = Output(quiet=quiet, as_json=as_json)
     findings, facts = examine(spec)

@@ -25,10 +25,10 @@ def gpu(
 
     Reads the lock alone: no network, no engine, no GPU.
     """
-    from envbuild.catalog.in_force import catalog_in_force
+    from envbuild.catalog.active import catalog_in_force
     from envbuild.cli.output import Output
-    from envbuild.cli.project import choose_target, find_project, fresh_lock
-    from envbuild.resolve.gpu.explain import explain_gpu, text_of
+    from envbuild.resolve.gpu.report import explain_gpu, text_of
+    from envbuild.workflows.project import choose_target, find_project, fresh_lock
 
     output = Output(as_json=as_json)
     lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)

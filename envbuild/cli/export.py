@@ -46,13 +46,13 @@ def bake(
     """
     import shlex
 
-    from envbuild import atomic
     from envbuild.cli.many import projects_of, shown
     from envbuild.cli.output import Output
-    from envbuild.cli.project import fresh_lock
-    from envbuild.cli.wiring import recipe_of, write_folder
-    from envbuild.image.reference import image_reference_for
+    from envbuild.files import atomic
+    from envbuild.image.identity import image_reference_for
     from envbuild.render.bake import FILE, BakeTarget, render_bake, target_names
+    from envbuild.workflows.machine import recipe_of, write_folder
+    from envbuild.workflows.project import fresh_lock
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     planned = {}
@@ -126,9 +126,9 @@ def conda_lock(
     file over again.
     """
     from envbuild.cli.output import Output
-    from envbuild.cli.project import choose_target, find_project, fresh_lock
-    from envbuild.cli.wiring import channel_addresses, wheel_addresses
     from envbuild.render.conda_files import render_conda_lock
+    from envbuild.workflows.machine import channel_addresses, wheel_addresses
+    from envbuild.workflows.project import choose_target, find_project, fresh_lock
 
     output = Output(quiet=quiet, verbose=verbose)
     lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
@@ -157,9 +157,9 @@ def explicit(
     Python packages of [pip] are not in it.
     """
     from envbuild.cli.output import Output
-    from envbuild.cli.project import choose_target, find_project, fresh_lock
-    from envbuild.cli.wiring import channel_addresses
     from envbuild.render.conda_files import no_conda, render_explicit, subdir_of
+    from envbuild.workflows.machine import channel_addresses
+    from envbuild.workflows.project import choose_target, find_project, fresh_lock
 
     output = Output(quiet=quiet, verbose=verbose)
     lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
@@ -171,7 +171,7 @@ def explicit(
 
 
 def _give(output: "Output", text: str, file: Path | None) -> None:
-    from envbuild import atomic
+    from envbuild.files import atomic
 
     if file is None:
         output.data(text.rstrip("\n"))

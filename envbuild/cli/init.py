@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from envbuild.cli.output import Output
     from envbuild.errors import Problem
-    from envbuild.spec.discover import Discovery
+    from envbuild.spec.init_files import Discovery
 
 
 def init(
@@ -44,8 +44,8 @@ def init(
     """
     from envbuild.cli.output import Output
     from envbuild.spec import rules
-    from envbuild.spec.discover import discover
-    from envbuild.spec.discover_project import Wanted
+    from envbuild.spec.init_files import discover
+    from envbuild.spec.init_pyproject import RequirementLists
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     _require_free(folder)
@@ -53,7 +53,7 @@ def init(
         _checked("--name", rules.name, name)
     if python:
         _checked("--python", rules.python, python)
-    wanted = Wanted(
+    wanted = RequirementLists(
         extras=tuple(extra or ()), groups=tuple(group or ()), all_extras=all_extras, all_groups=all_groups
     )
     found = discover(folder, wanted, name=name, python=python)

@@ -11,11 +11,11 @@ from envbuild.cli.options import AllSpecs, AsJson, Offline, Quiet, SpecPath, Ver
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from envbuild.cli.locking import Outcome, Wish
     from envbuild.cli.output import Activity, Output
-    from envbuild.cli.project import Project
     from envbuild.lock.model import Lock
     from envbuild.resolve.resolvers import Resolvers
+    from envbuild.workflows.lock import Outcome, Wish
+    from envbuild.workflows.project import Project
 
 
 def lock(
@@ -41,10 +41,10 @@ def lock(
 
     Writes `envbuild.lock` beside the spec; there is nothing to do when it answers the spec.
     """
-    from envbuild.cli.locking import Wish, lock_project
     from envbuild.cli.output import Output
-    from envbuild.cli.project import find_project
     from envbuild.errors import UsageError
+    from envbuild.workflows.lock import Wish, lock_project
+    from envbuild.workflows.project import find_project
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     wish = Wish(check=check, everything=upgrade, packages=frozenset(upgrade_package or ()), offline=offline)
@@ -64,15 +64,15 @@ def lock(
 
 @contextmanager
 def _open_resolvers() -> "Iterator[Resolvers]":
-    from envbuild.cli.resolving import open_resolvers
+    from envbuild.resolve.live import open_resolvers
 
     with open_resolvers() as resolvers:
         yield resolvers
 
 
 def _lock_all(output: "Output", spec: "Path | None", wish: "Wish") -> int:
-    from envbuild.cli.locking import lock_project
     from envbuild.cli.many import document, projects_of, tell, work_on
+    from envbuild.workflows.lock import lock_project
 
     outcomes: dict[Project, Outcome] = {}
 
@@ -89,11 +89,11 @@ def _lock_all(output: "Output", spec: "Path | None", wish: "Wish") -> int:
 
     @contextmanager
     def share() -> "Iterator[Resolvers]":
-        from envbuild.resolve.sharing import SharedResolvers
+        from envbuild.resolve.shared import SharedResolvers
 
         yield SharedResolvers.of(_open_resolvers, answers)
 
-    from envbuild.resolve.sharing import Answers
+    from envbuild.resolve.shared import Answers
 
     answers = Answers()
     results = work_on(projects_of(spec, every=True, frozen=False), work, output=output)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from envbuild import process
 from envbuild.cli.output import Activity, LineActivity, Output, error_text, told
-from envbuild.cli.project import LOCK_NAME, SPEC_NAME, Project, find_project
 from envbuild.errors import EnvbuildError, ExitCode, SpecError, UsageError
-from envbuild.store.parallel import run_all
+from envbuild.parallel import run_all
+from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, find_project
 
 JOBS = 4
 """Specs worked on at once: most of the time goes in waiting for servers and for other programs."""
@@ -18,7 +18,7 @@ _PASSED_OVER = frozenset({"node_modules", "__pycache__", "build", "dist", "site-
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ProjectResult:
     """What came of one spec."""
 
     project: Project
@@ -73,28 +73,28 @@ def work_on(
     *,
     output: Output,
     jobs: int = JOBS,
-) -> tuple[Result, ...]:
+) -> tuple[ProjectResult, ...]:
     """Return what ``work`` made of each project, several at a time; one that fails does not stop the others.
 
     On Ctrl-C the programs that were started are ended, and what has not begun does not begin.
     """
-    found: dict[int, Result] = {}
+    found: dict[int, ProjectResult] = {}
 
     def one(number: int) -> None:
         project = projects[number]
         try:
-            found[number] = Result(project, work(project, _Named(output, shown(project))))
+            found[number] = ProjectResult(project, work(project, _Named(output, shown(project))))
         except EnvbuildError as error:
-            found[number] = Result(project, "", error)
+            found[number] = ProjectResult(project, "", error)
         except OSError as error:
-            found[number] = Result(project, "", told(error))
+            found[number] = ProjectResult(project, "", told(error))
 
     # what is no error of ours is a bug, and ends everything
     run_all(one, range(len(projects)), workers=jobs, on_stop=process.end_all)
     return tuple(found[number] for number in range(len(projects)))
 
 
-def tell(output: Output, results: Sequence[Result]) -> ExitCode:
+def tell(output: Output, results: Sequence[ProjectResult]) -> ExitCode:
     """Tell what came of all of them: the table, then each error whole.  Return the worst exit code."""
     for result in results:
         if result.error:
@@ -114,7 +114,7 @@ def shown(project: Project) -> str:
 
 
 def document(
-    results: Sequence[Result], more: Mapping[Project, Mapping[str, object]]
+    results: Sequence[ProjectResult], more: Mapping[Project, Mapping[str, object]]
 ) -> list[dict[str, object]]:
     """Return the results as plain JSON values, each with ``more`` of its project where there is any."""
     return [
@@ -129,7 +129,7 @@ def document(
     ]
 
 
-def _line(result: Result) -> str:
+def _line(result: ProjectResult) -> str:
     return result.error.message if result.error else result.summary
 
 

@@ -24,8 +24,8 @@ def install(*, quiet: Quiet = False) -> None:
     Writes a line into .gitattributes, to be committed, and the driver into this clone's configuration, which
     every clone has to do for itself.
     """
-    from envbuild import atomic
     from envbuild.cli.output import Output
+    from envbuild.files import atomic
 
     output = Output(quiet=quiet)
     root = Path(_git(["rev-parse", "--show-toplevel"]))
@@ -52,11 +52,11 @@ def run(
     Exits 1 and leaves git's own merge with its markers when the two sides cannot be joined without resolving
     anew.
     """
-    from envbuild import atomic
     from envbuild.cli.output import Output
     from envbuild.errors import EnvbuildError, ExitCode
+    from envbuild.files import atomic
     from envbuild.lock.codec import dumps, loads
-    from envbuild.resolve.merging import join_locks
+    from envbuild.resolve.merge import join_locks
 
     output = Output()
     try:

@@ -29,8 +29,8 @@ def render(
     With --output, the whole folder that plain `docker buildx build` makes the image of.
     """
     from envbuild.cli.output import Output
-    from envbuild.cli.project import choose_target, find_project, fresh_lock
-    from envbuild.cli.wiring import recipe_of, write_folder
+    from envbuild.workflows.machine import recipe_of, write_folder
+    from envbuild.workflows.project import choose_target, find_project, fresh_lock
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from envbuild.cli.engines import EngineOption
 from envbuild.cli.options import Frozen, Gpus, Offline, PlatformOption, Quiet, SpecPath, Variant, Verbose
+from envbuild.workflows.engines import EngineOption
 
 
 def run(
@@ -35,13 +35,13 @@ def run(
 
     The image is built first when it is not there; exits with the command's own code.
     """
-    from envbuild.cli.containers import run_in_image
-    from envbuild.cli.engines import ENGINES, choose_engine
-    from envbuild.cli.local import act_as_root
     from envbuild.cli.output import Output
-    from envbuild.cli.project import choose_target, find_project, fresh_lock
-    from envbuild.cli.wiring import build_target
     from envbuild.errors import EnvbuildError, RunError
+    from envbuild.workflows.containers import run_in_image
+    from envbuild.workflows.engines import ENGINES, choose_engine
+    from envbuild.workflows.local import act_as_root
+    from envbuild.workflows.machine import build_target
+    from envbuild.workflows.project import choose_target, find_project, fresh_lock
 
     output = Output(quiet=quiet, verbose=verbose)
     try:

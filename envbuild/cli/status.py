@@ -9,8 +9,8 @@ from envbuild.cli.options import AllSpecs, AsJson, Quiet, SpecPath
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from envbuild.cli.standing import Standing
     from envbuild.image.engine import ImageFacts
+    from envbuild.workflows.status import Standing
 
 
 def status(
@@ -32,11 +32,11 @@ def status(
 
     from envbuild.cli.many import projects_of, shown
     from envbuild.cli.output import Output, aligned
-    from envbuild.cli.standing import standings_of, unusable
     from envbuild.errors import EnvbuildError, ExitCode
-    from envbuild.image.docker_engine import DockerEngine
-    from envbuild.remote.reference import parse_reference
-    from envbuild.remote.registry import RegistryClient
+    from envbuild.image.docker.engine import DockerEngine
+    from envbuild.oci.reference import parse_reference
+    from envbuild.remote.registry.client import RegistryClient
+    from envbuild.workflows.status import standings_of, unusable
 
     output = Output(quiet=quiet, as_json=as_json)
     registry, engine = RegistryClient(), DockerEngine()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from envbuild.cli.engines import EngineOption
 from envbuild.cli.options import (
     AllSpecs,
     AsJson,
@@ -23,14 +22,15 @@ from envbuild.cli.options import (
     Variant,
     Verbose,
 )
+from envbuild.workflows.engines import EngineOption
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from envbuild.cli.engines import EngineName
     from envbuild.cli.output import Activity, Output
-    from envbuild.cli.project import Project
-    from envbuild.verify.checks.report import Outcome, Report, Result
+    from envbuild.verify.checks.report import CheckResult, Outcome, Report
+    from envbuild.workflows.engines import EngineName
+    from envbuild.workflows.project import Project
 
 SELF = Path("/etc/envbuild")
 """Where an image carries its target's lock and its probe."""
@@ -106,7 +106,7 @@ def verify(
     if every and (image or junit):
         raise UsageError("--all verifies the images of all locks: it takes no image and no --junit")
 
-    from envbuild.cli.project import find_project
+    from envbuild.workflows.project import find_project
 
     wish = _Wish(
         image=image,
@@ -126,7 +126,7 @@ def verify(
     verified = _verify(find_project(spec, frozen=frozen), wish, output.activity())
     _tell(output, verified)
     if junit:
-        from envbuild import atomic
+        from envbuild.files import atomic
         from envbuild.verify.junit import render_junit
 
         atomic.write_text(junit, render_junit(verified.report))
@@ -174,17 +174,17 @@ class _Verified:
     @property
     def document(self) -> dict[str, Any]:
         """The whole report as JSON values."""
-        from envbuild.verify.checks.rendering import report_document
+        from envbuild.verify.checks.report_text import report_document
 
         return report_document(self.report) | {"image": self.subject}
 
 
 def _verify(project: "Project", wish: _Wish, activity: "AbstractContextManager[Activity]") -> _Verified:
-    from envbuild.cli.containers import verify_machine, verify_target
-    from envbuild.cli.engines import choose_engine
-    from envbuild.cli.local import act_as_root
-    from envbuild.cli.project import choose_target, fresh_lock
     from envbuild.errors import UsageError
+    from envbuild.workflows.containers import verify_machine, verify_target
+    from envbuild.workflows.engines import choose_engine
+    from envbuild.workflows.local import act_as_root
+    from envbuild.workflows.project import choose_target, fresh_lock
 
     lock = fresh_lock(project, frozen=wish.frozen)
     target = choose_target(lock, variant=wish.variant, platform=wish.platform)
@@ -217,9 +217,9 @@ def _verify(project: "Project", wish: _Wish, activity: "AbstractContextManager[A
 def _verify_all(output: "Output", spec: Path | None, wish: _Wish) -> int:
     from contextlib import nullcontext
 
-    from envbuild.cli.local import act_as_root_for
     from envbuild.cli.many import document, projects_of, tell, work_on
     from envbuild.errors import VerificationError
+    from envbuild.workflows.local import act_as_root_for
 
     projects = projects_of(spec, every=True, frozen=wish.frozen)
     if not wish.host:
@@ -249,7 +249,7 @@ def _tell(output: "Output", verified: _Verified) -> None:
     output.say(verified.verdict)
 
 
-def _text(result: "Result", *, verbose: bool = False) -> str:
+def _text(result: "CheckResult", *, verbose: bool = False) -> str:
     """Return a result on one line, with its reason where the difference alone does not tell enough."""
     text = result.title if result.outcome == "skipped" else result.difference
     puzzling = result.outcome == "skipped" or result.group == "gpu"

@@ -5,9 +5,9 @@ from typing import Protocol
 
 from envbuild.errors import NetworkError
 from envbuild.image.engine import ImageFacts
+from envbuild.oci.reference import ImageReference, parse_reference
 from envbuild.platforms import PLATFORMS
-from envbuild.remote.reference import ImageReference, parse_reference
-from envbuild.remote.registry import RegistryClient
+from envbuild.remote.registry.client import RegistryClient
 
 
 class Pusher(Protocol):

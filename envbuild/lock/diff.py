@@ -25,7 +25,7 @@ _SHOWN_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
+class PackageVersion:
     """One package of one side."""
 
     version: str
@@ -42,8 +42,8 @@ class PackageChange:
 
     kind: Kind
     name: str
-    old: Package | None
-    new: Package | None
+    old: PackageVersion | None
+    new: PackageVersion | None
 
     @property
     def versions(self) -> tuple[str | None, str | None]:
@@ -140,7 +140,7 @@ def _tag(projection: Mapping[str, Any]) -> str:
     return tag_of("sha256:" + sha256_bytes(canonical_json(dict(projection))))
 
 
-def _packages(projection: Mapping[str, Any]) -> Iterator[tuple[tuple[Kind, str], Package]]:
+def _packages(projection: Mapping[str, Any]) -> Iterator[tuple[tuple[Kind, str], PackageVersion]]:
     for wheel in projection["wheels"]:
         yield ("wheel", wheel["name"]), _package(wheel)
     for package in projection.get("conda", {}).get("packages", ()):
@@ -149,7 +149,7 @@ def _packages(projection: Mapping[str, Any]) -> Iterator[tuple[tuple[Kind, str],
     for listed in projection["base"]["debs"]:
         name, _, rest = listed.partition("=")
         version, _, architecture = rest.rpartition(":")
-        yield _deb_key(name, architecture, native), Package(version=version, sha256=None, size=0)
+        yield _deb_key(name, architecture, native), PackageVersion(version=version, sha256=None, size=0)
     for deb in projection["debs"]:
         yield _deb_key(deb["name"], deb["architecture"], native), _package(deb)
 
@@ -159,13 +159,13 @@ def _deb_key(name: str, architecture: str, native: str) -> tuple[Kind, str]:
     return "deb", name if architecture in {native, "all"} else f"{name}:{architecture}"
 
 
-def _package(fields: Mapping[str, Any]) -> Package:
+def _package(fields: Mapping[str, Any]) -> PackageVersion:
     build = f" {fields['build']}" if fields.get("build") else ""
-    return Package(version=f"{fields['version']}{build}", sha256=fields["sha256"], size=fields["size"])
+    return PackageVersion(version=f"{fields['version']}{build}", sha256=fields["sha256"], size=fields["size"])
 
 
 def _packages_changed(
-    old: Mapping[tuple[Kind, str], Package], new: Mapping[tuple[Kind, str], Package]
+    old: Mapping[tuple[Kind, str], PackageVersion], new: Mapping[tuple[Kind, str], PackageVersion]
 ) -> Iterator[PackageChange]:
     for kind, name in sorted(old.keys() | new.keys(), key=lambda key: (KINDS.index(key[0]), key[1])):
         before, after = old.get((kind, name)), new.get((kind, name))
@@ -242,5 +242,5 @@ def _size(projection: Mapping[str, Any]) -> int:
     return sum(package.size for _, package in _packages(projection))
 
 
-def _with_digest(package: Package) -> str:
+def _with_digest(package: PackageVersion) -> str:
     return f"{package.version} ({package.sha256[:_SHOWN_DIGITS]})" if package.sha256 else package.version

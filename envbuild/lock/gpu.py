@@ -79,7 +79,7 @@ class GpuVerdict(Value):
     """In plain words."""
 
 
-class GpuFacts(Value):
+class TargetGpu(Value):
     """CUDA or ROCm of one target."""
 
     vendor: Vendor

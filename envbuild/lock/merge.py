@@ -2,7 +2,7 @@
 
 A change of one side is taken over, a change of both is a conflict unless they agree.  Versions nobody changed
 stay as they are.  Whether the result still holds together is not asked here, but by
-:mod:`envbuild.resolve.closure`.
+:mod:`envbuild.resolve.completeness`.
 """
 
 import re
@@ -53,7 +53,7 @@ ABSENT = Absent()
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _TargetPart:
     """One target of one side, with what it refers to."""
 
     target: Target
@@ -70,7 +70,7 @@ class _Part:
     """What a build uses and does not install."""
 
     @classmethod
-    def of(cls, lock: Lock, variant: str, platform: PlatformName) -> "_Part | None":
+    def of(cls, lock: Lock, variant: str, platform: PlatformName) -> "_TargetPart | None":
         for target in lock.targets:
             if (target.variant, target.platform) == (variant, platform):
                 base = lock.base(target)
@@ -93,7 +93,7 @@ class _Part:
 
 
 @dataclass(slots=True)
-class _Merge:
+class _LockMerge:
     """One merge: what conflicts so far."""
 
     conflicts: list[Problem] = field(default_factory=list)
@@ -170,8 +170,8 @@ class _Merge:
         return merged
 
     def part(
-        self, where: str, base: "_Part | None", ours: "_Part | None", theirs: "_Part | None"
-    ) -> "_Part | None":
+        self, where: str, base: "_TargetPart | None", ours: "_TargetPart | None", theirs: "_TargetPart | None"
+    ) -> "_TargetPart | None":
         """Return a target merged; None when it is gone, or there are conflicts."""
         if base is None or ours is None or theirs is None:
             return self.choose(where, base, ours, theirs)
@@ -192,7 +192,7 @@ class _Merge:
         conda, fields["conda_installer"] = self.choose(
             f"{where}.conda", *((side.conda, side.target.conda_installer) for side in sides)
         )
-        return _Part(
+        return _TargetPart(
             target=grown.target.model_copy(update={**fields, "env": env}),
             asked=grown.asked,
             base=grown.base,
@@ -206,14 +206,14 @@ class _Merge:
 
 def merge_locks(base: Lock, ours: Lock, theirs: Lock) -> Merged:
     """Return the lock that holds what both sides changed since ``base``, or their conflicts."""
-    merge = _Merge()
+    merge = _LockMerge()
     asked = merge.request(base.request, ours.request, theirs.request)
     if asked is None:
         return Merged(None, tuple(merge.conflicts))
     parts = []
     for variant, platform in asked.targets():
         where = f"{variant} on {platform}"
-        before, *sides = (_Part.of(lock, variant, platform) for lock in (base, ours, theirs))
+        before, *sides = (_TargetPart.of(lock, variant, platform) for lock in (base, ours, theirs))
         part = merge.part(where, before, *sides)
         if part is None:
             merge.conflicts.append(Problem(where, "no side has locked it; run `envbuild lock`"))
@@ -228,12 +228,12 @@ def merge_locks(base: Lock, ours: Lock, theirs: Lock) -> Merged:
     return Merged(_composed(asked, parts, known, ours, theirs), ())
 
 
-def _files(part: _Part) -> tuple[object, ...]:
+def _files(part: _TargetPart) -> tuple[object, ...]:
     target = part.target
     return (target.wheels, target.debs, target.conda)
 
 
-def _known_wheels(locks: Iterable[Lock], merge: _Merge) -> dict[str, Wheel]:
+def _known_wheels(locks: Iterable[Lock], merge: _LockMerge) -> dict[str, Wheel]:
     """Return every wheel by file; what it requires is what it requires in any target of any side."""
     known: dict[str, Wheel] = {}
     for lock in locks:
@@ -248,7 +248,7 @@ def _known_wheels(locks: Iterable[Lock], merge: _Merge) -> dict[str, Wheel]:
 
 
 def _composed(
-    asked: Request, parts: Iterable[_Part], known: Mapping[str, Wheel], ours: Lock, theirs: Lock
+    asked: Request, parts: Iterable[_TargetPart], known: Mapping[str, Wheel], ours: Lock, theirs: Lock
 ) -> Lock:
     bases: dict[str, Base] = {}
     debs: dict[str, Deb] = {}

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
 
 from envbuild.digest import OciDigest, Sha256
 from envbuild.lock.conda import CONDA_PREFIX, CondaPackage
-from envbuild.lock.gpu import GpuFacts
+from envbuild.lock.gpu import TargetGpu
 from envbuild.platforms import PlatformName
 from envbuild.spec.request import Request
 from envbuild.values import Value
@@ -275,7 +275,7 @@ class Target(Value):
     env: dict[str, str]
     """The whole environment of the image: the base's, ours and the spec's."""
 
-    gpu: GpuFacts | None = None
+    gpu: TargetGpu | None = None
     """None: the environment computes on CPUs."""
 
     user: User

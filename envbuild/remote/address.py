@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
-from envbuild.remote.pip_config import Credentials, split_credentials
+from envbuild.remote.index.configuration import IndexCredentials, split_credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +14,7 @@ class Address:
     url: str
     """Without user and password."""
 
-    credentials: Credentials | None = None
+    credentials: IndexCredentials | None = None
     """For basic authentication; without any, those of ``~/.netrc`` are sent."""
 
     secret: str | None = field(default=None, repr=False)

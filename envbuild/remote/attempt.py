@@ -32,7 +32,7 @@ _PERMANENT = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ExpectedFile:
     """What a file must be."""
 
     name: str
@@ -83,7 +83,7 @@ def open_answer(
     )
 
 
-def judge_answer(response: requests.Response, address: Address, wanted: Wanted, *, start: int) -> int:
+def judge_answer(response: requests.Response, address: Address, wanted: ExpectedFile, *, start: int) -> int:
     """Return the byte of the file at which the body begins: ``start``, or 0 from a server without ranges.
 
     :raises TransientError: another attempt may succeed, after a 416 or an unasked range only one from 0.
@@ -118,14 +118,14 @@ def is_transient(error: NetworkError) -> bool:
     return True
 
 
-def wrong_size(wanted: Wanted, address: Address, got: str) -> IntegrityError:
+def wrong_size(wanted: ExpectedFile, address: Address, got: str) -> IntegrityError:
     """Return the error that says the address has a file of another size."""
     return IntegrityError(
         f"`{wanted.name}` from {address} is not the locked file: {wanted.size} bytes expected, got {got}"
     )
 
 
-def wrong_digest(wanted: Wanted, address: Address, got: str) -> IntegrityError:
+def wrong_digest(wanted: ExpectedFile, address: Address, got: str) -> IntegrityError:
     """Return the error that says the address has a file of other content."""
     return IntegrityError(
         f"`{wanted.name}` from {address} is not the locked file: sha256 expected {wanted.sha256}, got {got}"

@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from envbuild.errors import EnvbuildError
 from envbuild.remote.address import Address
-from envbuild.remote.pip_config import Credentials, split_credentials
+from envbuild.remote.index.configuration import IndexCredentials, split_credentials
 
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _TOKEN = re.compile(r"/t/[^/]+(?=/|$)")
@@ -35,7 +35,7 @@ class ChannelAddress:
     url: str
     """Without credentials, token and a slash at the end."""
 
-    credentials: Credentials | None = None
+    credentials: IndexCredentials | None = None
     token: str | None = field(default=None, repr=False)
     """Of an Anaconda server, sent in the path."""
 
@@ -90,9 +90,9 @@ class ChannelConfiguration:
         username = self.overrides.get(f"{prefix}_USERNAME")
         if username:
             password = self.overrides.get(f"{prefix}_PASSWORD", "")
-            credentials = Credentials(username=username, password=password)
+            credentials = IndexCredentials(username=username, password=password)
         elif credentials is None and "username" in login:
-            credentials = Credentials(username=login["username"], password=login["password"])
+            credentials = IndexCredentials(username=login["username"], password=login["password"])
         return ChannelAddress(
             name=name,
             url=url,

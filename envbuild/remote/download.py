@@ -1,6 +1,6 @@
 """Downloads of files whose size and sha256 are known beforehand: resumed, retried, cut off, verified.
 
-Where the bytes go is the caller's :class:`Sink`; which address to try next is the caller's decision too.
+Where the bytes go is up to the caller's :class:`DownloadSink`; so is which address to try next.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ import urllib3.exceptions
 from envbuild.errors import NetworkError
 from envbuild.remote.address import Address
 from envbuild.remote.attempt import (
+    ExpectedFile,
     TransientError,
-    Wanted,
     is_transient,
     judge_answer,
     open_answer,
@@ -40,7 +40,7 @@ FRESH_START_BYTES = 1 << 20
 """An attempt that got this much further than any before it is no failure: the attempts count anew."""
 
 
-class Sink(Protocol):
+class DownloadSink(Protocol):
     """A file that grows."""
 
     @property
@@ -101,8 +101,8 @@ class Downloader:
     def download(
         self,
         address: Address,
-        sink: Sink,
-        wanted: Wanted,
+        sink: DownloadSink,
+        wanted: ExpectedFile,
         *,
         on_position: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -133,7 +133,7 @@ class Downloader:
             raise wrong_digest(wanted, address, got)
 
     def _receive(
-        self, address: Address, sink: Sink, wanted: Wanted, on_position: Callable[[int], None]
+        self, address: Address, sink: DownloadSink, wanted: ExpectedFile, on_position: Callable[[int], None]
     ) -> bool:
         """Fill ``sink`` to the size wanted; return whether it is pieced together from several answers."""
         failures = 0
@@ -156,7 +156,7 @@ class Downloader:
         return is_pieced
 
     def _attempt(
-        self, address: Address, sink: Sink, wanted: Wanted, on_position: Callable[[int], None]
+        self, address: Address, sink: DownloadSink, wanted: ExpectedFile, on_position: Callable[[int], None]
     ) -> None:
         is_file = urlsplit(address.url).scheme == "file"
         with (self._file if is_file else self._answer)(address, sink, wanted) as chunks:
@@ -177,7 +177,9 @@ class Downloader:
             )
 
     @contextlib.contextmanager
-    def _answer(self, address: Address, sink: Sink, wanted: Wanted) -> Iterator[Iterator[bytes]]:
+    def _answer(
+        self, address: Address, sink: DownloadSink, wanted: ExpectedFile
+    ) -> Iterator[Iterator[bytes]]:
         """Yield the bytes that follow those in ``sink``, which is restarted if they begin at 0."""
         self._require_wanted()
         with self._transient_errors(address):
@@ -202,7 +204,7 @@ class Downloader:
             yield chunk
 
     @contextlib.contextmanager
-    def _file(self, address: Address, sink: Sink, wanted: Wanted) -> Iterator[Iterator[bytes]]:
+    def _file(self, address: Address, sink: DownloadSink, wanted: ExpectedFile) -> Iterator[Iterator[bytes]]:
         parts = urlsplit(address.url)
         if parts.netloc not in {"", "localhost"}:
             raise NetworkError(f"{address} names a file of another machine")

@@ -36,8 +36,10 @@ CONDA_SCRIPTS = ("conda.py", "conda.sh", "conda-layer.sh")
 CONDA_LAYERS = 20
 """The most layers of conda packages; what is left goes to wheels, of which such environments have few."""
 
+FORMATS = Path(__file__).parents[1] / "formats"
+
 MODULES = ("bytecode.py", "wheel_files.py")
-"""Modules of this room that the install script imports: what they decide is decided once for all engines."""
+"""Modules of ``envbuild/formats`` that the install script imports: all engines follow the same rules."""
 
 PYTHON_SCRIPT = "python.sh"
 """Only in a recipe that lays a standalone Python."""
@@ -147,7 +149,7 @@ def recipe_scripts(*, standalone: bool = False) -> dict[str, bytes]:
     names = (*SCRIPTS, *((PYTHON_SCRIPT,) if standalone else ()))
     return {
         **{name: (scripts / name).read_bytes() for name in names},
-        **{name: Path(__file__).with_name(name).read_bytes() for name in MODULES},
+        **{name: (FORMATS / name).read_bytes() for name in MODULES},
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from envbuild.errors import Problem, SpecError
 from envbuild.lock.conda import CONDA_PREFIX, CondaPackage
-from envbuild.lock.gpu import GpuFacts
+from envbuild.lock.gpu import TargetGpu
 from envbuild.lock.model import PREFIX, Base, User
 from envbuild.resolve.conda.activation import settle_value
 from envbuild.resolve.gpu.facts import gpu_environment
@@ -19,7 +19,7 @@ LAST_UID = 59_999
 
 
 def compose_env(
-    request: VariantRequest, base: Base, gpu: GpuFacts | None = None, *, conda: Iterable[CondaPackage] = ()
+    request: VariantRequest, base: Base, gpu: TargetGpu | None = None, *, conda: Iterable[CondaPackage] = ()
 ) -> dict[str, str]:
     """Return the whole environment of an image, by name.
 

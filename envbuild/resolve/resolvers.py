@@ -7,9 +7,9 @@ from typing import Protocol
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Base, Deb, Interpreter, Wheel
 from envbuild.platforms import PlatformName
+from envbuild.progress import Progress
 from envbuild.resolve.conda.resolution import CondaResolution
-from envbuild.resolve.gpu.architectures import Reading
-from envbuild.resolve.progress import Progress
+from envbuild.resolve.gpu.architectures import WheelArchitectures
 from envbuild.spec.request import VariantRequest
 
 
@@ -91,7 +91,7 @@ class Resolvers(Protocol):
 
     def architectures(
         self, request: VariantRequest, wheels: tuple[Wheel, ...], *, progress: Progress
-    ) -> Reading:
+    ) -> WheelArchitectures:
         """Return what GPU architectures ``wheels`` have device code for."""
 
     def conda(

@@ -28,7 +28,7 @@ _TWICE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SpecReading:
     """A spec as read, with everything found wrong in it so far."""
 
     path: Path
@@ -77,7 +77,7 @@ def load_spec(path: Path) -> Spec:
     return reading.spec
 
 
-def read_spec(path: Path) -> Reading:
+def read_spec(path: Path) -> SpecReading:
     """Read the spec in ``path`` and say what is wrong with it.
 
     :raises SpecError: it is missing, not TOML, or holds no spec.
@@ -89,7 +89,7 @@ def read_spec(path: Path) -> Reading:
         table = _tool_table(table, path)
     validated = validate(table, prefix=prefix)
     problems = (*validated.problems, *contradictions(validated, prefix=prefix))
-    return Reading(path, validated, problems, prefix)
+    return SpecReading(path, validated, problems, prefix)
 
 
 def refuse(path: Path, problems: tuple[Problem, ...]) -> None:

@@ -31,7 +31,7 @@ from envbuild.spec.requirements import normalized_requirement
 from envbuild.values import Value
 
 
-class Table(Value):
+class SpecTable(Value):
     """A table of the spec: nothing is converted silently, and keys have one spelling."""
 
     model_config = ConfigDict(strict=True, populate_by_name=False)
@@ -45,7 +45,7 @@ def _unless_off(value: Any, handler: Callable[[Any], Any]) -> Any:
 class Switch:
     """Marks a table of a variant that ``false`` switches off."""
 
-    table: type[Table]
+    table: type[SpecTable]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Let ``False`` pass both ways, the rest to the table: errors carry no trace of a union."""
@@ -119,7 +119,7 @@ Line = Annotated[str, AfterValidator(rules.plain)]
 Word = Annotated[str, AfterValidator(rules.filled)]
 
 
-class BaseTable(Table):
+class BaseTable(SpecTable):
     """What the image stands on: exactly one of the two keys."""
 
     model_config = ConfigDict(
@@ -145,7 +145,7 @@ class BaseTable(Table):
         return self
 
 
-class PipTable(Table):
+class PipTable(SpecTable):
     """Python distributions."""
 
     requirements: tuple[Word, ...] = ()
@@ -178,7 +178,7 @@ class PipTable(Table):
     """Package → name of the one index it may come from; `default` is the client's own."""
 
 
-class SystemTable(Table):
+class SystemTable(SpecTable):
     """Packages of the distribution, installed without recommended ones."""
 
     packages: tuple[SystemPackage, ...] = ()
@@ -188,7 +188,7 @@ class SystemTable(Table):
     """Files that list packages, relative to the spec; `#` starts a comment."""
 
 
-class CondaTable(Table):
+class CondaTable(SpecTable):
     """conda packages; with them the environment lies in /opt/conda, its Python is conda's."""
 
     channels: tuple[CondaChannel, ...] = ()
@@ -210,7 +210,7 @@ class CondaTable(Table):
     """Packages whose post-link script may run in the build, without a network; others are refused."""
 
 
-class ImageSettings(Table):
+class ImageSettings(SpecTable):
     """How containers of the image start."""
 
     env: dict[Variable, Line] = Field(default_factory=dict)
@@ -233,14 +233,14 @@ class ImageTable(ImageSettings):
     """Registry and repository `--push` sends to, without a tag."""
 
 
-class DeterminismTable(Table):
+class DeterminismTable(SpecTable):
     """What makes runs repeatable."""
 
     seed: int | None = Field(default=None, ge=0, le=4294967295)
     """Value of `PYTHONHASHSEED` in the image; it also makes cuBLAS repeatable (`CUBLAS_WORKSPACE_CONFIG`)."""
 
 
-class GpuTable(Table):
+class GpuTable(SpecTable):
     """GPUs the environment computes on."""
 
     vendor: Literal["nvidia", "amd"] = "nvidia"
@@ -262,14 +262,14 @@ class GpuTable(Table):
     """Registry that mirrors Docker Hub, which matched bases come from in its place.  Only without [base]."""
 
 
-class BuildTable(Table):
+class BuildTable(SpecTable):
     """How images are built; never part of the lock."""
 
     engine: Literal["docker", "local"] = "docker"
     """What builds the image: a Docker Engine, or envbuild itself without any daemon."""
 
 
-class DevContainerTable(Table):
+class DevContainerTable(SpecTable):
     """What `envbuild devcontainer` writes; never part of the lock."""
 
     gpu: Literal["optional", "required", "none"] | None = None
@@ -285,7 +285,7 @@ class DevContainerTable(Table):
     """Extensions of VS Code, by identifier, besides Python's."""
 
 
-class Overlay(Table):
+class Overlay(SpecTable):
     """A variant: changes laid over the spec.
 
     Scalars replace, lists append, tables merge key by key, and `false` instead of a table switches it off.
@@ -323,7 +323,7 @@ class Overlay(Table):
     """Laid over [devcontainer]."""
 
 
-class Spec(Table):
+class Spec(SpecTable):
     """What a team wants from its environment; `envbuild lock` says exactly what that is."""
 
     name: Name

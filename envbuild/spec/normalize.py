@@ -15,7 +15,7 @@ from envbuild.spec.files import read_text
 from envbuild.spec.load import PROJECT_FILE, parse_toml, read_spec, refuse
 from envbuild.spec.model import Spec
 from envbuild.spec.problems import RefusedError, field_path
-from envbuild.spec.pyproject import Project, refused_sources
+from envbuild.spec.pyproject import ProjectTables, refused_sources
 from envbuild.spec.request import (
     BaseRequest,
     CondaRequest,
@@ -198,7 +198,7 @@ class _Sources:
         refused = {
             name: why for name, why in refused_sources(document).items() if name not in asked.pip.sources
         }
-        project = Project(document, self.problems.append, refused)
+        project = ProjectTables(document, self.problems.append, refused)
         if pip.project:
             yield from project.dependencies(self._where("pip", "project"))
         for extra, where in self._items(pip.extras, "pip", "extras"):

@@ -60,7 +60,7 @@ def _sources(document: Mapping[str, Any]) -> Iterator[tuple[str, list[Mapping[st
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class ProjectTables:
     """The tables of a project file that name requirements."""
 
     document: Mapping[str, Any]

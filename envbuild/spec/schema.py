@@ -15,7 +15,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from envbuild.atomic import write_text
+from envbuild.files.atomic import write_text
 from envbuild.spec.model import Spec
 
 SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "reference" / "envbuild.schema.json"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from envbuild.errors import Problem
-from envbuild.spec.model import Spec, Table
+from envbuild.spec.model import Spec, SpecTable
 from envbuild.spec.problems import (
     FieldPath,
     RefusedError,
@@ -154,19 +154,19 @@ def _unknown_hint(place: FieldPath) -> str | None:
     return f"known here: {', '.join(sorted(known))}"
 
 
-def _keys(table: type[Table]) -> dict[str, type[Table] | None]:
+def _keys(table: type[SpecTable]) -> dict[str, type[SpecTable] | None]:
     """Return the keys of a table, and for each that is itself a table of fixed keys, which."""
     return {field.alias or name: _table_in(field.annotation) for name, field in table.model_fields.items()}
 
 
-def _table_in(annotation: Any) -> type[Table] | None:
-    if inspect.isclass(annotation) and issubclass(annotation, Table):
+def _table_in(annotation: Any) -> type[SpecTable] | None:
+    if inspect.isclass(annotation) and issubclass(annotation, SpecTable):
         return annotation
     return next(filter(None, map(_table_in, get_args(annotation))), None)
 
 
-def _table_at(place: FieldPath) -> type[Table]:
-    table: type[Table] = Spec
+def _table_at(place: FieldPath) -> type[SpecTable]:
+    table: type[SpecTable] = Spec
     for part in place:
         table = _keys(table).get(str(part)) or table  # the name of a variant is not a table of its own
     return table

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from envbuild.files.sizes import readable_size
 from envbuild.remote.address import Address
-from envbuild.store.sizes import readable_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envbuild.cache.location import VENDOR_VARIABLE
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, NotFoundError, Problem
+from envbuild.files.disk import disk_errors, no_room
+from envbuild.files.sizes import readable_size
+from envbuild.parallel import run_all
 from envbuild.remote.address import Address
 from envbuild.store.artifact import Artifact
-from envbuild.store.disk import disk_errors, no_room
 from envbuild.store.leftovers import sweep
-from envbuild.store.location import VENDOR_VARIABLE
-from envbuild.store.parallel import run_all
 from envbuild.store.partial import Partial
-from envbuild.store.progress import NoProgress, Progress, Tracker
-from envbuild.store.sizes import readable_size
+from envbuild.store.progress import FetchTracker, NoProgress, Progress
 from envbuild.store.store import Store
 from envbuild.store.vendor import copy_vendored, files_named_as
 
@@ -34,11 +34,11 @@ NAMED_AT_MOST = 10
 
 
 @dataclass(slots=True, kw_only=True)
-class _Run:
+class _FetchRun:
     """One fetch under way."""
 
     store: Store
-    tracker: Tracker
+    tracker: FetchTracker
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -72,7 +72,7 @@ def fetch_all(
         _require_room(store, lacking)
         # the largest first, so that none of them is what everything waits for in the end
         lacking.sort(key=lambda artifact: (-artifact.size, artifact.filename))
-        run = _Run(store=store, tracker=Tracker(progress or NoProgress(), lacking))
+        run = _FetchRun(store=store, tracker=FetchTracker(progress or NoProgress(), lacking))
         refused: dict[str, EnvbuildError] = {}
         if vendor is not None:
             refused = _take_all_vendored(lacking, vendor, run, workers=workers)
@@ -108,7 +108,7 @@ def _require_room(store: Store, lacking: Sequence[Artifact]) -> None:
 
 
 def _take_all_vendored(
-    lacking: Sequence[Artifact], vendor: Path, run: _Run, *, workers: int
+    lacking: Sequence[Artifact], vendor: Path, run: _FetchRun, *, workers: int
 ) -> dict[str, EnvbuildError]:
     """Copy from ``vendor`` what it has; return by sha256 why a file of the right name was refused."""
     refused: dict[str, EnvbuildError] = {}
@@ -129,7 +129,7 @@ def _take_all_vendored(
 
 
 def _download_all(
-    lacking: Sequence[Artifact], refused: Mapping[str, EnvbuildError], run: _Run, *, workers: int
+    lacking: Sequence[Artifact], refused: Mapping[str, EnvbuildError], run: _FetchRun, *, workers: int
 ) -> None:
     # requests takes 0.1 s to import: a fetch that lacks nothing does without
     from envbuild.remote.download import Downloader  # noqa: PLC0415
@@ -150,12 +150,16 @@ def _download_all(
 
 
 def _receive(
-    artifact: Artifact, partial: Partial, downloader: "Downloader", run: _Run, refused: EnvbuildError | None
+    artifact: Artifact,
+    partial: Partial,
+    downloader: "Downloader",
+    run: _FetchRun,
+    refused: EnvbuildError | None,
 ) -> None:
     """Fill ``partial`` from the first address that serves the artifact."""
-    from envbuild.remote.attempt import Wanted  # noqa: PLC0415 - see above
+    from envbuild.remote.attempt import ExpectedFile  # noqa: PLC0415 - see above
 
-    wanted = Wanted(name=artifact.filename, size=artifact.size, sha256=artifact.sha256)
+    wanted = ExpectedFile(name=artifact.filename, size=artifact.size, sha256=artifact.sha256)
     failures = [refused] if refused else []
     for address in _addresses(artifact, failures):
         try:

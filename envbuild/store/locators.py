@@ -16,9 +16,9 @@ from envbuild.lock.model import Deb, Wheel
 from envbuild.remote.address import Address
 
 if TYPE_CHECKING:
-    from envbuild.remote.apt_sources import AptSettings
+    from envbuild.remote.apt import AptSettings
     from envbuild.remote.channels import ChannelConfiguration
-    from envbuild.remote.index import PythonIndex
+    from envbuild.remote.index.client import PythonIndex
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class ArchiveLocator:
 
     def locate(self, deb: Deb) -> Iterator[Address]:
         """Yield the file's address at each mirror of its archive, best first."""
-        from envbuild.remote.apt_sources import archive_addresses  # noqa: PLC0415
+        from envbuild.remote.apt import archive_addresses  # noqa: PLC0415
 
         with self._lock:
             settings = self._settings = self._settings or self.read_settings()

@@ -83,7 +83,7 @@ def python_artifact(archive: PythonArchive) -> Artifact:
 
     def locate() -> Iterable[Address]:
         # the table of builds is a megabyte: only a file that is missing is worth it
-        from envbuild.remote.standalone import standalone_address  # noqa: PLC0415
+        from envbuild.remote.python_builds import standalone_address  # noqa: PLC0415
 
         return (standalone_address(archive.path),)
 

@@ -44,7 +44,7 @@ class NoProgress:
         """Show nothing."""
 
 
-class Tracker:
+class FetchTracker:
     """Adds up what the workers report."""
 
     def __init__(self, progress: Progress, artifacts: Iterable[Artifact]) -> None:

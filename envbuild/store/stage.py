@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from envbuild.digest import CHUNK, sha256_file
 from envbuild.errors import IntegrityError, Problem
+from envbuild.files.disk import disk_errors
+from envbuild.files.temporary import temporary_folder
+from envbuild.parallel import run_all
 from envbuild.store.artifact import Artifact
-from envbuild.store.disk import disk_errors
-from envbuild.store.leftovers import sweep, temporary_folder
-from envbuild.store.parallel import run_all
+from envbuild.store.leftovers import sweep
 from envbuild.store.partial import MODE, MODIFIED
 from envbuild.store.store import HASHERS, Store
 

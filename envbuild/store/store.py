@@ -22,12 +22,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from envbuild.atomic import write_bytes
 from envbuild.digest import CHUNK, SHA256_HEX, sha256_bytes, sha256_file
 from envbuild.errors import EnvbuildError, IntegrityError
-from envbuild.store.disk import disk_errors
-from envbuild.store.locks import create_locked, exclusive, shared, wait_for_lock
-from envbuild.store.parallel import run_all
+from envbuild.files.atomic import write_bytes
+from envbuild.files.disk import disk_errors
+from envbuild.files.locks import create_locked, exclusive, shared, wait_for_lock
+from envbuild.parallel import run_all
 from envbuild.store.partial import MODIFIED, Partial
 
 # https://bford.info/cachedir/

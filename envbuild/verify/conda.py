@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from envbuild.digest import sha256_bytes
-from envbuild.store.conda_archive import CondaArchive
-from envbuild.store.conda_prefix import CondaPython, prefix_files
-from envbuild.verify.checks.trees import Entry, Tree
+from envbuild.formats.conda_package import CondaArchive
+from envbuild.formats.conda_prefix import CondaPython, prefix_files
+from envbuild.verify.checks.expected_files import ExpectedEntry, Tree
 
 
 def conda_tree(path: Path, *, file: str, python: str, site_packages: str | None, prefix: str) -> Tree:
@@ -21,7 +21,7 @@ def conda_tree(path: Path, *, file: str, python: str, site_packages: str | None,
     place = CondaPython.of(python, site_packages)
     for item in prefix_files(CondaArchive(path, name=file), prefix=prefix, python=place):
         if item.kind == "link":
-            entries[item.path] = Entry("l", 0o777, item.target)
+            entries[item.path] = ExpectedEntry("l", 0o777, item.target)
         else:
-            entries[item.path] = Entry("f", item.mode, sha256_bytes(item.content))
+            entries[item.path] = ExpectedEntry("f", item.mode, sha256_bytes(item.content))
     return dict(sorted(entries.items()))

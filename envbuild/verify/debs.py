@@ -13,7 +13,7 @@ from debian.arfile import ArError, ArFile, ArMember
 
 from envbuild.digest import sha256_chunks
 from envbuild.errors import IntegrityError
-from envbuild.verify.checks.trees import Entry, Tree
+from envbuild.verify.checks.expected_files import ExpectedEntry, Tree
 
 _CHUNK = 1 << 20
 _KINDS = {tarfile.REGTYPE: "f", tarfile.AREGTYPE: "f", tarfile.SYMTYPE: "l", tarfile.DIRTYPE: "d"}
@@ -47,8 +47,8 @@ def deb_tree(path: Path, *, file: str) -> Tree:
     return dict(sorted(entries.items()))
 
 
-def _entries(archive: tarfile.TarFile, conffiles: frozenset[str]) -> Iterator[tuple[str, Entry]]:
-    seen: dict[str, Entry] = {}
+def _entries(archive: tarfile.TarFile, conffiles: frozenset[str]) -> Iterator[tuple[str, ExpectedEntry]]:
+    seen: dict[str, ExpectedEntry] = {}
     for member in archive:
         path = "/" + member.name.removeprefix("./").strip("/")
         if path in {"/", "/."}:
@@ -61,7 +61,7 @@ def _entries(archive: tarfile.TarFile, conffiles: frozenset[str]) -> Iterator[tu
             content = member.linkname if kind == "l" else None
             if kind == "f":
                 content = _digest(archive, member)
-            entry = Entry(kind, member.mode & 0o7777, content, path in conffiles)
+            entry = ExpectedEntry(kind, member.mode & 0o7777, content, path in conffiles)
         seen[path] = entry
         yield path, entry
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from envbuild.atomic import write_bytes
 from envbuild.digest import canonical_json
+from envbuild.files.atomic import write_bytes
+from envbuild.verify.checks.expected_files import ExpectedEntry, ExpectedFiles, Tree
 from envbuild.verify.checks.target import LockedCondaPackage, LockedDeb, LockedTarget, LockedWheel
-from envbuild.verify.checks.trees import Entry, ExpectedFiles, Tree
 from envbuild.verify.conda import conda_tree
 from envbuild.verify.debs import deb_tree
 from envbuild.verify.wheels import wheel_tree
@@ -33,7 +33,7 @@ class TreeCache:
         """Return the tree kept under ``name``, if there is one."""
         try:
             document = json.loads(gzip.decompress(self._path(name).read_bytes()))
-            return {path: Entry(*values) for path, values in document.items()}
+            return {path: ExpectedEntry(*values) for path, values in document.items()}
         except (OSError, EOFError, ValueError, TypeError, AttributeError):
             return None
 

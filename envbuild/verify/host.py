@@ -8,12 +8,12 @@ from typing import Any
 
 from envbuild import process
 from envbuild.errors import VerificationError
-from envbuild.verify.bundle import build_probe, facts_arguments, probe_arguments
 from envbuild.verify.checks.evaluate import evaluate
 from envbuild.verify.checks.facts import Facts, read_facts
 from envbuild.verify.checks.plan import plan_host_checks
 from envbuild.verify.checks.report import Report
 from envbuild.verify.checks.target import read_target
+from envbuild.verify.probe_bundle import build_probe, facts_arguments, probe_arguments
 
 _PATIENCE = 300.0
 """Seconds: many GPUs without NVIDIA's persistence daemon take their time to wake."""

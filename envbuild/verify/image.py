@@ -8,13 +8,13 @@ from typing import Any
 from envbuild.errors import VerificationError
 from envbuild.image.engine import Engine, GpuEngine, ImageFacts
 from envbuild.render import labels
-from envbuild.verify.bundle import build_probe, facts_arguments
 from envbuild.verify.checks.evaluate import evaluate
+from envbuild.verify.checks.expected_files import ExpectedFiles
 from envbuild.verify.checks.facts import Configuration, Facts, read_facts, with_deep
 from envbuild.verify.checks.plan import plan_checks
 from envbuild.verify.checks.report import Profile, Report
 from envbuild.verify.checks.target import LockedTarget, read_target
-from envbuild.verify.checks.trees import ExpectedFiles
+from envbuild.verify.probe_bundle import build_probe, facts_arguments
 
 PROBE_PATH = "/tmp/envbuild-probe.pyz"  # noqa: S108 - inside a container nobody else is in
 """Where the probe is laid in the container: the one it is sent, never the one the image carries."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
-from envbuild.verify.checks.report import Report, Result
+from envbuild.verify.checks.report import CheckResult, Report
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 (production 2, Char) cannot hold, escaped or not."""
@@ -18,7 +18,7 @@ def render_junit(report: Report) -> str:
 
     Without times and host names: the same report gives the same text.
     """
-    suites: dict[str, list[Result]] = {}
+    suites: dict[str, list[CheckResult]] = {}
     for result in report.results:
         suites.setdefault(result.group, []).append(result)
     root = ET.Element("testsuites", {"name": _text(report.target), **_counts(report.results)})
@@ -31,7 +31,7 @@ def render_junit(report: Report) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _add_case(suite: ET.Element, group: str, result: Result) -> None:
+def _add_case(suite: ET.Element, group: str, result: CheckResult) -> None:
     case = ET.SubElement(suite, "testcase", {"classname": group, "name": _text(result.id), "time": "0"})
     told = _text(result.difference + (f" ({result.reason})" if result.reason else ""))
     if result.outcome == "failed":
@@ -42,7 +42,7 @@ def _add_case(suite: ET.Element, group: str, result: Result) -> None:
         ET.SubElement(case, "system-out").text = f"warning: {told}"
 
 
-def _counts(results: Iterable[Result]) -> dict[str, str]:
+def _counts(results: Iterable[CheckResult]) -> dict[str, str]:
     outcomes = [result.outcome for result in results]
     return {
         "tests": str(len(outcomes)),

@@ -1,6 +1,6 @@
 """The files that installing a locked wheel gives: path, digest and mode of each, without touching a disk.
 
-What the install script of a build follows is followed here (:mod:`envbuild.render.wheel_files`).  The
+What the install script of a build follows is followed here (:mod:`envbuild.formats.wheel_files`).  The
 digests are those of the RECORD inside the wheel, whose own digest is locked; a build refuses a wheel whose
 files differ from it.  Bytecode is left out: it is compared with its source.
 """
@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 
 from envbuild.errors import IntegrityError
-from envbuild.render.wheel_files import BROKEN, plan_wheel
-from envbuild.verify.checks.trees import Entry, Tree
+from envbuild.formats.wheel_files import BROKEN, plan_wheel
+from envbuild.verify.checks.expected_files import ExpectedEntry, Tree
 
 
 def wheel_tree(path: Path, *, file: str, python: str, prefix: str) -> Tree:
@@ -26,4 +26,4 @@ def wheel_tree(path: Path, *, file: str, python: str, prefix: str) -> Tree:
             plan = plan_wheel(archive, file, python=python, prefix=prefix)
     except (*BROKEN, OSError) as error:
         raise IntegrityError(f"{file} is not a wheel that can be installed: {error}") from error
-    return {name: Entry("f", planned.mode, planned.sha256) for name, planned in plan.items()}
+    return {name: ExpectedEntry("f", planned.mode, planned.sha256) for name, planned in plan.items()}

@@ -8,7 +8,7 @@ names no cache.  Bytecode that packages ship is made for their own build's times
 compiled by the environment's Python for one package per fresh interpreter, as that of wheels is.  In the end
 the files are moved into one folder for each layer.
 
-What ends up on disk is also what `envbuild/store/conda_prefix.py` computes; change both or neither.
+What ends up on disk is also what `envbuild/formats/conda_prefix.py` computes; change both or neither.
 """  # noqa: INP001 - a script of the recipe, not a module
 
 import argparse

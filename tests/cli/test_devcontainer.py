@@ -8,9 +8,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from envbuild.formats import jsonc
 from envbuild.lock.codec import dumps
-from envbuild.lock.gpu import GpuFacts
-from envbuild.render.devcontainer import jsonc
+from envbuild.lock.gpu import TargetGpu
 from tests.cli.program import SPEC, Program
 from tests.rig.devcontainers import SCHEMA
 from tests.rig.locks import sample_lock, wheel
@@ -36,7 +36,7 @@ def other_lock():
 
 def with_gpu(vendor="nvidia"):
     lock = sample_lock()
-    gpu = GpuFacts(vendor=vendor, runtime="13.0" if vendor == "nvidia" else "6.4", image="slim")
+    gpu = TargetGpu(vendor=vendor, runtime="13.0" if vendor == "nvidia" else "6.4", image="slim")
     return lock.model_copy(update={"targets": (lock.targets[0].model_copy(update={"gpu": gpu}),)})
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from envbuild.cli.engines import choose_engine
-from envbuild.cli.outputs import parse_output
-from envbuild.cli.project import Project
 from envbuild.errors import UsageError
+from envbuild.workflows.engines import choose_engine
+from envbuild.workflows.outputs import parse_output
+from envbuild.workflows.project import Project
 from tests.cli.program import SPEC, Program
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from envbuild.spec.discover import discover
-from envbuild.spec.discover_project import Wanted
+from envbuild.spec.init_files import discover
+from envbuild.spec.init_pyproject import RequirementLists
 from envbuild.spec.normalize import request_of
 from tests.cli.program import Program
 
@@ -431,7 +431,7 @@ def test_another_folder(program: Program):
 def test_no_content_of_the_files_ends_in_a_traceback(tmp_path, files):
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    found = discover(tmp_path, Wanted(all_extras=True, all_groups=True))
+    found = discover(tmp_path, RequirementLists(all_extras=True, all_groups=True))
     assert {"name", "python"} <= set(found.tables)
     for name in files:
         (tmp_path / name).unlink()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.lock.gpu import GpuFacts
+from envbuild.lock.gpu import TargetGpu
 from envbuild.lock.model import Lock
 from tests.cli.program import Answer, Program
 from tests.rig.driver import DRIVERS, write_driver
@@ -19,7 +19,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="the dou
 def gpu_lock() -> Lock:
     """Return a lock for CUDA 12.6, which says nothing of the frameworks' code."""
     lock = sample_lock()
-    facts = GpuFacts(
+    facts = TargetGpu(
         vendor="nvidia",
         runtime="12.6",
         majors=(12,),

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from envbuild.cli.project import Project
-from envbuild.cli.standing import Standing, standings_of
 from envbuild.errors import EngineError, NetworkError
 from envbuild.lock.codec import dumps
 from envbuild.lock.identity import target_digest
 from envbuild.lock.model import Lock
+from envbuild.workflows.project import Project
+from envbuild.workflows.status import Standing, standings_of
 from tests.cli.program import SPEC, Program
 from tests.rig.locks import digest, image_base, sample_lock
 

@@ -8,12 +8,12 @@ import pytest
 from envbuild.catalog.cuda_images import cuda_images
 from envbuild.catalog.tables import Catalog
 from envbuild.catalog.update import update_from_tags
-from envbuild.remote import registry as client
-from envbuild.remote.manifest import OCI_CONFIG, OCI_MANIFEST
-from envbuild.remote.reference import parse_reference
-from envbuild.remote.registry import RegistryClient
-from envbuild.remote.registry_transport import RegistryTransport
-from envbuild.remote.registry_writer import RegistryWriter
+from envbuild.oci.manifest import OCI_CONFIG, OCI_MANIFEST
+from envbuild.oci.reference import parse_reference
+from envbuild.remote.registry import client
+from envbuild.remote.registry.client import RegistryClient
+from envbuild.remote.registry.transport import RegistryTransport
+from envbuild.remote.registry.writer import RegistryWriter
 from tests.rig.registry import Registry
 
 pytestmark = pytest.mark.network

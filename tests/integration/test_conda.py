@@ -12,11 +12,11 @@ import yaml
 
 from envbuild.errors import IntegrityError, NetworkError, NoSolutionError, SpecError
 from envbuild.lock.codec import dumps
+from envbuild.progress import SilentProgress
 from envbuild.remote.channels import read_channel_configuration
 from envbuild.render.conda_files import render_conda_lock
 from envbuild.resolve.conda.resolve import CondaResolver
-from envbuild.resolve.environment import lock_environment
-from envbuild.resolve.progress import SilentProgress
+from envbuild.resolve.lock_environment import lock_environment
 from envbuild.resolve.resolvers import Foundation, Resolvers, Upgrade
 from envbuild.spec.load import parse_toml
 from envbuild.spec.normalize import normalize

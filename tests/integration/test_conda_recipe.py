@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.digest import sha256_bytes
-from envbuild.render import bytecode
+from envbuild.formats import bytecode
 from envbuild.render.templates import template_folder
 from tests.rig.conda import PYTHON_MINOR, PYTHON_VERSION, standard_channel
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from envbuild.render.devcontainer import jsonc
+from envbuild.formats import jsonc
 from tests.rig.archive import make_deb
 from tests.rig.devcontainers import SCHEMA, DevContainers, make_feature
 

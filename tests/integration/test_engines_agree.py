@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.store.location import cache_folder
+from envbuild.cache.location import cache_folder
 from tests.integration.running import CHECKOUT, envbuild
 from tests.rig.filesystem import differences, open_layers, tree_of_image, tree_of_layout
 

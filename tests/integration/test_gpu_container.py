@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.cli.project import choose_target, read_lock
 from envbuild.lock.identity import project_target, target_digest
-from envbuild.verify.checks import Result
+from envbuild.verify.checks import CheckResult
 from envbuild.verify.image import verify_image
+from envbuild.workflows.project import choose_target, read_lock
 from tests.rig.bases import PushedImage
 from tests.rig.driver import DRIVERS, write_driver, write_library
 from tests.rig.gpu_engine import EngineWithDriver
@@ -78,7 +78,7 @@ gpu.vendor = "nvidia"
     subprocess.run(["docker", "rmi", "--force", built.stdout.strip()], check=False, capture_output=True)
 
 
-Ask = Callable[..., dict[str, Result]]
+Ask = Callable[..., dict[str, CheckResult]]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def ask(project: Path) -> Ask:
     target = choose_target(lock, variant=None, platform=None)
     reference = f"{lock.request.name}:{target_digest(lock, target).removeprefix('sha256:')[:12]}"
 
-    def verify(engine: EngineWithDriver) -> dict[str, Result]:
+    def verify(engine: EngineWithDriver) -> dict[str, CheckResult]:
         with contextlib.closing(engine):
             image = engine.find(reference)
             assert image is not None

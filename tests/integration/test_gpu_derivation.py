@@ -12,11 +12,11 @@ from pathlib import PurePosixPath
 import pytest
 from packaging.requirements import Requirement
 
-from envbuild.remote.core_metadata import parse_metadata
-from envbuild.remote.index import PythonIndex
-from envbuild.remote.simple_page import IndexFile
-from envbuild.remote.wheel_metadata import TAIL, IndexRanges, RangeStream
-from envbuild.resolve.gpu.derive import Derivation, Package, derive
+from envbuild.formats.core_metadata import parse_metadata
+from envbuild.remote.index.client import PythonIndex
+from envbuild.remote.index.metadata import TAIL, IndexRanges, RangeStream
+from envbuild.remote.index.page import IndexFile
+from envbuild.resolve.gpu.derive import Derivation, GpuPackage, derive
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("gpu-derivation")]
 
@@ -70,14 +70,14 @@ class Wheels:
             if marker is None or any(marker.evaluate({**TARGET, "extra": extra}) for extra in ("", *extras)):
                 yield requirement
 
-    def nvidia(self, name: str, version: str, extras: frozenset[str] = frozenset()) -> Iterator[Package]:
+    def nvidia(self, name: str, version: str, extras: frozenset[str] = frozenset()) -> Iterator[GpuPackage]:
         """Yield the wheels of NVIDIA a release brings, each at the version that satisfies it."""
         for requirement in self.requires(name, version, extras):
             if not requirement.name.startswith(("nvidia-", "cuda-toolkit")):
                 continue
             releases = self.index.page(requirement.name).by_version()
             found = str(max(requirement.specifier.filter(releases)))
-            yield Package(name=requirement.name, version=found)
+            yield GpuPackage(name=requirement.name, version=found)
             if requirement.extras:
                 yield from self.nvidia(requirement.name, found, frozenset(requirement.extras))
 
@@ -92,7 +92,7 @@ def wheels() -> Iterator[Wheels]:
 @pytest.mark.parametrize("release", RELEASES)
 def test_the_derived_cuda_is_the_one_torch_was_built_with(wheels: Wheels, release: str) -> None:
     brought = tuple(wheels.nvidia("torch", release))
-    found = derive((Package(name="torch", version=release), *brought))
+    found = derive((GpuPackage(name="torch", version=release), *brought))
     with wheels.open("torch", release) as wheel:
         said = wheel.read("torch/version.py").decode()
         names = {PurePosixPath(name).name for name in wheel.namelist()}
@@ -107,7 +107,7 @@ def test_the_derived_cuda_is_the_one_torch_was_built_with(wheels: Wheels, releas
 
 
 def _assert_libraries_are_where_the_lock_says(
-    wheels: Wheels, brought: tuple[Package, ...], found: Derivation
+    wheels: Wheels, brought: tuple[GpuPackage, ...], found: Derivation
 ) -> None:
     versions = {package.name: package.version for package in brought}
     compared = [library for library in found.libraries if library.name in COMPARED]

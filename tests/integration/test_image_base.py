@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.errors import NetworkError, NotFoundError, SpecError
+from envbuild.errors import ImageError, NetworkError, NotFoundError, SpecError
+from envbuild.oci.manifest import OCI_CONFIG, OCI_MANIFEST
+from envbuild.oci.reference import parse_reference
 from envbuild.platforms import AMD64, ARM64
-from envbuild.remote.manifest import OCI_CONFIG, OCI_MANIFEST, ImageError
-from envbuild.remote.reference import parse_reference
-from envbuild.remote.registry import RegistryClient
-from envbuild.remote.registry_transport import RegistryTransport
-from envbuild.remote.registry_writer import RegistryWriter
-from envbuild.resolve.image_base import ImageBaseFacts, read_image_base
-from envbuild.resolve.image_files import ImageFiles
-from envbuild.resolve.layer_cache import LayerCache
-from envbuild.resolve.layer_reader import LayerReader
-from envbuild.resolve.progress import SilentProgress
+from envbuild.progress import SilentProgress
+from envbuild.remote.registry.client import RegistryClient
+from envbuild.remote.registry.transport import RegistryTransport
+from envbuild.remote.registry.writer import RegistryWriter
+from envbuild.resolve.base.image import ImageBaseFacts, read_image_base
+from envbuild.resolve.base.image_files import ImageFiles
+from envbuild.resolve.base.layer_reader import LayerReader
+from envbuild.resolve.base.scan_cache import ScanCache
 from tests.rig.bases import PushedImage, debian_base, push_base
 from tests.rig.registry import Registry
 
@@ -216,7 +216,7 @@ def test_layers_amount_to_what_an_engine_makes_of_them(
 def _our_contents(reference: str, paths: list[str], cache: Path) -> dict[str, bytes | None]:
     client = RegistryClient(environment={})
     image = client.resolve(parse_reference(reference), AMD64)
-    reader = LayerReader(image, source=client, cache=LayerCache(cache), progress=SilentProgress())
+    reader = LayerReader(image, source=client, cache=ScanCache(cache), progress=SilentProgress())
     files = ImageFiles(reader.read_all(), read_again=reader.read_again)
     return {path: files.content(f"/{path}") for path in paths}
 

@@ -20,7 +20,7 @@ pytestmark = [
 ENTER = """
 import os, sys
 from envbuild.errors import EnvbuildError
-from envbuild.image.local.namespace import enter_namespace
+from envbuild.image.local.user_namespace import enter_namespace
 try:
     enter_namespace(["--version"], environment=os.environ)
 except EnvbuildError as error:
@@ -31,10 +31,10 @@ else:
 INSIDE = """
 import os, sys
 from pathlib import Path
-from envbuild.image.local.diff import diff_layer
-from envbuild.image.local.root import PrivateRoot
-from envbuild.image.local.cache import LayerCache, LayerKey
-from envbuild.image.local.codec import codec_of
+from envbuild.image.local.layers.changes import diff_layer
+from envbuild.image.local.roots.private_root import PrivateRoot
+from envbuild.image.local.layers.store import LayerCache, LayerKey
+from envbuild.formats.compression import codec_of
 scratch = Path(sys.argv[1])
 with PrivateRoot([Path(sys.argv[2])], scratch=scratch / "roots") as root:
     done = root.run(("sh", "-ec", sys.argv[3]), env={"PATH": "/bin"})

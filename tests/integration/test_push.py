@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.image.local.pushed import PushMemory
-from envbuild.image.oci.image import compose_image
-from envbuild.image.oci.progress import Count
-from envbuild.image.oci.push import push_image
+from envbuild.image.compose import compose_image
+from envbuild.image.local.push_memory import PushMemory
+from envbuild.oci.progress import Count
+from envbuild.oci.push import push_image
+from envbuild.oci.reference import parse_reference
 from envbuild.platforms import AMD64
-from envbuild.remote.reference import parse_reference
-from envbuild.remote.registry import RegistryClient
-from envbuild.remote.registry_transport import RegistryTransport
-from envbuild.remote.registry_writer import RegistryWriter
+from envbuild.remote.registry.client import RegistryClient
+from envbuild.remote.registry.transport import RegistryTransport
+from envbuild.remote.registry.writer import RegistryWriter
 from tests.rig.breaking import breaking_wire
 from tests.rig.layers import LayerFolder
 from tests.rig.locks import sample_lock

@@ -14,12 +14,12 @@ from envbuild.digest import sha256_bytes
 from envbuild.errors import NoSolutionError, SpecError
 from envbuild.lock.model import Deb
 from envbuild.platforms import AMD64, ARM64, Platform
-from envbuild.remote.apt_sources import AptSettings, archive_addresses, read_settings
+from envbuild.remote.apt import AptSettings, archive_addresses, read_settings
 from envbuild.remote.http import open_session
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.status import status_of_debs
 from envbuild.resolve.apt.system import resolve_system
-from envbuild.resolve.packages_base import PackagesBase, resolve_packages_base
+from envbuild.resolve.base.packages import PackagesBase, resolve_packages_base
 
 pytestmark = [
     pytest.mark.network,

@@ -7,8 +7,8 @@ import pytest
 
 from envbuild.lock.model import Libc, Wheel
 from envbuild.platforms import ARM64, host
-from envbuild.remote.index import PythonIndex
-from envbuild.resolve.progress import SilentProgress
+from envbuild.progress import SilentProgress
+from envbuild.remote.index.client import PythonIndex
 from envbuild.resolve.python.backend import PythonResolver
 from envbuild.resolve.python.pip_tools import PipToolsResolver
 from envbuild.resolve.python.resolve import INSTALLER, pin_tool, resolve_python

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.remote.apt_sources import read_settings
-from envbuild.remote.index import PythonIndex
+from envbuild.cache.prune import prune
+from envbuild.remote.apt import read_settings
+from envbuild.remote.index.client import PythonIndex
 from envbuild.store.artifact import Artifact
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import ArchiveLocator, IndexLocator
-from envbuild.store.maintenance import prune
 from envbuild.store.store import Store
 from tests.rig.locks import deb, wheel
 from tests.unit.store.making import content_of

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from envbuild.verify.bundle import build_probe
 from envbuild.verify.checks import (
     LockedTarget,
     Profile,
@@ -28,6 +27,7 @@ from envbuild.verify.checks import (
 )
 from envbuild.verify.debs import deb_tree
 from envbuild.verify.expected import TreeCache, expected_files
+from envbuild.verify.probe_bundle import build_probe
 from envbuild.verify.wheels import wheel_tree
 from tests.rig.paths import SCRIPTS
 from tests.rig.recipe import lay_scripts

@@ -5,8 +5,7 @@ from debian.deb822 import Deb822
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envbuild.remote.deb822 import stanzas
-from envbuild.remote.source_list import (
+from envbuild.formats.apt_sources_list import (
     AptSource,
     SourceListError,
     format_sources,
@@ -14,6 +13,7 @@ from envbuild.remote.source_list import (
     parse_source_list,
     parse_stanzas,
 )
+from envbuild.formats.deb822 import stanzas
 from envbuild.resolve.apt.output import parse_downloads, parse_repositories, providers, unmet_dependencies
 
 pytestmark = pytest.mark.property

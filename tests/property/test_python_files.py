@@ -9,7 +9,7 @@ from packaging.utils import parse_wheel_filename
 
 from envbuild.lock.model import Libc
 from envbuild.platforms import AMD64, ARM64
-from envbuild.remote.simple_page import IndexFile
+from envbuild.remote.index.page import IndexFile
 from envbuild.resolve.python.files import choose_file, fits
 from envbuild.resolve.python.shortage import what_there_is
 from envbuild.resolve.python.target import TargetPython

@@ -14,9 +14,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from envbuild.cache.prune import prune, usage
 from envbuild.errors import IntegrityError
 from envbuild.store.leftovers import sweep
-from envbuild.store.maintenance import prune, usage
 from envbuild.store.stage import DamagedError, stage, workspace
 from envbuild.store.store import Store
 from tests.unit.store.making import artifact_of, content_of, sha256_of

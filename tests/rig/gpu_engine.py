@@ -9,7 +9,7 @@ from typing import Any
 
 from docker.models.containers import Container
 
-from envbuild.image.docker_engine import DockerEngine
+from envbuild.image.docker.engine import DockerEngine
 from tests.rig.driver import LIBRARY_FOLDER
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import zstandard
 
-from envbuild.image.layer import Layer
-from envbuild.remote.manifest import Descriptor
+from envbuild.oci.layer import Layer
+from envbuild.oci.manifest import Descriptor
 
 ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"

@@ -5,7 +5,7 @@ from typing import Literal
 
 from envbuild.digest import sha256_bytes
 from envbuild.lock.conda import CondaPackage
-from envbuild.lock.gpu import GpuArchitectures, GpuFacts, GpuLibrary, GpuVerdict
+from envbuild.lock.gpu import GpuArchitectures, GpuLibrary, GpuVerdict, TargetGpu
 from envbuild.lock.model import (
     Base,
     CondaInstaller,
@@ -200,7 +200,7 @@ def sample_lock(base: Base | None = None) -> Lock:
     )
 
 
-GPU = GpuFacts(
+GPU = TargetGpu(
     vendor="nvidia",
     runtime="13.0",
     toolkit="13.0.3",

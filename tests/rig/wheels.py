@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from envbuild.digest import sha256_file
+from envbuild.formats.compression import Compression, codec_of
 from envbuild.image.engine import ContainerOutcome
-from envbuild.image.local.cache import LayerCache
-from envbuild.image.local.codec import Compression, codec_of
-from envbuild.image.local.compiling import COMPILE_ENVIRONMENT, TargetPython
-from envbuild.image.local.ownership import WheelTreeCache
-from envbuild.image.local.wheels import WheelWorkshop
+from envbuild.image.local.layers.bytecode import COMPILE_ENVIRONMENT, CompilingPython
+from envbuild.image.local.layers.file_conflicts import WheelTreeCache
+from envbuild.image.local.layers.store import LayerStore
+from envbuild.image.local.layers.wheel_layer import WheelWorkshop
 from envbuild.lock.model import Wheel
 from envbuild.process import run
 from tests.rig.locks import wheel as locked_wheel
@@ -70,13 +70,13 @@ def workshop(
     folder: Path,
     cache: Path,
     *,
-    python: TargetPython | None = None,
+    python: CompilingPython | None = None,
     version: str = VERSION,
     codec: Compression = "zstd",
 ) -> WheelWorkshop:
     """Return a workshop for the wheels in ``folder``."""
     return WheelWorkshop(
-        cache=LayerCache(cache),
+        cache=LayerStore(cache),
         trees=WheelTreeCache(cache),
         open_wheel=lambda wheel: (folder / wheel.file).open("rb"),
         codec=codec_of(codec),
@@ -86,9 +86,9 @@ def workshop(
     )
 
 
-def this_python() -> TargetPython:
+def this_python() -> CompilingPython:
     """Return the Python that runs the tests, as a target's interpreter."""
-    return TargetPython(VERSION, run_this_python)
+    return CompilingPython(VERSION, run_this_python)
 
 
 def run_this_python(arguments: Sequence[str], sources: bytes) -> ContainerOutcome:

@@ -9,12 +9,12 @@ from typing import Final
 from envbuild.errors import EngineError
 from envbuild.image.engine import ContainerOutcome, ImageFacts
 from envbuild.image.local.images import ImageStore, facts_of
-from envbuild.image.local.root import PrivateRoot
-from envbuild.image.local.steps import ROOTS
-from envbuild.image.local.trees import LayerTrees, PackedLayer
-from envbuild.image.oci.blobs import Blobs, read_verified
-from envbuild.image.oci.image import OciImage
-from envbuild.remote.manifest import Descriptor
+from envbuild.image.local.layers.steps import ROOTS
+from envbuild.image.local.roots.private_root import PrivateRoot
+from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
+from envbuild.oci.blobs import Blobs, read_verified
+from envbuild.oci.image import OciImage
+from envbuild.oci.manifest import Descriptor
 
 NETWORK_FILES: Final = ("/etc/hosts", "/etc/resolv.conf")
 """Files of this machine that a command with a network is shown: as engines do."""

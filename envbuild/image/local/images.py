@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from envbuild import atomic
 from envbuild.digest import canonical_json, sha256_bytes
+from envbuild.files import atomic
 from envbuild.image.engine import ImageFacts
-from envbuild.image.oci.image import OciImage
-from envbuild.remote.documents import Document, DocumentFolder
-from envbuild.remote.manifest import Manifest, parse_config, parse_index_or_manifest
+from envbuild.oci.documents import Document, DocumentFolder
+from envbuild.oci.image import OciImage
+from envbuild.oci.manifest import Manifest, parse_config, parse_index_or_manifest
 
 FOLDER: Final = "images"
 """Below the cache folder."""

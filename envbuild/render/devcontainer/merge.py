@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
 from envbuild.digest import sha256_bytes
-from envbuild.render.devcontainer import jsonc
+from envbuild.formats import jsonc
 
 Path = tuple[str, ...]
 Record = dict[str, Any]
@@ -58,7 +58,7 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
-class Merge:
+class DocumentMerge:
     """What is to be done, and what cannot be done without overwriting somebody's value."""
 
     edits: tuple[Edit, ...]
@@ -73,7 +73,9 @@ def record_of(document: Mapping[str, Any]) -> Record:
     }
 
 
-def merge(current: Mapping[str, Any], wanted: Mapping[str, Any], record: Record, *, replace: bool) -> Merge:
+def merge(
+    current: Mapping[str, Any], wanted: Mapping[str, Any], record: Record, *, replace: bool
+) -> DocumentMerge:
     """Return how ``current`` becomes ``wanted`` where nobody else has changed it since ``record``.
 
     With ``replace`` the values in conflict are overwritten.
@@ -101,7 +103,7 @@ def merge(current: Mapping[str, Any], wanted: Mapping[str, Any], record: Record,
         edits += [Edit("remove", path) for path in others]
     else:
         conflicts |= {path: Conflict(path, _at(current, path), "nothing") for path in others}
-    return Merge(tuple(edits), tuple(conflicts.values()))
+    return DocumentMerge(tuple(edits), tuple(conflicts.values()))
 
 
 def apply(text: str, edits: Iterable[Edit]) -> str:

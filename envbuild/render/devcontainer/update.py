@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from envbuild.digest import sha256_bytes
-from envbuild.render.devcontainer import jsonc
+from envbuild.formats import jsonc
 from envbuild.render.devcontainer.configuration import RECORD
 from envbuild.render.devcontainer.merge import Conflict, Record, apply, merge, record_of
 

@@ -12,8 +12,9 @@ from filelock import FileLock
 
 from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError, IntegrityError, NetworkError
+from envbuild.formats.deb822 import stanzas
 from envbuild.process import ProcessResult, ProgramMissingError, ProgramTimeoutError
-from envbuild.remote.deb822 import stanzas
+from envbuild.progress import Progress
 from envbuild.remote.http import ca_bundle
 from envbuild.resolve.apt.failures import update_error, without_credentials_in
 from envbuild.resolve.apt.output import (
@@ -22,9 +23,8 @@ from envbuild.resolve.apt.output import (
     parse_release_date,
     parse_repositories,
 )
-from envbuild.resolve.apt.root import PrivateRoot, write_root
+from envbuild.resolve.apt.root import AptRoot, write_root
 from envbuild.resolve.apt.world import AptWorld
-from envbuild.resolve.progress import Progress
 
 UPDATE_SECONDS = 600.0
 """How long fetching the lists of all archives may take."""
@@ -77,9 +77,7 @@ class Apt:
         except OSError as error:
             raise EnvbuildError(f"cannot write to the cache folder {kept}: {error.strerror}") from error
         with FileLock(kept / "lock"), tempfile.TemporaryDirectory(prefix="envbuild-apt-") as folder:
-            root = PrivateRoot(
-                folder=Path(folder), lists=kept / "lists", source_cache=kept / "srcpkgcache.bin"
-            )
+            root = AptRoot(folder=Path(folder), lists=kept / "lists", source_cache=kept / "srcpkgcache.bin")
             write_root(root, world, ca_bundle=self._own_ca_bundle(world))
             session = AptSession(self, root, world)
             with self._guard:
@@ -120,7 +118,7 @@ class Apt:
 class AptSession:
     """A private root with up-to-date lists; see :meth:`Apt.session`."""
 
-    def __init__(self, apt: Apt, root: PrivateRoot, world: AptWorld) -> None:
+    def __init__(self, apt: Apt, root: AptRoot, world: AptWorld) -> None:
         self._apt = apt
         self._root = root
         self.world = world

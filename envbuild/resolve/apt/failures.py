@@ -7,7 +7,7 @@ Each table entry is asserted against a real apt in the tests; what matches none 
 import re
 
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, NotFoundError
-from envbuild.remote.apt_sources import KEYRING_VARIABLE, MIRROR_VARIABLE
+from envbuild.remote.apt import KEYRING_VARIABLE, MIRROR_VARIABLE
 from envbuild.resolve.apt.world import AptWorld
 
 LINES_SHOWN = 12

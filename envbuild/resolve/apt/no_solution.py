@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 
 from envbuild.errors import NoSolutionError, Problem
+from envbuild.formats.dpkg_status import InstalledPackage
 from envbuild.process import ProcessResult
 from envbuild.resolve.apt.client import AptSession
 from envbuild.resolve.apt.failures import LINES_SHOWN, shortened
@@ -17,7 +18,6 @@ from envbuild.resolve.apt.output import (
     unmet_dependencies,
 )
 from envbuild.resolve.apt.requests import AskedPackages
-from envbuild.resolve.apt.status import InstalledPackage
 
 NEAR_NAMES = 3
 """How many names an error offers for one that is unknown."""

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from envbuild.remote.apt_sources import Keyring
-from envbuild.remote.source_list import AptSource, format_sources
+from envbuild.formats.apt_sources_list import AptSource, format_sources
+from envbuild.remote.apt import Keyring
 from envbuild.resolve.apt.world import AptWorld
 
 _ARMOUR = b"-----BEGIN PGP"
@@ -52,7 +52,7 @@ _AUTH_FOLDER = Path("/etc/apt/auth.conf.d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrivateRoot:
+class AptRoot:
     """Where the files of one run are."""
 
     folder: Path
@@ -80,7 +80,7 @@ class PrivateRoot:
         return self.folder / "preferences"
 
 
-def write_root(root: PrivateRoot, world: AptWorld, *, ca_bundle: str | None) -> None:
+def write_root(root: AptRoot, world: AptWorld, *, ca_bundle: str | None) -> None:
     """Write everything apt reads of a world, with nothing installed and nothing pinned yet.
 
     ``ca_bundle`` is for archives behind TLS, where the machine's apt configuration does not name one.
@@ -109,7 +109,7 @@ def _serves(source: AptSource, architecture: str) -> bool:
     return not source.architectures or architecture in source.architectures
 
 
-def _write_key(root: PrivateRoot, number: int, key: Keyring) -> Path:
+def _write_key(root: AptRoot, number: int, key: Keyring) -> Path:
     # apt tells the two forms of a key file apart by the ending
     ending = "asc" if key.content.lstrip().startswith(_ARMOUR) else "gpg"
     path = root.folder / "keys" / f"{number}.{ending}"
@@ -118,7 +118,7 @@ def _write_key(root: PrivateRoot, number: int, key: Keyring) -> Path:
 
 
 def _private_source(
-    source: AptSource, keys: dict[str, Path], architecture: str, root: PrivateRoot, number: int
+    source: AptSource, keys: dict[str, Path], architecture: str, root: AptRoot, number: int
 ) -> AptSource:
     """Return ``source`` for this architecture only, its packages only, its keys where they are written."""
     options = {name: value for name, value in source.options if name in _SOURCE_OPTIONS}
@@ -131,7 +131,7 @@ def _private_source(
     )
 
 
-def _signed_by(value: str, keys: dict[str, Path], root: PrivateRoot, number: int) -> str:
+def _signed_by(value: str, keys: dict[str, Path], root: AptRoot, number: int) -> str:
     """Return ``Signed-By`` with each file as it is called in the private root.
 
     Fingerprints stay.  A file that nobody handed over is left out; without any left, every key may sign, as
@@ -148,7 +148,7 @@ def _signed_by(value: str, keys: dict[str, Path], root: PrivateRoot, number: int
     return " ".join(word for word in known if word)
 
 
-def _configuration(root: PrivateRoot, architecture: str, *, ca_bundle: str | None) -> str:
+def _configuration(root: AptRoot, architecture: str, *, ca_bundle: str | None) -> str:
     folder = root.folder
     settings = {
         "APT::Architecture": architecture,

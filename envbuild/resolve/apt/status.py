@@ -1,10 +1,9 @@
-"""dpkg's status as text: reading the base's, and writing one that stands for packages not installed yet."""
+"""A dpkg status that stands for locked packages which are not installed yet."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
+from envbuild.formats.deb822 import format_stanza
 from envbuild.lock.model import Deb
-from envbuild.remote.deb822 import format_stanza, stanzas
 
 _INSTALLED = "install ok installed"
 
@@ -23,37 +22,6 @@ _INDEX_ONLY = frozenset(
     }
 )
 """Fields of an index that dpkg does not record, or that no solver reads."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstalledPackage:
-    """One package of a dpkg status."""
-
-    name: str
-    version: str
-    architecture: str
-    provides: tuple[str, ...] = ()
-    """Names only."""
-
-
-def installed_packages(status: str) -> Iterator[InstalledPackage]:
-    """Yield what a dpkg status says is installed; removed packages that left configuration are not."""
-    for fields in stanzas(status):
-        # the third word: desired state, error flag, then what is really so (dpkg(1))
-        if fields.get("Status", "").split()[-1:] != ["installed"]:
-            continue
-        yield InstalledPackage(
-            name=fields["Package"],
-            version=fields.get("Version", ""),
-            architecture=fields.get("Architecture", ""),
-            provides=provided_names(fields.get("Provides", "")),
-        )
-
-
-def provided_names(value: str) -> tuple[str, ...]:
-    """Return the names in a ``Provides`` field, without versions and architecture qualifiers."""
-    parts = (part.split("(")[0].strip().partition(":")[0] for part in value.split(","))
-    return tuple(part for part in parts if part)
 
 
 def status_of_debs(debs: Iterable[Deb], records: Iterable[Mapping[str, str]]) -> str:

@@ -7,15 +7,16 @@ result too, and the user is told.
 
 from collections.abc import Iterable, Mapping
 
+from envbuild.formats.dpkg_status import InstalledPackage, installed_packages, provided_names
 from envbuild.lock.model import Deb
+from envbuild.progress import Progress, SilentProgress
 from envbuild.resolve.apt.client import Apt, AptSession
 from envbuild.resolve.apt.debs import compose_debs
 from envbuild.resolve.apt.no_solution import no_solution, unknown_error, unknown_problem
 from envbuild.resolve.apt.output import parse_downloads
 from envbuild.resolve.apt.requests import AskedPackages, PackageRequest, parse_requests
-from envbuild.resolve.apt.status import InstalledPackage, installed_packages, provided_names, status_of_debs
+from envbuild.resolve.apt.status import status_of_debs
 from envbuild.resolve.apt.world import AptWorld
-from envbuild.resolve.progress import Progress, SilentProgress
 from envbuild.resolve.resolvers import Upgrade
 
 PIN_PRIORITY = 990

@@ -7,8 +7,9 @@ from datetime import date
 
 from envbuild.catalog.distributions import archive_of_suite, family_of_archive
 from envbuild.digest import canonical_json
+from envbuild.formats.apt_sources_list import AptSource, format_sources
 from envbuild.platforms import Platform
-from envbuild.remote.apt_sources import (
+from envbuild.remote.apt import (
     AptSettings,
     Keyring,
     configured_keyring,
@@ -18,7 +19,6 @@ from envbuild.remote.apt_sources import (
     with_configured_mirrors,
 )
 from envbuild.remote.http import without_credentials
-from envbuild.remote.source_list import AptSource, format_sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from envbuild import process
 from envbuild.errors import EnvbuildError, NetworkError, NoSolutionError, Problem, SpecError
 from envbuild.remote.channels import ChannelAddress
 from envbuild.resolve.conda import solver
-from envbuild.resolve.conda.explain import shortened
+from envbuild.resolve.conda.failure import shortened
 from envbuild.resolve.python.files import end_of_snapshot
 
 _KEPT = re.compile(r"(?!CONDA_|MAMBA_|PIXI_|PYTHONDONTWRITEBYTECODE$)")

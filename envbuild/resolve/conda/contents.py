@@ -10,10 +10,10 @@ from packaging.version import InvalidVersion, Version
 
 from envbuild.digest import sha256_bytes
 from envbuild.errors import IntegrityError
+from envbuild.formats.conda_package import CondaArchive, CondaMember
+from envbuild.formats.conda_prefix import CondaPython, prefix_files
 from envbuild.lock.conda import CONDA_PREFIX
 from envbuild.resolve.conda.activation import Activation, read_activation
-from envbuild.store.conda_archive import CondaArchive, Member
-from envbuild.store.conda_prefix import CondaPython, prefix_files
 
 _DISTRIBUTION = re.compile(
     r"(?:^|.*/)site-packages/([^/]+?)-([^/-]+)(?:\.dist-info|(?:-py[0-9.]+(?:-[^/]+)?)?\.egg-info)(?:/.*)?"
@@ -26,7 +26,7 @@ _ACTIVATE, _VARIABLES = "etc/conda/activate.d/", "etc/conda/env_vars.d/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class CondaContents:
     """What matters of a package's files."""
 
     distributions: tuple[str, ...]
@@ -36,7 +36,7 @@ class Contents:
     activation: Activation
 
 
-def read_contents(archive: CondaArchive) -> Contents:
+def read_contents(archive: CondaArchive) -> CondaContents:
     """Return what matters of a package; its files are only read when some of them set variables.
 
     :raises IntegrityError: it is no package, or one of its paths leaves the prefix.
@@ -45,7 +45,7 @@ def read_contents(archive: CondaArchive) -> Contents:
     activation = Activation()
     if any(path.startswith((_ACTIVATE, _VARIABLES)) for path in paths):
         activation = _activation(archive.files(), paths)
-    return Contents(
+    return CondaContents(
         distributions=tuple(sorted(set(_distributions(paths)))),
         link_scripts=tuple(sorted(path for path in paths if _LINK_SCRIPT.fullmatch(path))),
         activation=activation,
@@ -74,7 +74,7 @@ def _distributions(paths: Iterable[str]) -> Iterator[str]:
             continue  # no requirement could speak of it
 
 
-def _activation(members: Iterable[Member], paths: tuple[str, ...]) -> Activation:
+def _activation(members: Iterable[CondaMember], paths: tuple[str, ...]) -> Activation:
     scripts: dict[str, str] = {}
     preset: dict[str, str] = {}
     for member in members:
@@ -85,7 +85,7 @@ def _activation(members: Iterable[Member], paths: tuple[str, ...]) -> Activation
     return read_activation(scripts, prefix=CONDA_PREFIX, files=frozenset(paths), preset=preset)
 
 
-def _variables(member: Member) -> Mapping[str, str]:
+def _variables(member: CondaMember) -> Mapping[str, str]:
     try:
         document = json.loads(member.content)
     except ValueError:

@@ -13,19 +13,19 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from envbuild.errors import EnvbuildError, IntegrityError, NoSolutionError, Problem, SpecError
+from envbuild.formats.conda_package import CondaArchive
+from envbuild.formats.conda_prefix import CondaPython
 from envbuild.lock.conda import CONDA_PREFIX, CondaPackage, CondaSubdir
 from envbuild.lock.model import Base, Interpreter
 from envbuild.platforms import PLATFORMS
+from envbuild.progress import Progress
 from envbuild.remote.channels import ChannelAddress, ChannelConfiguration
 from envbuild.resolve.conda.condalock import CondaAnswer, CondaQuestion, read_records, solve
 from envbuild.resolve.conda.contents import interpreter_sha256, read_contents
 from envbuild.resolve.conda.resolution import CondaResolution
 from envbuild.resolve.conda.virtual import cuda_of, virtual_packages
-from envbuild.resolve.progress import Progress
 from envbuild.spec.request import CondaRequest, VariantRequest
 from envbuild.store.artifact import Artifact
-from envbuild.store.conda_archive import CondaArchive
-from envbuild.store.conda_prefix import CondaPython
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import ChannelLocator
 from envbuild.store.plan import conda_artifact
@@ -119,7 +119,7 @@ class CondaResolver:
     def _fetch(self, packages: Sequence[CondaPackage], progress: Progress) -> None:
         locator = ChannelLocator(lambda: self.configuration)
         artifacts = [conda_artifact(package, locator) for package in packages]
-        fetch_all(artifacts, store=self.store, vendor=self.vendor, progress=_Shown(progress, artifacts))
+        fetch_all(artifacts, store=self.store, vendor=self.vendor, progress=_FetchStage(progress, artifacts))
 
     def _filled(self, package: CondaPackage, conda: CondaRequest, progress: Progress) -> CondaPackage:
         contents = read_contents(self._archive(package))
@@ -194,7 +194,7 @@ class CondaResolver:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _FetchStage:
     """Shows a fetch as counts of a stage."""
 
     progress: Progress

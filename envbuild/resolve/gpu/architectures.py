@@ -17,18 +17,18 @@ from typing import Any, Final, Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from envbuild.atomic import write_bytes
 from envbuild.catalog.components import component_of_wheel
 from envbuild.catalog.frameworks import builds_of, system_cuda_of
 from envbuild.digest import canonical_json
 from envbuild.errors import IntegrityError
+from envbuild.files.atomic import write_bytes
+from envbuild.formats.elf_sections import ElfError
+from envbuild.formats.fatbin import DeviceCode, read_device_code
 from envbuild.lock.gpu import GpuArchitectures
 from envbuild.lock.model import Wheel
-from envbuild.resolve.gpu.derive import Package, is_for_cuda
-from envbuild.resolve.gpu.elf import ElfError
-from envbuild.resolve.gpu.fatbin import DeviceCode, read_device_code
-from envbuild.resolve.progress import Progress
-from envbuild.store.parallel import run_all
+from envbuild.parallel import run_all
+from envbuild.progress import Progress
+from envbuild.resolve.gpu.derive import GpuPackage, is_for_cuda
 from envbuild.store.store import HASHERS, Store
 
 FORMAT: Final = 1
@@ -47,7 +47,7 @@ _SMALLEST_LIBRARY: Final = 4096
 
 
 @dataclass(slots=True)
-class Reading:
+class WheelArchitectures:
     """What a set of wheels has device code for."""
 
     architectures: tuple[GpuArchitectures, ...] = ()
@@ -58,7 +58,7 @@ class Reading:
 
 
 @dataclass(slots=True)
-class _Contents:
+class _WheelCode:
     """What one wheel holds."""
 
     libraries: dict[str, DeviceCode] = field(default_factory=dict)
@@ -88,7 +88,7 @@ def read_architectures(
     fetch: Callable[[Sequence[Wheel]], None],
     cache: Path,
     progress: Progress,
-) -> Reading:
+) -> WheelArchitectures:
     """Return the device code of ``wheels``, those of :func:`wheels_to_read`.
 
     ``fetch`` brings wheels into ``store``; it is called for those whose reading ``cache`` lacks.
@@ -114,7 +114,7 @@ def read_architectures(
             progress.on_count(done, len(lacking))
 
         run_all(read, lacking, workers=HASHERS)
-    return Reading(
+    return WheelArchitectures(
         architectures=tuple(
             item
             for wheel in sorted(wheels, key=lambda wheel: wheel.file)
@@ -128,7 +128,7 @@ def read_architectures(
     )
 
 
-def _of(wheel: Wheel, contents: _Contents) -> Iterator[GpuArchitectures]:
+def _of(wheel: Wheel, contents: _WheelCode) -> Iterator[GpuArchitectures]:
     role = _role(wheel) or "support"
     for library, code in sorted(contents.libraries.items()):
         copied = _NVIDIA_LIBRARY.match(library.rpartition("/")[2]) is not None
@@ -157,7 +157,7 @@ def _role(wheel: Wheel) -> Literal["framework", "support"] | None:
         return "support" if component[0] in SUPPORT else None
     if wheel.name.startswith("nvidia-"):
         return None
-    package = Package(name=wheel.name, version=wheel.version)
+    package = GpuPackage(name=wheel.name, version=wheel.version)
     names = {wheel.name, *_required(wheel)}
     if (
         is_for_cuda(package)
@@ -176,8 +176,8 @@ def _required(wheel: Wheel) -> Iterator[str]:
             yield canonicalize_name(Requirement(line).name)
 
 
-def _read(wheel: Wheel, store: Store) -> _Contents:
-    contents = _Contents()
+def _read(wheel: Wheel, store: Store) -> _WheelCode:
+    contents = _WheelCode()
     with store.open_verified(wheel.sha256) as stream:
         try:
             with zipfile.ZipFile(stream) as archive:
@@ -205,12 +205,12 @@ def _place(cache: Path, wheel: Wheel) -> Path:
     return cache / "architectures" / wheel.sha256[:2] / wheel.sha256
 
 
-def _cached(cache: Path, wheel: Wheel) -> _Contents | None:
+def _cached(cache: Path, wheel: Wheel) -> _WheelCode | None:
     """Return an earlier reading; one that is damaged or of another format is none."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         document: dict[str, Any] = json.loads(_place(cache, wheel).read_bytes())
         if document["format"] == FORMAT:
-            found = _Contents(faults={str(name): str(fault) for name, fault in document["faults"].items()})
+            found = _WheelCode(faults={str(name): str(fault) for name, fault in document["faults"].items()})
             for name, counts in document["libraries"].items():
                 code = DeviceCode()
                 code.cubins.update({str(key): int(count) for key, count in counts["cubins"].items()})

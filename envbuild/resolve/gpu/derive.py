@@ -45,7 +45,7 @@ _SUFFIX = re.compile(r"-(?:cu|cuda)([1-9][0-9])(?:x|-[a-z]+)?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
+class GpuPackage:
     """One resolved package."""
 
     name: str
@@ -66,7 +66,7 @@ class Package:
 class Need:
     """A package that looks for CUDA in the system, because no wheel brings it."""
 
-    package: Package
+    package: GpuPackage
     wants: SystemCuda
     lacks_cuda: bool
     lacks_cudnn: bool
@@ -95,10 +95,10 @@ class Derivation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _CudaComponent:
     """A package that is a component of CUDA."""
 
-    package: Package
+    package: GpuPackage
     component: str
     major: int
     soname: str | None
@@ -117,7 +117,7 @@ class _Part:
         )
 
 
-def derive(packages: Sequence[Package], *, site: str = "", catalog: Catalog = BUILT_IN) -> Derivation:
+def derive(packages: Sequence[GpuPackage], *, site: str = "", catalog: Catalog = BUILT_IN) -> Derivation:
     """Return what ``packages``, all that one target has, say of CUDA or ROCm.
 
     ``site`` is the folder of the distributions below the prefix: what paths of libraries begin with.
@@ -152,7 +152,7 @@ def derive(packages: Sequence[Package], *, site: str = "", catalog: Catalog = BU
     )
 
 
-def build_of(package: Package) -> str | None:
+def build_of(package: GpuPackage) -> str | None:
     """Return what a local version says a package was built for: ``12.6``, ``cpu``, ``rocm6.2``; or None."""
     if found := _LOCAL_CUDA.search(package.version):
         return f"{found[1]}.{found[2]}"
@@ -162,28 +162,28 @@ def build_of(package: Package) -> str | None:
     return "cpu" if local.split(".")[0] == "cpu" else None
 
 
-def is_for_cuda(package: Package) -> bool:
+def is_for_cuda(package: GpuPackage) -> bool:
     """Whether a package's own name or version says that it was built for some CUDA."""
     return bool(_LOCAL_CUDA.search(package.version) or _SUFFIX.search(package.name))
 
 
-def _parts(packages: Iterable[Package], catalog: Catalog) -> Iterator[_Part]:
+def _parts(packages: Iterable[GpuPackage], catalog: Catalog) -> Iterator[_CudaComponent]:
     for package in packages:
         found = component_of_wheel(package.name, package.version, catalog)
         if found:
             name, row, major = found
             soname = row.soname(cuda_major=major, version=_release(package.version))
-            yield _Part(package, name, major, soname)
+            yield _CudaComponent(package, name, major, soname)
 
 
-def _from_runtime(parts: Iterable[_Part]) -> Iterator[tuple[str, str]]:
+def _from_runtime(parts: Iterable[_CudaComponent]) -> Iterator[tuple[str, str]]:
     found = [part for part in parts if part.component == RUNTIME]
     for part in sorted(found, key=lambda part: -part.major):
         cuda = cuda_of_component(part.package.version)
         yield cuda, f"{part.package} is the runtime library of CUDA {cuda}"
 
 
-def _from_components(parts: Sequence[_Part]) -> Iterator[tuple[str, str]]:
+def _from_components(parts: Sequence[_CudaComponent]) -> Iterator[tuple[str, str]]:
     """Yield what other components say of majors that have no runtime library."""
     with_runtime = {part.major for part in parts if part.component == RUNTIME}
     for name in _SPEAKING:
@@ -193,7 +193,7 @@ def _from_components(parts: Sequence[_Part]) -> Iterator[tuple[str, str]]:
                 yield cuda, f"{part.package} belongs to CUDA {cuda}; there is no runtime library"
 
 
-def _from_builds(packages: Iterable[Package]) -> Iterator[tuple[str, str]]:
+def _from_builds(packages: Iterable[GpuPackage]) -> Iterator[tuple[str, str]]:
     for package in packages:
         if found := _LOCAL_CUDA.search(package.version):
             cuda = f"{found[1]}.{found[2]}"
@@ -201,7 +201,7 @@ def _from_builds(packages: Iterable[Package]) -> Iterator[tuple[str, str]]:
 
 
 def _from_names(
-    packages: Iterable[Package], parts: Iterable[_Part], *, known: set[int]
+    packages: Iterable[GpuPackage], parts: Iterable[_CudaComponent], *, known: set[int]
 ) -> Iterator[tuple[str, str]]:
     """Yield what names say of majors that no version speaks of; names that are only held say nothing."""
     of_part = {part.package.name: str(part.major) for part in parts}
@@ -222,7 +222,9 @@ def _from_needs(needs: Iterable[Need]) -> Iterator[tuple[str, str]]:
             )
 
 
-def _needs(packages: Iterable[Package], parts: Sequence[_Part], catalog: Catalog) -> Iterator[Need]:
+def _needs(
+    packages: Iterable[GpuPackage], parts: Sequence[_CudaComponent], catalog: Catalog
+) -> Iterator[Need]:
     for package in packages:
         wants = system_cuda_of(package.name, package.version, catalog=catalog)
         if wants is None or build_of(package) == "cpu":
@@ -236,7 +238,7 @@ def _needs(packages: Iterable[Package], parts: Sequence[_Part], catalog: Catalog
 
 
 def _toolkit(
-    packages: Iterable[Package], parts: Sequence[_Part], runtime: str | None, catalog: Catalog
+    packages: Iterable[GpuPackage], parts: Sequence[_CudaComponent], runtime: str | None, catalog: Catalog
 ) -> tuple[str | None, list[str]]:
     """Return the update of the toolkit, as far as something tells it, and who did."""
     for package in packages:
@@ -274,14 +276,14 @@ def _toolkit(
     return None, []
 
 
-def _beside(parts: Iterable[_Part]) -> Iterator[str]:
+def _beside(parts: Iterable[_CudaComponent]) -> Iterator[str]:
     names = {"cudnn": "cuDNN", "nccl": "NCCL"}
     for part in parts:
         if part.component in names:
             yield f"{names[part.component]} is {part.package.version}, of {part.package.name}"
 
 
-def _rocm(packages: Iterable[Package]) -> Derivation | None:
+def _rocm(packages: Iterable[GpuPackage]) -> Derivation | None:
     found = {package: match[1] for package in packages if (match := _LOCAL_ROCM.search(package.version))}
     if not found:
         return None

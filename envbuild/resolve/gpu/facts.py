@@ -7,7 +7,7 @@ from typing import Final
 from envbuild.catalog.cuda import driver_for
 from envbuild.catalog.tables import BUILT_IN, Catalog
 from envbuild.catalog.versions import is_version, major_of, minor_of
-from envbuild.lock.gpu import Flavour, GpuArchitectures, GpuFacts, GpuLibrary
+from envbuild.lock.gpu import Flavour, GpuArchitectures, GpuLibrary, TargetGpu
 from envbuild.resolve.gpu.derive import Derivation
 from envbuild.spec.request import GpuRequest
 
@@ -46,7 +46,7 @@ def compose_facts(
     base_environment: Mapping[str, str],
     architectures: tuple[GpuArchitectures, ...] = (),
     catalog: Catalog = BUILT_IN,
-) -> GpuFacts:
+) -> TargetGpu:
     """Return what the lock says of one target's CUDA or ROCm, without the fleet."""
     runtime, toolkit, evidence = derived.runtime, derived.toolkit, list(derived.evidence)
     libraries = derived.libraries
@@ -72,7 +72,7 @@ def compose_facts(
     # which drivers run it at all is a matter of the major alone
     cuda = toolkit or runtime or (str(max(majors)) if majors else None)
     drivers = driver_for(cuda, catalog) if cuda and asked.vendor == "nvidia" else None
-    return GpuFacts(
+    return TargetGpu(
         vendor=asked.vendor,
         runtime=runtime,
         toolkit=toolkit,
@@ -100,7 +100,7 @@ def cudnn_of_base(environment: Mapping[str, str]) -> str | None:
 
 
 def gpu_environment(
-    asked: GpuRequest, facts: GpuFacts, base_environment: Mapping[str, str]
+    asked: GpuRequest, facts: TargetGpu, base_environment: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the variables an image for GPUs sets or changes, before the spec's own.
 

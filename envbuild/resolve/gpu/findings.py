@@ -12,7 +12,7 @@ from envbuild.catalog.frameworks import builds_of
 from envbuild.catalog.tables import BUILT_IN, Catalog
 from envbuild.catalog.versions import minor_of, version_key
 from envbuild.errors import NoSolutionError, Problem
-from envbuild.resolve.gpu.derive import TOOLKIT, Derivation, Package, build_of
+from envbuild.resolve.gpu.derive import TOOLKIT, Derivation, GpuPackage, build_of
 from envbuild.spec.request import GpuRequest
 
 LEADER: Final = "torch"
@@ -21,7 +21,7 @@ COMPANIONS: Final = ("torchaudio", "torchvision")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class GpuFinding:
     """One thing a person should know before this is built."""
 
     severity: Literal["error", "warning"]
@@ -30,8 +30,8 @@ class Finding:
 
 
 def find(
-    packages: Sequence[Package], derived: Derivation, asked: GpuRequest, *, catalog: Catalog = BUILT_IN
-) -> tuple[Finding, ...]:
+    packages: Sequence[GpuPackage], derived: Derivation, asked: GpuRequest, *, catalog: Catalog = BUILT_IN
+) -> tuple[GpuFinding, ...]:
     """Return what does not fit together, errors first."""
     found = [
         *_builds_for_cpus(packages),
@@ -49,8 +49,8 @@ def find(
 
 
 def refuse(
-    packages: Sequence[Package], derived: Derivation, asked: GpuRequest, *, catalog: Catalog = BUILT_IN
-) -> tuple[Finding, ...]:
+    packages: Sequence[GpuPackage], derived: Derivation, asked: GpuRequest, *, catalog: Catalog = BUILT_IN
+) -> tuple[GpuFinding, ...]:
     """Return the warnings of :func:`find`.
 
     :raises NoSolutionError: there are errors; all of them at once.
@@ -65,10 +65,10 @@ def refuse(
     return found
 
 
-def _builds_for_cpus(packages: Sequence[Package]) -> Iterator[Finding]:
+def _builds_for_cpus(packages: Sequence[GpuPackage]) -> Iterator[GpuFinding]:
     for package in packages:
         if build_of(package) == "cpu":
-            yield Finding(
+            yield GpuFinding(
                 severity="error",
                 message=f"{package} is a build without CUDA",
                 hint=f"bind `{package.name}` to an index of CUDA builds in [pip] sources, "
@@ -76,10 +76,12 @@ def _builds_for_cpus(packages: Sequence[Package]) -> Iterator[Finding]:
             )
 
 
-def _another_vendor(packages: Sequence[Package], derived: Derivation, asked: GpuRequest) -> Iterator[Finding]:
+def _another_vendor(
+    packages: Sequence[GpuPackage], derived: Derivation, asked: GpuRequest
+) -> Iterator[GpuFinding]:
     if derived.vendor == "nvidia" and asked.vendor == "amd":
         witness = derived.evidence[0] if derived.evidence else "it has libraries of CUDA"
-        yield Finding(
+        yield GpuFinding(
             severity="error",
             message=f"[gpu] says vendor amd, but {witness}",
             hint="bind the framework to an index of ROCm builds in [pip] sources",
@@ -87,14 +89,16 @@ def _another_vendor(packages: Sequence[Package], derived: Derivation, asked: Gpu
     if asked.vendor == "nvidia":
         for package in packages:
             if (build_of(package) or "").startswith("rocm"):
-                yield Finding(
+                yield GpuFinding(
                     severity="error",
                     message=f"{package} is a build for AMD's GPUs",
                     hint='write vendor = "amd" in [gpu], or take a CUDA build',
                 )
 
 
-def _companions(packages: Sequence[Package], derived: Derivation, catalog: Catalog) -> Iterator[Finding]:
+def _companions(
+    packages: Sequence[GpuPackage], derived: Derivation, catalog: Catalog
+) -> Iterator[GpuFinding]:
     by_name = {package.name: package for package in packages}
     leader = by_name.get(LEADER)
     if leader is None:
@@ -108,14 +112,14 @@ def _companions(packages: Sequence[Package], derived: Derivation, catalog: Catal
             continue
         built = build_of(companion) or _default_build(companion, leader, catalog)
         if built and of_leader and built != of_leader and "cpu" not in {built, of_leader}:
-            yield Finding(
+            yield GpuFinding(
                 severity="error",
                 message=f"{companion} is built for {_named(built)}, {leader} for {_named(of_leader)}",
                 hint=f"bind `{name}` and `{LEADER}` to the same index in [pip] sources",
             )
 
 
-def _default_build(companion: Package, leader: Package, catalog: Catalog) -> str | None:
+def _default_build(companion: GpuPackage, leader: GpuPackage, catalog: Catalog) -> str | None:
     """Return the CUDA of the main index's build of torch or a companion: that of the torch it goes with."""
     version = _version_of_leader(companion) or (
         # torchaudio's version is torch's
@@ -129,7 +133,7 @@ def _default_build(companion: Package, leader: Package, catalog: Catalog) -> str
     return fitting[-1].cuda
 
 
-def _version_of_leader(companion: Package) -> str | None:
+def _version_of_leader(companion: GpuPackage) -> str | None:
     for line in companion.requires:
         try:
             requirement = Requirement(line)
@@ -142,19 +146,19 @@ def _version_of_leader(companion: Package) -> str | None:
 
 
 def _another_version(
-    packages: Sequence[Package], derived: Derivation, asked: GpuRequest, catalog: Catalog
-) -> Iterator[Finding]:
+    packages: Sequence[GpuPackage], derived: Derivation, asked: GpuRequest, catalog: Catalog
+) -> Iterator[GpuFinding]:
     if asked.vendor != "nvidia" or asked.cuda == "auto" or derived.runtime in {None, asked.cuda}:
         return
     witness = derived.evidence[0] if derived.evidence else f"the wheels are for CUDA {derived.runtime}"
-    yield Finding(
+    yield GpuFinding(
         severity="error",
         message=f"[gpu] asks for CUDA {asked.cuda}, but nothing that was resolved is for it: {witness}",
         hint=_who_offers(packages, asked.cuda, catalog) or 'leave it to cuda = "auto"',
     )
 
 
-def _who_offers(packages: Sequence[Package], cuda: str, catalog: Catalog) -> str | None:
+def _who_offers(packages: Sequence[GpuPackage], cuda: str, catalog: Catalog) -> str | None:
     """Return which versions of the frameworks that are there have builds for ``cuda``."""
     offers = []
     for package in packages:
@@ -173,31 +177,31 @@ def _who_offers(packages: Sequence[Package], cuda: str, catalog: Catalog) -> str
     return f"CUDA {cuda} is that of {'; '.join(offers)}" if offers else None
 
 
-def _several_majors(derived: Derivation) -> Iterator[Finding]:
+def _several_majors(derived: Derivation) -> Iterator[GpuFinding]:
     if len(derived.majors) > 1:
         each = " and ".join(str(major) for major in derived.majors)
-        yield Finding(
+        yield GpuFinding(
             severity="warning",
             message=f"there are libraries of CUDA {each} in one environment; the driver must run the highest",
             hint="give each framework a variant of its own; `envbuild explain gpu` says which is whose",
         )
 
 
-def _toolkit_of_another_version(packages: Sequence[Package], derived: Derivation) -> Iterator[Finding]:
+def _toolkit_of_another_version(packages: Sequence[GpuPackage], derived: Derivation) -> Iterator[GpuFinding]:
     for package in packages:
         if package.name == TOOLKIT and derived.runtime and minor_of(package.version) != derived.runtime:
-            yield Finding(
+            yield GpuFinding(
                 severity="warning",
                 message=f"{package} lists parts of another CUDA than the runtime library, {derived.runtime}",
             )
 
 
-def _newer_than_known(derived: Derivation, catalog: Catalog) -> Iterator[Finding]:
+def _newer_than_known(derived: Derivation, catalog: Catalog) -> Iterator[GpuFinding]:
     if derived.vendor != "nvidia" or derived.runtime is None:
         return
     drivers = driver_for(derived.runtime, catalog)
     if drivers is None or not drivers.is_known:
-        yield Finding(
+        yield GpuFinding(
             severity="warning",
             message=f"CUDA {derived.runtime} is not in the catalogue, which ends at {newest_cuda(catalog)}: "
             "its driver is unknown",
@@ -205,11 +209,11 @@ def _newer_than_known(derived: Derivation, catalog: Catalog) -> Iterator[Finding
         )
 
 
-def _framework_newer_than_known(derived: Derivation) -> Iterator[Finding]:
+def _framework_newer_than_known(derived: Derivation) -> Iterator[GpuFinding]:
     for need in derived.needs:
         if not need.wants.is_known:
             cudnn = f" and cuDNN {need.wants.cudnn}" if need.wants.cudnn else ""
-            yield Finding(
+            yield GpuFinding(
                 severity="warning",
                 message=f"{need.package} is newer than the catalogue: it is taken to look for CUDA "
                 f"{need.wants.cuda}{cudnn} in the system, as the newest known version does",
@@ -217,15 +221,15 @@ def _framework_newer_than_known(derived: Derivation) -> Iterator[Finding]:
             )
 
 
-def _nothing_at_all(asked: GpuRequest) -> Iterator[Finding]:
+def _nothing_at_all(asked: GpuRequest) -> Iterator[GpuFinding]:
     if asked.vendor == "amd":
-        yield Finding(
+        yield GpuFinding(
             severity="error",
             message="nothing that was resolved is built for ROCm",
             hint="bind the framework to an index of ROCm builds in [pip] sources",
         )
     elif asked.cuda == "auto":
-        yield Finding(
+        yield GpuFinding(
             severity="error",
             message="nothing that was resolved uses CUDA, so there is no version to derive",
             hint='leave [gpu] out, or name a version: cuda = "12.6"',

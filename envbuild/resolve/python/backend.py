@@ -12,7 +12,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from envbuild.errors import EnvbuildError
 from envbuild.remote.http import ca_bundle
-from envbuild.remote.pip_config import DEFAULT_INDEX, ClientConfiguration, IndexAddress
+from envbuild.remote.index.configuration import DEFAULT_INDEX, ClientConfiguration, IndexAddress
 from envbuild.resolve.python.target import TargetPython
 
 _TOOL_VARIABLE = re.compile(r"(UV|PIP|PIP_TOOLS)_")

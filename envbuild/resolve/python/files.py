@@ -9,7 +9,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 
-from envbuild.remote.simple_page import IndexFile
+from envbuild.remote.index.page import IndexFile
 from envbuild.resolve.python.target import TargetPython
 
 

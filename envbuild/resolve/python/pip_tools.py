@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from envbuild import process
 from envbuild.errors import EnvbuildError, NoSolutionError, Problem, SpecError
-from envbuild.remote.pip_config import ClientConfiguration
+from envbuild.remote.index.configuration import ClientConfiguration
 from envbuild.resolve.python.backend import (
     OnCandidate,
     Pin,
@@ -23,7 +23,7 @@ from envbuild.resolve.python.backend import (
     process_environment,
     write_lines,
 )
-from envbuild.resolve.python.explain import without_secrets
+from envbuild.resolve.python.failure import without_secrets
 from envbuild.resolve.python.files import end_of_snapshot
 from envbuild.resolve.python.target import differences_from_host
 

@@ -11,11 +11,11 @@ from typing import Literal
 from packaging.utils import NormalizedName
 
 from envbuild.errors import NoSolutionError, Problem
-from envbuild.remote.core_metadata import WheelMetadata
-from envbuild.remote.index import PythonIndex
-from envbuild.remote.simple_page import IndexFile
-from envbuild.remote.wheel_metadata import MetadataReader
-from envbuild.resolve.progress import Progress
+from envbuild.formats.core_metadata import WheelMetadata
+from envbuild.progress import Progress
+from envbuild.remote.index.client import PythonIndex
+from envbuild.remote.index.metadata import MetadataReader
+from envbuild.remote.index.page import IndexFile
 from envbuild.resolve.python.backend import Pin, Question
 from envbuild.resolve.python.files import choose_file
 from envbuild.resolve.python.shortage import WHEEL_HINT, what_there_is
@@ -37,7 +37,7 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
+class _ReleaseCandidate:
     """What the index says of a pin: a file, perhaps with its metadata, or what is there instead."""
 
     file: IndexFile | None = None
@@ -63,7 +63,7 @@ class ReleaseFinder:
         self._keep = keep or {}
         self._metadata = MetadataReader(index, cache)
         self._lock = Lock()
-        self._candidates: dict[Pin, Future[_Candidate]] = {}
+        self._candidates: dict[Pin, Future[_ReleaseCandidate]] = {}
 
     def expect(self, name: NormalizedName, version: str | None = None) -> None:
         """Begin with a distribution that may be part of the result; may be called from any thread."""
@@ -97,23 +97,25 @@ class ReleaseFinder:
             raise _no_wheels(problems, self._question)
         return tuple(future.result() for future in under_way)
 
-    def _candidate(self, pin: Pin) -> Future[_Candidate]:
+    def _candidate(self, pin: Pin) -> Future[_ReleaseCandidate]:
         with self._lock:
             if pin not in self._candidates:
                 page = self._index.start(pin.name, self._question.index_of(pin.name))
                 self._candidates[pin] = self._index.background.after(page, self._read, pin)
             return self._candidates[pin]
 
-    def _read(self, pin: Pin) -> _Candidate:
+    def _read(self, pin: Pin) -> _ReleaseCandidate:
         question = self._question
         name = question.index_of(pin.name)
         files = self._index.page(pin.name, name).files(pin.version)
         file = choose_file(files, question.target, snapshot=question.snapshot, keep=self._keep.get(pin.name))
         if file is None:
-            return _Candidate(instead=what_there_is(files, question.target, snapshot=question.snapshot))
+            return _ReleaseCandidate(
+                instead=what_there_is(files, question.target, snapshot=question.snapshot)
+            )
         # without a hash the whole file must be fetched: not for what may never be needed
         metadata = self._metadata.read(pin.name, file, name) if file.sha256 else None
-        return _Candidate(file=file, metadata=metadata)
+        return _ReleaseCandidate(file=file, metadata=metadata)
 
     def _complete(self, pin: Pin, file: IndexFile, metadata: WheelMetadata | None) -> Release:
         index = self._question.index_of(pin.name)

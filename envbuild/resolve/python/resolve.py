@@ -12,11 +12,11 @@ from packaging.version import Version
 
 from envbuild.errors import EnvbuildError, NoSolutionError, Problem, SpecError
 from envbuild.lock.model import Wheel
-from envbuild.remote.index import PythonIndex
-from envbuild.remote.pip_config import DEFAULT_INDEX
-from envbuild.resolve.progress import Progress, SilentProgress
+from envbuild.progress import Progress, SilentProgress
+from envbuild.remote.index.client import PythonIndex
+from envbuild.remote.index.configuration import DEFAULT_INDEX
 from envbuild.resolve.python.backend import Pin, PythonResolver, Question
-from envbuild.resolve.python.explain import explained
+from envbuild.resolve.python.failure import explained
 from envbuild.resolve.python.paths import path_of
 from envbuild.resolve.python.provided import provided_pins, refuse_conflicts
 from envbuild.resolve.python.releases import Release, ReleaseFinder

@@ -6,7 +6,7 @@ from datetime import date
 
 from packaging.tags import Tag
 
-from envbuild.remote.simple_page import IndexFile
+from envbuild.remote.index.page import IndexFile
 from envbuild.resolve.python.files import parse_wheel, python_allowed, too_new
 from envbuild.resolve.python.target import TargetPython, libc_version
 

@@ -14,7 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from envbuild import process
 from envbuild.errors import EnvbuildError, NoSolutionError
-from envbuild.remote.pip_config import ClientConfiguration
+from envbuild.remote.index.configuration import ClientConfiguration
 from envbuild.resolve.python.backend import (
     OnCandidate,
     Pin,
@@ -24,7 +24,7 @@ from envbuild.resolve.python.backend import (
     process_environment,
     write_lines,
 )
-from envbuild.resolve.python.explain import without_secrets
+from envbuild.resolve.python.failure import without_secrets
 from envbuild.resolve.python.files import end_of_snapshot
 from envbuild.resolve.python.provided import stand_ins
 from envbuild.resolve.python.target import TargetPython, libc_version

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 T = TypeVar("T")
 
 
-class DocumentError(ValueError):
+class CodecError(ValueError):
     """A JSON document is not of the expected form; the message starts with the field's path."""
 
 
@@ -49,7 +49,7 @@ def _decode(kind: Any, value: object, where: str) -> Any:
         result = {key: _decode(get_args(kind)[1], item, f"{where}.{key}") for key, item in items.items()}
     elif origin is Literal:
         if value not in get_args(kind):
-            raise DocumentError(f"{where}: {value!r} is not one of {', '.join(map(repr, get_args(kind)))}")
+            raise CodecError(f"{where}: {value!r} is not one of {', '.join(map(repr, get_args(kind)))}")
         result = value
     else:
         result = _require(value, kind, where)
@@ -66,7 +66,7 @@ def _decode_dataclass(kind: type, value: object, where: str) -> Any:
         if key in values:
             arguments[field.name] = _decode(hints[field.name], values[key], path)
         elif field.default is MISSING and field.default_factory is MISSING:
-            raise DocumentError(f"{path}: missing")
+            raise CodecError(f"{path}: missing")
     return kind(**arguments)
 
 
@@ -75,7 +75,7 @@ def _decode_tuple(items: tuple[Any, ...], value: object, where: str) -> tuple[An
     if len(items) == 2 and items[1] is Ellipsis:  # noqa: PLR2004 - tuple[X, ...]
         return tuple(_decode(items[0], item, f"{where}[{number}]") for number, item in enumerate(values))
     if len(items) != len(values):
-        raise DocumentError(f"{where}: {len(values)} items instead of {len(items)}")
+        raise CodecError(f"{where}: {len(values)} items instead of {len(items)}")
     return tuple(
         _decode(item, content, f"{where}[{number}]")
         for number, (item, content) in enumerate(zip(items, values, strict=True))
@@ -85,7 +85,7 @@ def _decode_tuple(items: tuple[Any, ...], value: object, where: str) -> tuple[An
 def _require(value: object, kind: Any, where: str) -> Any:
     # True is an int to Python, not to JSON
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-        raise DocumentError(f"{where or 'document'}: {type(value).__name__} instead of {kind.__name__}")
+        raise CodecError(f"{where or 'document'}: {type(value).__name__} instead of {kind.__name__}")
     return value
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from envbuild.verify.checks.context import Context
+from envbuild.verify.checks.comparison import Context
 from envbuild.verify.checks.plan import Check
-from envbuild.verify.checks.report import Result
+from envbuild.verify.checks.report import CheckResult
 
 
-def evaluate_conda(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_conda(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare one package with what its record says."""
     found = [record for record in context.facts.conda if record.name == check.subject]
     if not found:
@@ -34,7 +34,7 @@ def evaluate_conda(check: Check, context: Context) -> Iterator[Result]:
         yield context.passed(check)
 
 
-def evaluate_extra_conda(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_extra_conda(check: Check, context: Context) -> Iterator[CheckResult]:
     """Name each record of a package that is not in the lock."""
     locked = {package.name for package in context.conda_packages}
     extras = [record for record in context.facts.conda if record.name not in locked]

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from envbuild.verify.checks.context import Context, Difference
+from envbuild.verify.checks.comparison import Context, Difference
 from envbuild.verify.checks.facts import Configuration
 from envbuild.verify.checks.plan import Check
-from envbuild.verify.checks.report import Result
+from envbuild.verify.checks.report import CheckResult
 
 PERSONAL_VARIABLES = frozenset(
     {"BROWSER", "EDITOR", "GIT_EDITOR", "HOME", "LANG", "PAGER", "SHELL", "TERM", "TZ", "USER", "VISUAL"}
@@ -23,7 +23,7 @@ _PERSONAL_FIELDS = frozenset({"user", "workdir", "command", "entrypoint"})
 _NOT_GIVEN = "only the engine can say: compared from outside the container"
 
 
-def evaluate_variable(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_variable(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare one variable, in the process and in the image."""
     variables = context.facts.variables
     found = variables.values.get(check.subject)
@@ -53,7 +53,7 @@ def evaluate_variable(check: Check, context: Context) -> Iterator[Result]:
     yield context.passed(check)
 
 
-def evaluate_extra_variables(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_extra_variables(check: Check, context: Context) -> Iterator[CheckResult]:
     """Name each variable the image sets and the lock does not.
 
     Only the image is asked: engines, shells and people add their own to a process.
@@ -71,7 +71,7 @@ def evaluate_extra_variables(check: Check, context: Context) -> Iterator[Result]
         )
 
 
-def evaluate_user(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_user(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare whom the process runs as."""
     process = context.facts.process
     name = process.user if process.user is not None else "no name"
@@ -80,7 +80,7 @@ def evaluate_user(check: Check, context: Context) -> Iterator[Result]:
     yield context.compare(check, f"{name} ({process.uid}:{process.gid})", difference=difference)
 
 
-def evaluate_image(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_image(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare one field of the image's configuration."""
     configuration = context.configuration
     if configuration is None:
@@ -109,7 +109,7 @@ def evaluate_image(check: Check, context: Context) -> Iterator[Result]:
     yield context.compare(check, found, difference=difference)
 
 
-def evaluate_label(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_label(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare one label of the image."""
     if context.configuration is None:
         yield context.skipped(check, _NOT_GIVEN)
@@ -117,7 +117,7 @@ def evaluate_label(check: Check, context: Context) -> Iterator[Result]:
     yield context.compare(check, context.configuration.labels.get(check.subject))
 
 
-def evaluate_base_layers(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_base_layers(check: Check, context: Context) -> Iterator[CheckResult]:
     """Check that the image's lowest layers are those of the locked base."""
     image = context.target.base.image
     if context.configuration is None or image is None:

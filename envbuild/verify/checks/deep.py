@@ -3,13 +3,13 @@
 import posixpath
 from collections.abc import Iterator
 
-from envbuild.verify.checks.context import Context, Difference
+from envbuild.verify.checks.allowed import MODES, VOLATILE, is_generated, is_in_system_folder
+from envbuild.verify.checks.comparison import Context, Difference
+from envbuild.verify.checks.expected_files import ExpectedEntry
 from envbuild.verify.checks.facts import BytecodeFinding, FileEntry
 from envbuild.verify.checks.files import FileIndex, describe_difference, is_unread
-from envbuild.verify.checks.legitimate import MODES, VOLATILE, is_generated, is_in_system_folder
 from envbuild.verify.checks.plan import Check
-from envbuild.verify.checks.report import Result
-from envbuild.verify.checks.trees import Entry
+from envbuild.verify.checks.report import CheckResult
 
 _NOT_ASKED = "files are compared with --deep only"
 _NOT_LOCKED = "the locked artifact was not at hand"
@@ -24,7 +24,7 @@ _PROBLEMS = {
 }
 
 
-def evaluate_wheel_files(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_wheel_files(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare a wheel's files with what installing the locked file gives."""
     files = context.files
     entries = context.claims.of_wheel(check.subject)
@@ -36,7 +36,7 @@ def evaluate_wheel_files(check: Check, context: Context) -> Iterator[Result]:
     )
 
 
-def evaluate_conda_files(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_conda_files(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare a conda package's files with what the locked file holds, its prefix replaced."""
     files = context.files
     entries = context.claims.of_conda(check.subject)
@@ -48,7 +48,7 @@ def evaluate_conda_files(check: Check, context: Context) -> Iterator[Result]:
     )
 
 
-def evaluate_deb_files(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_deb_files(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare a deb's files with what the locked file holds."""
     files = context.files
     places = context.claims.of_deb(check.subject)
@@ -58,7 +58,7 @@ def evaluate_deb_files(check: Check, context: Context) -> Iterator[Result]:
     yield from _compare_package(check, context, files, list(places))
 
 
-def evaluate_prefix_extras(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_prefix_extras(check: Check, context: Context) -> Iterator[CheckResult]:
     """Name each file in the prefix that is no locked wheel's, nor bytecode of one, nor the venv's own."""
     files = context.files
     if files is None or context.expected is None:
@@ -66,7 +66,7 @@ def evaluate_prefix_extras(check: Check, context: Context) -> Iterator[Result]:
         return
     prefix = context.target.prefix
     claimed = {**context.claims.wheel_paths, **context.claims.conda_paths}
-    results: list[Result] = []
+    results: list[CheckResult] = []
     for path, found in files.deep.files.items():
         if not path.startswith(f"{prefix}/") or found[0] == "d" or path in claimed:
             continue
@@ -76,7 +76,7 @@ def evaluate_prefix_extras(check: Check, context: Context) -> Iterator[Result]:
     yield from results or [context.passed(check)]
 
 
-def evaluate_system_extras(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_system_extras(check: Check, context: Context) -> Iterator[CheckResult]:
     """Name each file in folders for programs and libraries that no locked deb brings.
 
     Only for a base made of packages: an image base's own files are its layers, which have digests.
@@ -102,14 +102,14 @@ def evaluate_system_extras(check: Check, context: Context) -> Iterator[Result]:
     yield from results or [context.passed(check)]
 
 
-def evaluate_bytecode(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_bytecode(check: Check, context: Context) -> Iterator[CheckResult]:
     """Name each ``.pyc`` that could run in place of its source, and each that is not the build's."""
     files = context.files
     if files is None:
         yield context.skipped(check, _NOT_ASKED)
         return
     bytecode = files.deep.bytecode
-    results: list[Result] = []
+    results: list[CheckResult] = []
     harmless: dict[str, list[str]] = {}
     for finding in bytecode.findings:
         if _is_shipped(context, files, finding.path):
@@ -140,10 +140,10 @@ _KIND_WORDS = {"f": "a file", "l": "a link", "o": "a special file"}
 
 
 def _compare_package(
-    check: Check, context: Context, files: FileIndex, places: list[tuple[str, str, Entry]]
-) -> Iterator[Result]:
+    check: Check, context: Context, files: FileIndex, places: list[tuple[str, str, ExpectedEntry]]
+) -> Iterator[CheckResult]:
     missing: list[str] = []
-    results: list[Result] = []
+    results: list[CheckResult] = []
     unread = 0
     owned = 0
     for path, place, entry in places:
@@ -180,8 +180,8 @@ def _may_be_missing(context: Context, files: FileIndex, path: str) -> bool:
 
 
 def _judge_file(
-    check: Check, context: Context, path: str, entry: Entry, found: FileEntry
-) -> Iterator[Result]:
+    check: Check, context: Context, path: str, entry: ExpectedEntry, found: FileEntry
+) -> Iterator[CheckResult]:
     overrides = context.facts.deep.mode_overrides if context.facts.deep else {}
     described = describe_difference(entry, found, mode=overrides.get(path, MODES.get(path)))
     if described is None:
@@ -203,7 +203,7 @@ def _judge_file(
 
 def _judge_skeleton(
     check: Check, context: Context, files: FileIndex, path: str, found: FileEntry
-) -> Iterator[Result]:
+) -> Iterator[CheckResult]:
     """Judge what ``python -m venv --without-pip`` puts into the prefix, and name all else as extra."""
     if context.target.conda is not None:
         yield from _judge_conda_prefix(check, context, path, found)
@@ -251,7 +251,7 @@ def _judge_skeleton(
     )
 
 
-def _judge_conda_prefix(check: Check, context: Context, path: str, found: FileEntry) -> Iterator[Result]:
+def _judge_conda_prefix(check: Check, context: Context, path: str, found: FileEntry) -> Iterator[CheckResult]:
     """Pass over conda's records, which have checks of their own, and name all else as extra."""
     name = path[len(context.target.prefix) + 1 :]
     records = {f"conda-meta/{_stem(package.file)}.json" for package in context.conda_packages}
@@ -308,7 +308,7 @@ def _is_harmless(context: Context, finding: BytecodeFinding) -> bool:
     return finding.problem == "stale" or not ours
 
 
-def _judge_bytecode(check: Check, context: Context, finding: BytecodeFinding) -> Result:
+def _judge_bytecode(check: Check, context: Context, finding: BytecodeFinding) -> CheckResult:
     difference: Difference = "extra" if finding.problem in {"mode", "stale"} else "changed"
     return context.single(
         check,

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from envbuild.verify.checks import conda, configuration, deep, gpu, packages
-from envbuild.verify.checks.context import Context
+from envbuild.verify.checks.comparison import Context
+from envbuild.verify.checks.expected_files import ExpectedFiles
 from envbuild.verify.checks.facts import Configuration, Facts
 from envbuild.verify.checks.plan import Check, Kind
-from envbuild.verify.checks.report import Profile, Report, Result
+from envbuild.verify.checks.report import CheckResult, Profile, Report
 from envbuild.verify.checks.target import LockedTarget
-from envbuild.verify.checks.trees import ExpectedFiles
 
-Evaluator = Callable[[Check, Context], Iterator[Result]]
+Evaluator = Callable[[Check, Context], Iterator[CheckResult]]
 
 _MACHINES = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 
@@ -45,18 +45,18 @@ def evaluate(
     )
 
 
-def _os(check: Check, context: Context) -> Iterator[Result]:
+def _os(check: Check, context: Context) -> Iterator[CheckResult]:
     facts = context.facts.os
     found = {"id": facts.id, "version-id": facts.version_id, "codename": facts.codename}[check.subject]
     yield context.compare(check, found)
 
 
-def _libc(check: Check, context: Context) -> Iterator[Result]:
+def _libc(check: Check, context: Context) -> Iterator[CheckResult]:
     libc = context.facts.libc
     yield context.compare(check, f"{libc.family} {libc.version}" if libc.family else None)
 
 
-def _architecture(check: Check, context: Context) -> Iterator[Result]:
+def _architecture(check: Check, context: Context) -> Iterator[CheckResult]:
     machine = context.facts.machine
     found = _MACHINES.get(machine.machine, machine.machine)
     if machine.pointer_bits != 64:  # noqa: PLR2004 - both platforms are 64-bit
@@ -64,7 +64,7 @@ def _architecture(check: Check, context: Context) -> Iterator[Result]:
     yield context.compare(check, found)
 
 
-def _interpreter(check: Check, context: Context) -> Iterator[Result]:
+def _interpreter(check: Check, context: Context) -> Iterator[CheckResult]:
     environment = context.facts.environment
     if environment.python is None:
         reason = environment.reason or "the prefix has no interpreter"
@@ -80,7 +80,7 @@ def _interpreter(check: Check, context: Context) -> Iterator[Result]:
     yield context.compare(check, found)
 
 
-def _venv(check: Check, context: Context) -> Iterator[Result]:
+def _venv(check: Check, context: Context) -> Iterator[CheckResult]:
     """Check that the prefix is an isolated environment of the locked interpreter (PEP 405)."""
     settings = context.facts.environment.settings
     if settings is None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from envbuild.verify.checks.codec import DocumentError, decode
+from envbuild.verify.checks.codec import CodecError, decode
 from envbuild.verify.checks.gpu_facts import GpuFacts
 
 FACTS_FORMAT = 1
@@ -254,5 +254,5 @@ def read_facts(document: Mapping[str, Any]) -> Facts:
     """Return a probe's document as facts.  :raises DocumentError: it is none, or of another format."""
     version = document.get("format")
     if version != FACTS_FORMAT:
-        raise DocumentError(f"format: facts of format {version!r}, this release reads {FACTS_FORMAT}")
+        raise CodecError(f"format: facts of format {version!r}, this release reads {FACTS_FORMAT}")
     return decode(Facts, document)

@@ -2,8 +2,8 @@
 
 import posixpath
 
+from envbuild.verify.checks.expected_files import ExpectedEntry
 from envbuild.verify.checks.facts import DeepFacts, FileEntry
-from envbuild.verify.checks.trees import Entry
 
 _KINDS = {"f": "a file", "l": "a link", "d": "a folder", "o": "a special file"}
 _DIGITS = 12
@@ -67,7 +67,7 @@ class FileIndex:
 
 
 def describe_difference(
-    expected: Entry, found: FileEntry, *, mode: int | None = None
+    expected: ExpectedEntry, found: FileEntry, *, mode: int | None = None
 ) -> tuple[str, str] | None:
     """Return (expected, found) in words, or None when they agree.
 
@@ -88,7 +88,7 @@ def describe_difference(
     return None
 
 
-def is_unread(expected: Entry, found: FileEntry) -> bool:
+def is_unread(expected: ExpectedEntry, found: FileEntry) -> bool:
     """Return whether ``found`` is a file that the probe was not allowed to read."""
     return expected.kind == "f" and found[0] == "f" and found[3] is None
 

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 
 from envbuild.verify.checks import cuda
-from envbuild.verify.checks.context import Context
+from envbuild.verify.checks.comparison import Context
 from envbuild.verify.checks.gpu_facts import DriverFacts, GpuDevice, GpuFacts, LibraryFacts
 from envbuild.verify.checks.plan import VENDORS, Check
-from envbuild.verify.checks.report import Result
+from envbuild.verify.checks.report import CheckResult
 from envbuild.verify.checks.target import LockedGpu, LockedLibrary
 
 _NOT_ASKED = "nobody looked for GPUs"
 _GIB = 1 << 30
 
 
-def evaluate_library(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_library(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare which file an import would load, and the version that file reports, with the locked library."""
     locked = next(library for library in _gpu(context).libraries if library.soname == check.subject)
     found = {library.soname: library for library in _facts(context).libraries}.get(locked.soname)
@@ -42,7 +42,7 @@ def evaluate_library(check: Check, context: Context) -> Iterator[Result]:
         yield context.passed(check, found=found.version or found.path, reason=found.path)
 
 
-def evaluate_driver(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_driver(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare the driver with the oldest that runs what is locked."""
     facts = context.facts.gpu
     if facts is None:
@@ -64,7 +64,7 @@ def evaluate_driver(check: Check, context: Context) -> Iterator[Result]:
         yield _compare_driver(check, context, driver, driver.version, gpu.driver_minimum)
 
 
-def evaluate_devices(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_devices(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare each GPU's architecture with those the locked frameworks have code for."""
     facts = context.facts.gpu
     if facts is None:
@@ -77,7 +77,7 @@ def evaluate_devices(check: Check, context: Context) -> Iterator[Result]:
         yield _compare_device(check, context, device, facts.drivers[device.vendor])
 
 
-def evaluate_vendor(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_vendor(check: Check, context: Context) -> Iterator[CheckResult]:
     """Name the other vendor when all the machine's GPUs are of it."""
     facts = context.facts.gpu
     vendor = _gpu(context).vendor
@@ -96,7 +96,7 @@ def evaluate_vendor(check: Check, context: Context) -> Iterator[Result]:
         yield _without(check, context, facts)
 
 
-def evaluate_import(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_import(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare the libraries that importing a framework brought into a process with the locked files."""
     found = {item.framework: item for item in _facts(context).imports}.get(check.subject)
     if found is None:
@@ -122,7 +122,7 @@ def evaluate_import(check: Check, context: Context) -> Iterator[Result]:
         yield context.passed(check, found=f"{len(found.mapped)} libraries", reason=", ".join(found.mapped))
 
 
-def evaluate_kernels(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_kernels(check: Check, context: Context) -> Iterator[CheckResult]:
     """Check that the framework computed the right result on each GPU."""
     facts = context.facts.gpu
     if facts is None:
@@ -184,7 +184,7 @@ def _told(driver: DriverFacts, version: str) -> str:
 
 def _compare_driver(
     check: Check, context: Context, driver: DriverFacts, version: str, minimum: str
-) -> Result:
+) -> CheckResult:
     gpu = _gpu(context)
     other = driver.library_version if driver.library_version not in {None, version} else None
     told = _told(driver, version)
@@ -206,12 +206,12 @@ def _compare_driver(
     return context.passed(check, found=told, reason=note)
 
 
-def _compare_device(check: Check, context: Context, device: GpuDevice, driver: DriverFacts) -> Result:
+def _compare_device(check: Check, context: Context, device: GpuDevice, driver: DriverFacts) -> CheckResult:
     gpu = _gpu(context)
     thing, title = f"{check.id}/{device.index}", f"GPU {device.index}"
     found = describe_device(device)
 
-    def fails(reason: str, expected: str | None = None) -> Result:
+    def fails(reason: str, expected: str | None = None) -> CheckResult:
         return context.single(
             check, thing, "changed", title=title, expected=expected, found=found, reason=reason
         )
@@ -245,7 +245,7 @@ def _compare_device(check: Check, context: Context, device: GpuDevice, driver: D
     return context.passed(check, thing=thing, title=title, found=found)
 
 
-def _compare_without_code(check: Check, context: Context, device: GpuDevice) -> Result:
+def _compare_without_code(check: Check, context: Context, device: GpuDevice) -> CheckResult:
     """Compare with what CUDA itself compiles for: the lock does not say what the frameworks hold."""
     gpu = _gpu(context)
     thing, title, found = f"{check.id}/{device.index}", f"GPU {device.index}", describe_device(device)
@@ -268,7 +268,7 @@ def _compare_without_code(check: Check, context: Context, device: GpuDevice) -> 
     return context.skipped(check, reason, thing=thing, title=title)
 
 
-def _without(check: Check, context: Context, facts: GpuFacts) -> Result:
+def _without(check: Check, context: Context, facts: GpuFacts) -> CheckResult:
     """Return what becomes of a check that needs a GPU where there is none."""
     reason = why_no_gpu(facts, _gpu(context).vendor)
     if context.require_gpu:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 
-from envbuild.verify.checks.context import Context
+from envbuild.verify.checks.comparison import Context
 from envbuild.verify.checks.facts import DebFacts, DistributionFacts
 from envbuild.verify.checks.plan import Check
-from envbuild.verify.checks.report import Result
+from envbuild.verify.checks.report import CheckResult
 from envbuild.verify.checks.versions import normalize_version
 
 INSTALLER = "envbuild"
 """What a build writes into each distribution's INSTALLER file (recording installed projects, PyPA)."""
 
 
-def evaluate_deb(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_deb(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare one package with dpkg's stanza of it."""
     if context.facts.debs is None:
         yield context.differ(check, "missing", found=None, reason="there is no dpkg database")
@@ -29,7 +29,7 @@ def evaluate_deb(check: Check, context: Context) -> Iterator[Result]:
         yield context.compare(check, deb.version)
 
 
-def evaluate_extra_debs(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_extra_debs(check: Check, context: Context) -> Iterator[CheckResult]:
     """Name each installed package that is not in the lock."""
     if context.facts.debs is None:
         yield context.skipped(check, "there is no dpkg database")
@@ -47,7 +47,7 @@ def evaluate_extra_debs(check: Check, context: Context) -> Iterator[Result]:
         )
 
 
-def evaluate_wheel(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_wheel(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare one distribution with what its metadata in the prefix says."""
     found = context.found_distributions.get(check.subject, [])
     if not found:
@@ -75,7 +75,7 @@ def evaluate_wheel(check: Check, context: Context) -> Iterator[Result]:
         yield context.passed(check)
 
 
-def evaluate_extra_wheels(check: Check, context: Context) -> Iterator[Result]:
+def evaluate_extra_wheels(check: Check, context: Context) -> Iterator[CheckResult]:
     """Name each distribution that is not in the lock: in the prefix, or elsewhere on its import path."""
     locked = {wheel.name for wheel in context.target.wheels}
     brought = context.target.conda.distributions if context.target.conda else {}
@@ -98,7 +98,7 @@ def _is_brought(item: DistributionFacts, brought: Mapping[str, str]) -> bool:
     return item.version is not None and brought.get(item.name) == normalize_version(item.version)
 
 
-def _extra_wheel(check: Check, context: Context, item: DistributionFacts, reason: str) -> Result:
+def _extra_wheel(check: Check, context: Context, item: DistributionFacts, reason: str) -> CheckResult:
     version = normalize_version(item.version) if item.version else "(no version)"
     return context.unlocked(check, f"wheel/{item.name}", title=item.name, found=version, reason=reason)
 

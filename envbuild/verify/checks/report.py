@@ -13,7 +13,7 @@ REPORT_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class CheckResult:
     """The answer to one check, or one of several differences a check found."""
 
     id: str
@@ -43,14 +43,14 @@ class Report:
     """``train (gpu, linux/amd64)``."""
 
     profile: Profile
-    results: tuple[Result, ...]
+    results: tuple[CheckResult, ...]
 
     @property
     def succeeded(self) -> bool:
         """Whether nothing failed."""
         return not any(result.outcome == "failed" for result in self.results)
 
-    def with_outcome(self, *outcomes: Outcome) -> Iterator[Result]:
+    def with_outcome(self, *outcomes: Outcome) -> Iterator[CheckResult]:
         """Yield the results that ended in one of ``outcomes``."""
         return (result for result in self.results if result.outcome in outcomes)
 

@@ -11,7 +11,7 @@ _LONGEST = 1 << 16
 """Bytes of a dynamic section, or of one string, that are read at most; real ones have some hundred."""
 
 
-class ElfError(ValueError):
+class DynamicSectionError(ValueError):
     """A file is no 64-bit little-endian shared object, or a damaged one."""
 
 
@@ -38,13 +38,13 @@ def read_dynamic(path: Path) -> Dynamic:
         with path.open("rb") as stream:
             return _read(stream, str(path.resolve().parent))
     except (struct.error, IndexError, OverflowError) as error:
-        raise ElfError(f"{path}: damaged") from error
+        raise DynamicSectionError(f"{path}: damaged") from error
 
 
 def _read(stream: BinaryIO, origin: str) -> Dynamic:
     header = stream.read(64)
     if header[:6] != b"\x7fELF\x02\x01":
-        raise ElfError("not a 64-bit little-endian ELF file")
+        raise DynamicSectionError("not a 64-bit little-endian ELF file")
     (offset,) = struct.unpack_from("<Q", header, 32)
     size, count = struct.unpack_from("<HH", header, 54)
     segments = []
@@ -54,7 +54,7 @@ def _read(stream: BinaryIO, origin: str) -> Dynamic:
         segments.append((kind, start, address, length))
     dynamic = next((segment for segment in segments if segment[0] == _DYNAMIC), None)
     if dynamic is None:
-        raise ElfError("not dynamically linked")
+        raise DynamicSectionError("not dynamically linked")
     stream.seek(dynamic[1])
     data = stream.read(min(dynamic[3], _LONGEST))
     entries = []
@@ -63,7 +63,7 @@ def _read(stream: BinaryIO, origin: str) -> Dynamic:
             break
         entries.append((tag, value))
     else:
-        raise ElfError("its dynamic section has no end")
+        raise DynamicSectionError("its dynamic section has no end")
     single = dict(reversed(entries))
     strings = _place_of(segments, single[_STRTAB]) if _STRTAB in single else 0
 
@@ -88,7 +88,7 @@ def _read(stream: BinaryIO, origin: str) -> Dynamic:
             runpath=runpath,
         )
     except ValueError as error:
-        raise ElfError("its strings have no end") from error
+        raise DynamicSectionError("its strings have no end") from error
 
 
 def _place_of(segments: list[tuple[int, int, int, int]], address: int) -> int:
@@ -96,4 +96,4 @@ def _place_of(segments: list[tuple[int, int, int, int]], address: int) -> int:
     for kind, start, begin, length in segments:
         if kind == _LOAD and begin <= address < begin + length:
             return start + address - begin
-    raise ElfError("its strings are nowhere in the file")
+    raise DynamicSectionError("its strings are nowhere in the file")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from envbuild.verify.checks.gpu_facts import LibraryFacts
-from envbuild.verify.probe.elf import ElfError, read_dynamic
+from envbuild.verify.probe.elf import DynamicSectionError, read_dynamic
 from envbuild.verify.probe.isolated import isolated
 from envbuild.verify.probe.nvidia import cuda_version, mapped_path
 
@@ -82,7 +82,7 @@ def _askers(places: Iterable[Path]) -> Iterable[Asker]:
             for path in sorted(place.glob(pattern)):
                 try:
                     dynamic = read_dynamic(path)
-                except (ElfError, OSError):
+                except (DynamicSectionError, OSError):
                     continue  # what is wrong with it is for --deep to say: here it only fails to ask
                 yield Asker(
                     path=str(path),

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from envbuild.verify.checks.codec import DocumentError, encode
+from envbuild.verify.checks.codec import CodecError, encode
 from envbuild.verify.checks.evaluate import evaluate
 from envbuild.verify.checks.plan import plan_checks
-from envbuild.verify.checks.rendering import render_json, render_text
+from envbuild.verify.checks.report_text import render_json, render_text
 from envbuild.verify.checks.target import FRAMEWORKS, read_target
 from envbuild.verify.probe.gather import GpuQuestions, gather_facts
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except (OSError, DocumentError, json.JSONDecodeError) as error:
+    except (OSError, CodecError, json.JSONDecodeError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return status

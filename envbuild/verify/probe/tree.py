@@ -7,8 +7,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from envbuild.verify.checks.allowed import VOLATILE
 from envbuild.verify.checks.facts import FileEntry
-from envbuild.verify.checks.legitimate import VOLATILE
 from envbuild.verify.probe.roots import place, read_text
 from envbuild.verify.probe.workers import spread
 

@@ -3,7 +3,7 @@ import resource
 
 import pytest
 
-from envbuild import atomic
+from envbuild.files import atomic
 
 
 def test_unchanged_content_is_left_alone(tmp_path):

@@ -1,7 +1,7 @@
 import base64
 import json
 
-from envbuild.image.buildkit import BuildLog, readable_step
+from envbuild.image.docker.buildkit import BuildLog, readable_step
 
 
 def feed(log, *messages, indent=None):

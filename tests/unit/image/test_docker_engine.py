@@ -13,8 +13,8 @@ import pytest
 
 from envbuild import process
 from envbuild.errors import EngineError, RunError
-from envbuild.image.docker_connection import hint_for
-from envbuild.image.docker_engine import DockerEngine
+from envbuild.image.docker.connection import hint_for
+from envbuild.image.docker.engine import DockerEngine
 from envbuild.image.gpus import GpuAccess, gpu_refusal
 
 NOT_LOADED = (

@@ -3,11 +3,11 @@
 import pytest
 
 from envbuild.errors import EngineError
-from envbuild.image.docker_images import read_saved
-from envbuild.image.oci.archive import archive_chunks
-from envbuild.image.oci.compare import compare_images
-from envbuild.image.oci.image import compose_image
-from envbuild.image.oci.progress import Count
+from envbuild.image.compose import compose_image
+from envbuild.image.docker.saved import read_saved
+from envbuild.oci.archive import archive_chunks
+from envbuild.oci.compare import compare_images
+from envbuild.oci.progress import Count
 from tests.rig.layers import LayerFolder
 from tests.rig.locks import sample_lock
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from envbuild.errors import EngineError
-from envbuild.image import load
-from envbuild.image.load import Holdings, load_image
+from envbuild.image.compose import compose_image
+from envbuild.image.docker import load
+from envbuild.image.docker.load import Holdings, load_image
 from envbuild.image.local.images import facts_of
-from envbuild.image.oci.image import OciImage, compose_image
-from envbuild.image.oci.progress import Count
+from envbuild.oci.image import OciImage
+from envbuild.oci.progress import Count
 from tests.rig.layers import LayerFolder
 from tests.rig.locks import sample_lock
 

@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from envbuild.errors import IntegrityError
-from envbuild.image.seed import write_seed
+from envbuild.formats.deb_seed import write_seed
 from tests.rig.archive import make_deb
 
 EPOCH = 1_790_000_000

@@ -1,7 +1,7 @@
 import pytest
 
 from envbuild.errors import LockError, UsageError
-from envbuild.lock.select import select_target
+from envbuild.lock.target_choice import select_target
 from envbuild.platforms import AMD64, ARM64
 from tests.rig.locks import sample_lock
 

@@ -5,7 +5,8 @@ import pytest
 
 from envbuild.catalog.distributions import Family
 from envbuild.errors import NetworkError, SpecError, UsageError
-from envbuild.remote.apt_sources import (
+from envbuild.formats.apt_sources_list import AptSource, parse_lines, parse_stanzas
+from envbuild.remote.apt import (
     AptSettings,
     archive_addresses,
     configured_keyring,
@@ -15,7 +16,6 @@ from envbuild.remote.apt_sources import (
     read_settings,
     with_configured_mirrors,
 )
-from envbuild.remote.source_list import AptSource, parse_lines, parse_stanzas
 
 HOST = parse_lines("""\
 deb [signed-by=/usr/share/keyrings/third-party.gpg] https://third.example.com/linux bookworm stable

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import ExitCode
-from envbuild.remote import docker_config
-from envbuild.remote.docker_config import Credentials, CredentialsError, DockerConfig
+from envbuild.remote.registry import credentials as docker_config
+from envbuild.remote.registry.credentials import CredentialsError, DockerConfig, RegistryCredentials
 
 SECRET = "hunter2"
 
@@ -67,24 +67,27 @@ def test_credentials_are_found_under_every_spelling(
 ) -> None:
     config = configured({"auths": {"other.example.com": {}, key: {"auth": encoded(f"me:{SECRET}:x")}}})
 
-    assert config.credentials_for(registry) == Credentials(username="me", password=f"{SECRET}:x")
+    assert config.credentials_for(registry) == RegistryCredentials(username="me", password=f"{SECRET}:x")
     assert config.credentials_for("unknown.example.com") is None
 
 
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        ({"username": "me", "password": SECRET}, Credentials(username="me", password=SECRET)),
-        ({"auth": encoded(f"me:{SECRET}\0\0")}, Credentials(username="me", password=SECRET)),
-        ({"auth": encoded("me:"), "identitytoken": "t"}, Credentials(username="me", identity_token="t")),
-        ({"registrytoken": "t"}, Credentials(registry_token="t")),
+        ({"username": "me", "password": SECRET}, RegistryCredentials(username="me", password=SECRET)),
+        ({"auth": encoded(f"me:{SECRET}\0\0")}, RegistryCredentials(username="me", password=SECRET)),
+        (
+            {"auth": encoded("me:"), "identitytoken": "t"},
+            RegistryCredentials(username="me", identity_token="t"),
+        ),
+        ({"registrytoken": "t"}, RegistryCredentials(registry_token="t")),
         ({}, None),
         ({"auth": ""}, None),
         ("nonsense", None),
     ],
 )
 def test_entry_forms(
-    configured: Callable[..., DockerConfig], entry: object, expected: Credentials | None
+    configured: Callable[..., DockerConfig], entry: object, expected: RegistryCredentials | None
 ) -> None:
     config = configured({"auths": {"registry.example.com": entry}})
 
@@ -104,8 +107,10 @@ def test_helper_of_the_registry_goes_before_the_store_and_the_file(
         }
     )
 
-    assert config.credentials_for("registry.example.com") == Credentials(username="me", password=SECRET)
-    assert config.credentials_for("docker.io") == Credentials(username="you", password="other")
+    assert config.credentials_for("registry.example.com") == RegistryCredentials(
+        username="me", password=SECRET
+    )
+    assert config.credentials_for("docker.io") == RegistryCredentials(username="you", password="other")
     assert log.read_text() == "own get registry.example.com\ngeneral get https://index.docker.io/v1/\n"
 
 
@@ -116,7 +121,7 @@ def test_helper_may_hold_an_identity_token(
 
     found = configured({"credsStore": "own"}).credentials_for("registry.example.com")
 
-    assert found == Credentials(identity_token=SECRET)
+    assert found == RegistryCredentials(identity_token=SECRET)
 
 
 def test_what_a_helper_does_not_know_may_be_in_the_file(
@@ -125,7 +130,7 @@ def test_what_a_helper_does_not_know_may_be_in_the_file(
     helper("own", says="credentials not found in native keychain", status=1)
     config = configured({"credsStore": "own", "auths": {"a.example.com": {"auth": encoded("me:pw")}}})
 
-    assert config.credentials_for("a.example.com") == Credentials(username="me", password="pw")
+    assert config.credentials_for("a.example.com") == RegistryCredentials(username="me", password="pw")
     assert config.credentials_for("b.example.com") is None
 
 
@@ -217,7 +222,7 @@ def test_home_folder_is_read(tmp_path: Path) -> None:
 
     found = DockerConfig({"HOME": str(tmp_path)}).credentials_for("docker.io")
 
-    assert found == Credentials(registry_token="t")
+    assert found == RegistryCredentials(registry_token="t")
 
 
 @pytest.mark.parametrize("content", ["{", '{"auths": {"a": {"auth": "' + SECRET + "\n", "\udcff"])
@@ -255,6 +260,6 @@ def test_damaged_login_is_not_shown(configured: Callable[..., DockerConfig]) -> 
 
 
 def test_secrets_are_not_in_the_representation() -> None:
-    shown = repr(Credentials(username="me", password="pw", identity_token="it", registry_token="rt"))
+    shown = repr(RegistryCredentials(username="me", password="pw", identity_token="it", registry_token="rt"))
 
     assert shown == "Credentials(username='me')"

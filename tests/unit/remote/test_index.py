@@ -6,8 +6,8 @@ import pytest
 import requests
 
 from envbuild.errors import EnvbuildError, NetworkError, NotFoundError
-from envbuild.remote.index import PythonIndex
-from envbuild.remote.pip_config import ClientConfiguration
+from envbuild.remote.index.client import PythonIndex
+from envbuild.remote.index.configuration import ClientConfiguration
 from tests.rig.index import PackageIndex, make_wheel
 from tests.rig.web import ALWAYS
 

@@ -6,7 +6,7 @@ import pytest
 from packaging.version import Version
 
 from envbuild.errors import NetworkError
-from envbuild.remote.simple_page import IndexFile, parse_page, version_of_file
+from envbuild.remote.index.page import IndexFile, parse_page, version_of_file
 
 URL = "https://index.example.com/simple/demo/"
 JSON = "application/vnd.pypi.simple.v1+json"

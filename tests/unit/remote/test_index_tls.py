@@ -10,8 +10,8 @@ import pytest
 
 from envbuild.errors import NetworkError
 from envbuild.remote.http import CA_VARIABLES
-from envbuild.remote.index import PythonIndex
-from envbuild.remote.pip_config import ClientConfiguration
+from envbuild.remote.index.client import PythonIndex
+from envbuild.remote.index.configuration import ClientConfiguration
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ import pytest
 import requests
 
 from envbuild.errors import EngineError, NetworkError
+from envbuild.oci.manifest import OCI_MANIFEST, Descriptor
+from envbuild.oci.reference import parse_reference
 from envbuild.platforms import AMD64
-from envbuild.remote.loopback import Offer, serving
-from envbuild.remote.manifest import OCI_MANIFEST, Descriptor
-from envbuild.remote.reference import parse_reference
-from envbuild.remote.registry import RegistryClient
+from envbuild.remote.registry.client import RegistryClient
+from envbuild.remote.registry.loopback import Offer, serving
 from tests.unit.remote.loopback_registry import loopback_registry
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import EnvbuildError
-from envbuild.remote.pip_config import (
+from envbuild.remote.index.configuration import (
     ClientConfiguration,
-    Credentials,
+    IndexCredentials,
     pip_configuration_files,
     read_client_configuration,
 )
@@ -166,7 +166,7 @@ def test_credentials_are_taken_out_of_the_address_and_shown_nowhere(machine: Mac
     configuration = machine.read(PIP_INDEX_URL="https://me%40corp:s%2Fcret@index.example.com:8443/simple")
     address = configuration.address("default")
     assert address.url == "https://index.example.com:8443/simple"
-    assert address.credentials == Credentials(username="me@corp", password="s/cret")
+    assert address.credentials == IndexCredentials(username="me@corp", password="s/cret")
     assert address.url_with_credentials == "https://me%40corp:s%2Fcret@index.example.com:8443/simple"
     assert "cret" not in repr(configuration)
     assert "cret" not in repr(address)
@@ -182,7 +182,7 @@ def test_a_named_index_has_the_address_of_the_spec_unless_a_variable_says_otherw
 def test_credentials_of_a_named_index_come_from_its_variables(machine: Machine) -> None:
     configuration = machine.read(ENVBUILD_INDEX_CORP_USERNAME="reader", ENVBUILD_INDEX_CORP_PASSWORD="secret")
     address = configuration.address("corp", "https://index.example.com/simple")
-    assert address.credentials == Credentials(username="reader", password="secret")
+    assert address.credentials == IndexCredentials(username="reader", password="secret")
     assert configuration.address("default").credentials is None
     assert "secret" not in repr(configuration)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envbuild.errors import SpecError
-from envbuild.remote.reference import ImageReference, parse_reference
+from envbuild.oci.reference import ImageReference, parse_reference
 
 DIGEST = "sha256:" + "ab" * 32
 

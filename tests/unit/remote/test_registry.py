@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.errors import IntegrityError, NetworkError, NotFoundError
+from envbuild.errors import ImageError, IntegrityError, NetworkError, NotFoundError
+from envbuild.oci.manifest import Descriptor, ManifestError
+from envbuild.oci.reference import ImageReference, parse_reference
 from envbuild.platforms import AMD64, ARM64
-from envbuild.remote import registry
 from envbuild.remote.http import open_session
-from envbuild.remote.manifest import Descriptor, DocumentError, ImageError
-from envbuild.remote.reference import ImageReference, parse_reference
-from envbuild.remote.registry import RegistryClient
-from envbuild.remote.registry_auth import LoginError, parse_challenges
-from envbuild.remote.registry_transport import RegistryTransport
+from envbuild.remote.registry import client as registry
+from envbuild.remote.registry.auth import LoginError, parse_challenges
+from envbuild.remote.registry.client import RegistryClient
+from envbuild.remote.registry.transport import RegistryTransport
 from tests.rig.web import Answer, LoopbackServer
 from tests.unit.remote.loopback_registry import (
     CONFIG,
@@ -217,7 +217,7 @@ def test_malformed_manifest_names_the_field(
 ) -> None:
     fake.manifests["a", "1"] = "application/json", data
 
-    with pytest.raises(DocumentError) as caught:
+    with pytest.raises(ManifestError) as caught:
         client.resolve(at(fake, "a:1"), AMD64)
 
     assert caught.value.message == f"`{fake.host}/a:1` cannot be used: {message}"
@@ -228,7 +228,7 @@ def test_manifest_and_configuration_must_agree_on_the_layers(
 ) -> None:
     fake.put_image("a", "1", (b"x",), config={"rootfs": {"diff_ids": []}})
 
-    with pytest.raises(DocumentError, match="name different numbers of layers"):
+    with pytest.raises(ManifestError, match="name different numbers of layers"):
         client.resolve(at(fake, "a:1"), AMD64)
 
 
@@ -840,7 +840,7 @@ def test_more_tags_than_any_repository_has_are_an_error(
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}"])
 def test_tags_that_are_none_are_an_error(client: RegistryClient, body: bytes) -> None:
-    with LoopbackServer(lambda _: Answer(content=body)) as other, pytest.raises(DocumentError) as caught:
+    with LoopbackServer(lambda _: Answer(content=body)) as other, pytest.raises(ManifestError) as caught:
         client.tags(parse_reference(f"{other.host}/a"))
     assert caught.value.message == f"{other.host} did not answer with tags"
 
@@ -859,5 +859,5 @@ def test_configuration_too_large_is_refused(fake: FakeRegistry, client: Registry
     config = {"mediaType": CONFIG, "digest": digest_of(b""), "size": 5 << 20}
     fake.put_manifest("a", "1", {"mediaType": MANIFEST, "config": config, "layers": []})
 
-    with pytest.raises(DocumentError, match="the configuration is larger than registries may store"):
+    with pytest.raises(ManifestError, match="the configuration is larger than registries may store"):
         client.resolve(at(fake, "a:1"), AMD64)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import IntegrityError, NetworkError
-from envbuild.remote.manifest import Descriptor
-from envbuild.remote.reference import parse_reference
-from envbuild.remote.registry import RegistryClient
-from envbuild.remote.registry_auth import LoginError
-from envbuild.remote.registry_transport import RegistryTransport
-from envbuild.remote.registry_writer import RegistryWriter
+from envbuild.oci.manifest import Descriptor
+from envbuild.oci.reference import parse_reference
+from envbuild.remote.registry.auth import LoginError
+from envbuild.remote.registry.client import RegistryClient
+from envbuild.remote.registry.transport import RegistryTransport
+from envbuild.remote.registry.writer import RegistryWriter
 from tests.unit.remote.loopback_registry import LAYER, MANIFEST, FakeRegistry, digest_of, loopback_registry
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from envbuild.remote.source_list import (
+from envbuild.formats.apt_sources_list import (
     AptSource,
     SourceListError,
     format_sources,

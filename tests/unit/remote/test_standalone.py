@@ -4,7 +4,7 @@ import pytest
 
 from envbuild.errors import NetworkError, NotFoundError
 from envbuild.remote.address import Address
-from envbuild.remote.standalone import URL_VARIABLE, find_standalone, size_of, standalone_address
+from envbuild.remote.python_builds import URL_VARIABLE, find_standalone, size_of, standalone_address
 from tests.rig.web import Answer, LoopbackServer
 
 

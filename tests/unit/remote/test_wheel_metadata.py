@@ -10,11 +10,11 @@ from threading import Thread
 import pytest
 
 from envbuild.errors import IntegrityError
-from envbuild.remote.core_metadata import WheelMetadata, license_of, parse_metadata
-from envbuild.remote.index import PythonIndex
-from envbuild.remote.pip_config import ClientConfiguration
-from envbuild.remote.simple_page import IndexFile
-from envbuild.remote.wheel_metadata import TAIL, MetadataReader, RangeStream
+from envbuild.formats.core_metadata import WheelMetadata, license_of, parse_metadata
+from envbuild.remote.index.client import PythonIndex
+from envbuild.remote.index.configuration import ClientConfiguration
+from envbuild.remote.index.metadata import TAIL, MetadataReader, RangeStream
+from envbuild.remote.index.page import IndexFile
 from tests.rig.index import PackageIndex, make_wheel
 
 WHEEL = "demo-1.0-py3-none-any.whl"

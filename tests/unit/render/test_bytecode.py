@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from envbuild.image.local.compiling import program
-from envbuild.render import bytecode
-from envbuild.render.bytecode import OutputError, compile_sources
+from envbuild.formats import bytecode
+from envbuild.formats.bytecode import OutputError, compile_sources
+from envbuild.image.local.layers.bytecode import program
 from tests.rig.wheels import VERSION, run_this_python, this_python
 
 SOURCES = tuple((f"/opt/venv/m{number}.py", f"value = {number}\n".encode() * 40) for number in range(10))

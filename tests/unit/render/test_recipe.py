@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from envbuild.digest import sha256_bytes
+from envbuild.formats import bytecode, wheel_files
 from envbuild.lock.identity import RECIPE_FORMAT
-from envbuild.render import bytecode, wheel_files
 from envbuild.render.recipe import FETCHES_PER_STAGE, PYTHON_SCRIPT, plan_seed, render_recipe
 from envbuild.render.templates import quote_dockerfile, template_folder
-from envbuild.verify.bundle import build_probe
+from envbuild.verify.probe_bundle import build_probe
 from tests.rig.locks import conda_lock, deb, image_base, sample_lock, wheel
 
 PROBE = b"the probe"

@@ -5,10 +5,10 @@ import pytest
 from envbuild.errors import NoSolutionError, SpecError
 from envbuild.lock.codec import dumps
 from envbuild.lock.gpu import GpuArchitectures
+from envbuild.progress import SilentProgress
 from envbuild.resolve.compose import choose_user, compose_env
-from envbuild.resolve.environment import lock_environment
-from envbuild.resolve.gpu.architectures import Reading
-from envbuild.resolve.progress import SilentProgress
+from envbuild.resolve.gpu.architectures import WheelArchitectures
+from envbuild.resolve.lock_environment import lock_environment
 from envbuild.resolve.resolvers import Foundation, Upgrade
 from envbuild.spec.request import BaseRequest, GpuRequest, ImageRequest, PipRequest, SystemRequest
 from tests.rig.locks import (
@@ -54,7 +54,7 @@ class FakeResolvers:
 
     def architectures(self, request, wheels, *, progress):
         self.asked.append("architectures")
-        return Reading()
+        return WheelArchitectures()
 
     def installer(self, foundation, *, previous, progress):
         return previous or INSTALLER
@@ -188,7 +188,7 @@ class GpuResolvers(FakeResolvers):
 
     def architectures(self, request, wheels, *, progress):
         self.asked.append("architectures")
-        return Reading(
+        return WheelArchitectures(
             (
                 GpuArchitectures(
                     wheel=PLATFORM_WHEEL,

@@ -5,9 +5,9 @@ import tarfile
 import pytest
 
 from envbuild.errors import EnvbuildError, NetworkError
-from envbuild.lock.devcontainer_features import LockedFeature, dumps, loads
-from envbuild.remote.registry import RegistryClient
-from envbuild.resolve.features import MEDIA_TYPE, METADATA, pin_features
+from envbuild.remote.registry.client import RegistryClient
+from envbuild.render.devcontainer.features_lock import LockedFeature, dumps, loads
+from envbuild.resolve.devcontainer_features import MEDIA_TYPE, METADATA, pin_features
 from tests.unit.remote.loopback_registry import MANIFEST, digest_of, loopback_registry
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from envbuild.lock.codec import dumps, loads
 from envbuild.lock.model import Lock
-from envbuild.resolve.closure import reach_wheels, unmet_requirements
-from envbuild.resolve.merging import join_locks
+from envbuild.resolve.completeness import reach_wheels, unmet_requirements
+from envbuild.resolve.merge import join_locks
 from tests.rig.growing import with_conda, with_debs, with_wheels, without_wheels
 from tests.rig.locks import conda_lock, conda_package, deb, image_base, sample_lock, wheel
 

@@ -12,10 +12,10 @@ from envbuild.lock.codec import dumps, loads
 from envbuild.lock.identity import project_target, target_digest
 from envbuild.lock.model import Interpreter, OsRelease, PythonArchive
 from envbuild.platforms import AMD64
-from envbuild.remote.standalone import StandalonePython
+from envbuild.remote.python_builds import StandalonePython
 from envbuild.render.recipe import render_recipe
-from envbuild.resolve import python_for_base
-from envbuild.resolve.python_for_base import (
+from envbuild.resolve.base import python as python_for_base
+from envbuild.resolve.base.python import (
     distribution_python,
     executable_of,
     packaged_interpreter,

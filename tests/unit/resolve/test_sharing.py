@@ -9,10 +9,10 @@ import pytest
 
 from envbuild.errors import NoSolutionError
 from envbuild.lock.codec import dumps
-from envbuild.resolve.environment import lock_environment
-from envbuild.resolve.progress import SilentProgress
+from envbuild.progress import SilentProgress
+from envbuild.resolve.lock_environment import lock_environment
 from envbuild.resolve.resolvers import Foundation, Upgrade
-from envbuild.resolve.sharing import Answers, SharedResolvers
+from envbuild.resolve.shared import Answers, SharedResolvers
 from envbuild.spec.request import ImageRequest, PipRequest, SystemRequest
 from tests.rig.locks import BASE_DEBS, GIT, INSTALLER, WHEELS, packages_base, request, sample_lock, wheel
 

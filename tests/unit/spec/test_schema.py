@@ -14,7 +14,7 @@ import pytest
 from envbuild.errors import SpecError
 from envbuild.spec import schema
 from envbuild.spec.load import load_spec
-from envbuild.spec.model import Overlay, Spec, Table
+from envbuild.spec.model import Overlay, Spec, SpecTable
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = (ROOT / "docs" / "reference" / "spec.md").read_text(encoding="utf-8")
@@ -38,9 +38,9 @@ def as_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def tables(table: type[Table]) -> Iterator[type[Table]]:
-    def inside(annotation: Any) -> Iterator[type[Table]]:
-        if isinstance(annotation, type) and issubclass(annotation, Table):
+def tables(table: type[SpecTable]) -> Iterator[type[SpecTable]]:
+    def inside(annotation: Any) -> Iterator[type[SpecTable]]:
+        if isinstance(annotation, type) and issubclass(annotation, SpecTable):
             yield from tables(annotation)
         for argument in get_args(annotation):
             yield from inside(argument)

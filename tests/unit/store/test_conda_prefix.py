@@ -6,8 +6,8 @@ import pytest
 from rattler import RepoDataRecord, Subdir, install
 
 from envbuild.errors import IntegrityError
-from envbuild.store.conda_archive import CondaArchive, Replacement
-from envbuild.store.conda_prefix import CondaPython, prefix_files, replaced
+from envbuild.formats.conda_package import CondaArchive, Replacement
+from envbuild.formats.conda_prefix import CondaPython, prefix_files, replaced
 from tests.rig.conda import (
     PLACEHOLDER,
     PYTHON_VERSION,

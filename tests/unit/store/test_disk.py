@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import EnvbuildError
-from envbuild.store.disk import DiskFullError, disk_errors
+from envbuild.files.disk import DiskFullError, disk_errors
 
 FOLDER = Path("cache")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import IntegrityError, NetworkError, NotFoundError
+from envbuild.files.locks import create_locked
 from envbuild.remote.address import Address
-from envbuild.remote.attempt import Wanted, is_transient
+from envbuild.remote.attempt import ExpectedFile, is_transient
 from envbuild.remote.download import CancelledError, Downloader
 from envbuild.remote.http import CA_VARIABLES
-from envbuild.store.locks import create_locked
 from envbuild.store.partial import Partial
 from tests.unit.store.making import content_of, sha256_of
 from tests.unit.store.server import FaultyServer, Turn, serving
@@ -21,7 +21,7 @@ from tests.unit.store.server import FaultyServer, Turn, serving
 NAME = "demo-1.0-py3-none-any.whl"
 CONTENT = content_of(1)
 OTHER = content_of(2)
-WANTED = Wanted(name=NAME, size=len(CONTENT), sha256=sha256_of(CONTENT))
+WANTED = ExpectedFile(name=NAME, size=len(CONTENT), sha256=sha256_of(CONTENT))
 AT_ONCE = (0.0, 0.0, 0.0, 0.0)
 
 
@@ -261,7 +261,7 @@ def test_connections_that_break_ever_earlier_end_too(
 def test_breaks_between_megabytes_do_not_use_up_attempts(server: FaultyServer, sink: Partial) -> None:
     content = content_of(3, 8 << 20)
     url = server.put(NAME, content, Turn(drop_after=(1 << 20) + 1))
-    wanted = Wanted(name=NAME, size=len(content), sha256=sha256_of(content))
+    wanted = ExpectedFile(name=NAME, size=len(content), sha256=sha256_of(content))
 
     with Downloader(delays=(0.0,)) as impatient:
         impatient.download(Address.of(url), sink, wanted)

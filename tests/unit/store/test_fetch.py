@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, NotFoundError
+from envbuild.files.disk import DiskFullError
 from envbuild.remote.address import Address
 from envbuild.remote.download import Downloader
 from envbuild.store.artifact import Artifact
-from envbuild.store.disk import DiskFullError
 from envbuild.store.fetch import fetch_all
 from envbuild.store.progress import FetchState
 from envbuild.store.store import Store

@@ -2,7 +2,7 @@
 
 import shutil
 
-from envbuild.store.leftovers import sweep_folders, temporary_folder
+from envbuild.files.temporary import sweep_folders, temporary_folder
 
 
 def test_what_cannot_be_removed_is_found_again(tmp_path, monkeypatch):

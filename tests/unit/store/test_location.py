@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from envbuild.cache.location import cache_folder, vendor_folder
 from envbuild.errors import UsageError
-from envbuild.store.location import cache_folder, vendor_folder
 
 
 def test_the_variable_names_the_cache_folder(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 from envbuild.errors import NotFoundError
 from envbuild.lock.model import Wheel
 from envbuild.remote.address import Address
-from envbuild.remote.apt_sources import AptSettings, read_settings
-from envbuild.remote.index import PythonIndex
-from envbuild.remote.pip_config import ClientConfiguration, Credentials
+from envbuild.remote.apt import AptSettings, read_settings
+from envbuild.remote.index.client import PythonIndex
+from envbuild.remote.index.configuration import ClientConfiguration, IndexCredentials
 from envbuild.store.artifact import Artifact
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import ArchiveLocator, IndexLocator
@@ -52,7 +52,7 @@ def test_a_wheel_is_where_its_index_says_with_all_the_client_knows(tmp_path: Pat
         assert found == [
             Address(
                 url=f"{index.url}/files/{path.name}",
-                credentials=Credentials(username="me", password="pä:ss"),
+                credentials=IndexCredentials(username="me", password="pä:ss"),
                 ca_bundle="ca.pem",
                 client_certificate=str(certificate),
                 is_trusted=True,
@@ -119,7 +119,7 @@ def test_a_deb_is_at_every_mirror_of_its_archive(tmp_path: Path) -> None:
     assert found == [
         Address(
             url=f"http://mirror.example.com/debian/{GIT.path}",
-            credentials=Credentials(username="me", password="secret"),
+            credentials=IndexCredentials(username="me", password="secret"),
         ),
         Address.of(f"https://snapshot.example.com/archive/debian/20261101T000000Z/{GIT.path}"),
     ]

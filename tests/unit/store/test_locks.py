@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.store import locks
-from envbuild.store.locks import create_locked, exclusive, shared, try_lock, wait_for_lock
-from envbuild.store.parallel import StoppedError
+from envbuild.files import locks
+from envbuild.files.locks import create_locked, exclusive, shared, try_lock, wait_for_lock
+from envbuild.parallel import StoppedError
 
 
 def test_a_lock_is_held_once(tmp_path: Path) -> None:

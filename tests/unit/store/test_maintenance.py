@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from envbuild.cache.prune import Pruned, Usage, prune, usage
 from envbuild.errors import EnvbuildError
-from envbuild.store.maintenance import Pruned, Usage, prune, usage
 from envbuild.store.stage import stage, workspace
 from envbuild.store.store import Store
 from tests.unit.store.making import artifact_of, content_of, sha256_of

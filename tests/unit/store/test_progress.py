@@ -1,6 +1,6 @@
 import pytest
 
-from envbuild.store.progress import FetchState, NoProgress, Tracker
+from envbuild.store.progress import FetchState, FetchTracker, NoProgress
 from tests.unit.store.making import artifact_of
 
 ONE = artifact_of(b"x" * 10, filename="one.whl")
@@ -18,7 +18,7 @@ class FakeProgress:
 def test_states_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("envbuild.store.progress.EVERY_SECONDS", 0)
     progress = FakeProgress()
-    tracker = Tracker(progress, [ONE, TWO])
+    tracker = FetchTracker(progress, [ONE, TWO])
     with tracker.fetching(TWO):
         tracker.moved(TWO, 20)
         with tracker.fetching(ONE):
@@ -43,7 +43,7 @@ def test_states_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_states_do_not_come_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("envbuild.store.progress.EVERY_SECONDS", 1000)
     progress = FakeProgress()
-    tracker = Tracker(progress, [ONE, TWO])
+    tracker = FetchTracker(progress, [ONE, TWO])
     for artifact in (ONE, TWO):
         with tracker.fetching(artifact):
             tracker.moved(artifact, 1)
@@ -52,5 +52,5 @@ def test_states_do_not_come_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_need_look() -> None:
-    with Tracker(NoProgress(), [ONE]).fetching(ONE):
+    with FetchTracker(NoProgress(), [ONE]).fetching(ONE):
         pass

@@ -1,6 +1,6 @@
 import pytest
 
-from envbuild.store.sizes import readable_size
+from envbuild.files.sizes import readable_size
 
 
 @pytest.mark.parametrize(

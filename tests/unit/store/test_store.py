@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import EnvbuildError, IntegrityError
+from envbuild.files.locks import create_locked
 from envbuild.store.leftovers import sweep
-from envbuild.store.locks import create_locked
 from envbuild.store.store import Store
 from tests.unit.store.making import content_of, sha256_of
 

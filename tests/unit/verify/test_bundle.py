@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from envbuild.digest import sha256_bytes
-from envbuild.verify.bundle import build_probe, facts_arguments, probe_arguments
 from envbuild.verify.checks import read_facts
+from envbuild.verify.probe_bundle import build_probe, facts_arguments, probe_arguments
 
 
 def pythons() -> list[str]:
@@ -51,7 +51,8 @@ def run(python: str, *arguments: str | Path, **options: Any) -> subprocess.Compl
 
 def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
     script = (
-        "import sys; from envbuild.verify.bundle import build_probe; sys.stdout.buffer.write(build_probe())"
+        "import sys; from envbuild.verify.probe_bundle import build_probe; "
+        "sys.stdout.buffer.write(build_probe())"
     )
     elsewhere = subprocess.run(
         [sys.executable, "-c", script],

@@ -3,7 +3,7 @@ from typing import Any, Literal
 
 import pytest
 
-from envbuild.verify.checks.codec import DocumentError, decode, encode
+from envbuild.verify.checks.codec import CodecError, decode, encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +56,12 @@ def test_unknown_keys_are_ignored() -> None:
     ],
 )
 def test_errors_name_the_field(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(DocumentError) as caught:
+    with pytest.raises(CodecError) as caught:
         decode(Outer, SOUND | change)
     assert str(caught.value) == message
 
 
 def test_another_document_is_refused() -> None:
-    with pytest.raises(DocumentError) as caught:
+    with pytest.raises(CodecError) as caught:
         decode(Outer, ["x"])
     assert str(caught.value) == "document: list instead of dict"

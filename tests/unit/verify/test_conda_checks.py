@@ -5,8 +5,8 @@ import pytest
 
 from envbuild.digest import sha256_bytes
 from envbuild.verify.checks import evaluate, plan_checks, read_target
+from envbuild.verify.checks.expected_files import ExpectedEntry, ExpectedFiles
 from envbuild.verify.checks.facts import CondaFacts
-from envbuild.verify.checks.trees import Entry, ExpectedFiles
 from envbuild.verify.conda import conda_tree
 from tests.rig.conda import PLACEHOLDER, File, Package, text, write_package
 
@@ -108,13 +108,13 @@ def test_files_are_compared_as_they_are_once_the_prefix_is_theirs(tmp_path):
         tmp_path,
     )  # fmt: skip
     tree = conda_tree(path, file=path.name, python="3.11", site_packages=None, prefix="/opt/conda")
-    assert tree["etc/demo"] == Entry("f", 0o644, sha256_bytes(b"/opt/conda\n"))
-    assert tree["etc/link"] == Entry("l", 0o777, "demo")
+    assert tree["etc/demo"] == ExpectedEntry("f", 0o644, sha256_bytes(b"/opt/conda\n"))
+    assert tree["etc/link"] == ExpectedEntry("l", 0o777, "demo")
     assert tree["bin/demo"].mode == 0o755
 
 
 def test_changed_missing_and_foreign_files_are_named(conda_target, facts, deep):
-    tree = {"share/a": Entry("f", 0o644, "1" * 64), "share/b": Entry("f", 0o644, "2" * 64)}
+    tree = {"share/a": ExpectedEntry("f", 0o644, "1" * 64), "share/b": ExpectedEntry("f", 0o644, "2" * 64)}
     expected = ExpectedFiles(conda={TQDM["file"]: tree})
     files = {
         "/opt/conda": ("d", 0o755, 0, None),

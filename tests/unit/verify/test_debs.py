@@ -9,7 +9,7 @@ import pytest
 import zstandard
 
 from envbuild.errors import IntegrityError
-from envbuild.verify.checks import Entry
+from envbuild.verify.checks import ExpectedEntry
 from envbuild.verify.debs import deb_tree
 
 MakeDeb = Callable[..., Path]
@@ -52,12 +52,12 @@ def test_the_files_of_a_deb(
     path = make_deb(members, conffiles=conffiles, compress=compress, suffix=suffix)
     tree = deb_tree(path, file=path.name)
     assert list(tree.items()) == [
-        ("/bin", Entry("d", 0o755, None)),
-        ("/bin/alias", Entry("l", 0o777, "demo")),
-        ("/bin/demo", Entry("f", 0o4755, sha256(b"program"))),
-        ("/bin/twin", Entry("f", 0o4755, sha256(b"program"))),
-        ("/dev/pipe", Entry("o", 0o644, None)),
-        ("/etc/demo.conf", Entry("f", 0o644, sha256(b"on\n"), conffile=True)),
+        ("/bin", ExpectedEntry("d", 0o755, None)),
+        ("/bin/alias", ExpectedEntry("l", 0o777, "demo")),
+        ("/bin/demo", ExpectedEntry("f", 0o4755, sha256(b"program"))),
+        ("/bin/twin", ExpectedEntry("f", 0o4755, sha256(b"program"))),
+        ("/dev/pipe", ExpectedEntry("o", 0o644, None)),
+        ("/etc/demo.conf", ExpectedEntry("f", 0o644, sha256(b"on\n"), conffile=True)),
     ]
 
 

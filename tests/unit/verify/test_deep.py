@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from envbuild.verify.checks import (
-    Entry,
+    ExpectedEntry,
     ExpectedFiles,
     Facts,
     LockedTarget,
@@ -58,18 +58,18 @@ FILES: dict[str, FileEntry] = {
 EXPECTED = ExpectedFiles(
     wheels={
         NUMPY: {
-            "bin/f2py": Entry("f", 0o755, "5" * 64),
-            "lib/python3.11/site-packages/numpy/__init__.py": Entry("f", 0o644, "6" * 64),
-            "lib/python3.11/site-packages/numpy/core.so": Entry("f", 0o644, "8" * 64),
+            "bin/f2py": ExpectedEntry("f", 0o755, "5" * 64),
+            "lib/python3.11/site-packages/numpy/__init__.py": ExpectedEntry("f", 0o644, "6" * 64),
+            "lib/python3.11/site-packages/numpy/core.so": ExpectedEntry("f", 0o644, "8" * 64),
         },
-        PYTZ: {"lib/python3.11/site-packages/pytz/__init__.py": Entry("f", 0o644, "9" * 64)},
+        PYTZ: {"lib/python3.11/site-packages/pytz/__init__.py": ExpectedEntry("f", 0o644, "9" * 64)},
     },
     debs={
         GIT: {
-            "/bin": Entry("d", 0o755, None),
-            "/bin/git": Entry("f", 0o755, "1" * 64),
-            "/bin/git-shell": Entry("l", 0o777, "git"),
-            "/etc/gitconfig": Entry("f", 0o644, "2" * 64, conffile=True),
+            "/bin": ExpectedEntry("d", 0o755, None),
+            "/bin/git": ExpectedEntry("f", 0o755, "1" * 64),
+            "/bin/git-shell": ExpectedEntry("l", 0o777, "git"),
+            "/etc/gitconfig": ExpectedEntry("f", 0o644, "2" * 64, conffile=True),
         }
     },
 )
@@ -277,7 +277,9 @@ def test_a_file_replaced_by_another_locked_package_is_fine(
 ) -> None:
     other = "git-fork_1_amd64.deb"
     projection["debs"].append(projection["debs"][0] | {"name": "git-fork", "version": "1", "file": other})
-    expected = replace(EXPECTED, debs={**EXPECTED.debs, other: {"/usr/bin/git": Entry("f", 0o755, "e" * 64)}})
+    expected = replace(
+        EXPECTED, debs={**EXPECTED.debs, other: {"/usr/bin/git": ExpectedEntry("f", 0o755, "e" * 64)}}
+    )
     target = read_target(projection)
     files: dict[str, FileEntry | None] = {"/usr/bin/git": file("e", mode=0o755)}
     assert compare(target, facts, sound(deep, files), expected=expected).succeeded
@@ -316,9 +318,9 @@ def test_system_folders_of_a_base_of_packages_hold_only_what_packages_bring(
     bootstrapped: LockedTarget, facts: Facts, deep: MakeDeep
 ) -> None:
     python = {
-        "/usr/bin/python3.11": Entry("f", 0o755, "a" * 64),
-        "/usr/bin/python3": Entry("l", 0o777, "python3.11"),
-        "/usr/lib/python3/x.py": Entry("f", 0o644, "b" * 64),
+        "/usr/bin/python3.11": ExpectedEntry("f", 0o755, "a" * 64),
+        "/usr/bin/python3": ExpectedEntry("l", 0o777, "python3.11"),
+        "/usr/lib/python3/x.py": ExpectedEntry("f", 0o644, "b" * 64),
     }
     expected = replace(EXPECTED, debs={GIT: {**EXPECTED.debs[GIT], **python}})
     files = {
@@ -377,7 +379,7 @@ def test_bytecode_a_package_ships_is_its_own_affair(
     shipped = f"{SITE}/pytz/secret.pyc"
     tree = {
         **EXPECTED.wheels[PYTZ],
-        "lib/python3.11/site-packages/pytz/secret.pyc": Entry("f", 0o644, "b" * 64),
+        "lib/python3.11/site-packages/pytz/secret.pyc": ExpectedEntry("f", 0o644, "b" * 64),
     }
     expected = replace(EXPECTED, wheels={**EXPECTED.wheels, PYTZ: tree})
     orphan = finding(shipped, "orphan")
@@ -417,7 +419,7 @@ def test_what_an_image_base_brings_is_no_difference(
 ) -> None:
     wrong = sound(deep, bytecode=finding(STDLIB, "mismatch"))
     assert compare(target, facts, wrong).succeeded
-    source = {"/usr/lib/python3.11/os.py": Entry("f", 0o644, "b" * 64)}
+    source = {"/usr/lib/python3.11/os.py": ExpectedEntry("f", 0o644, "b" * 64)}
     expected = replace(EXPECTED, debs={GIT: {**EXPECTED.debs[GIT], **source}})
     files: dict[str, FileEntry | None] = {"/usr/lib/python3.11/os.py": file("b")}
     wrong = sound(deep, files, bytecode=finding(STDLIB, "mismatch"))

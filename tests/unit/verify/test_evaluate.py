@@ -5,18 +5,18 @@ from typing import Any
 import pytest
 
 from envbuild.verify.checks import (
+    CheckResult,
     Configuration,
     Facts,
     LockedTarget,
     Profile,
     Report,
-    Result,
     evaluate,
     plan_checks,
     read_facts,
     read_target,
 )
-from envbuild.verify.checks.codec import DocumentError, encode
+from envbuild.verify.checks.codec import CodecError, encode
 from envbuild.verify.checks.facts import DebFacts, with_deep
 
 Change = Callable[[Facts], Facts]
@@ -43,7 +43,7 @@ def not_passed(report: Report) -> list[tuple[str, str, str]]:
     ]
 
 
-def only(report: Report) -> Result:
+def only(report: Report) -> CheckResult:
     (result,) = (result for result in report.results if result.outcome not in {"passed", "skipped"})
     return result
 
@@ -485,7 +485,7 @@ def test_facts_survive_their_document(facts: Facts) -> None:
 
 
 def test_facts_of_another_format_are_refused(facts: Facts) -> None:
-    with pytest.raises(DocumentError) as caught:
+    with pytest.raises(CodecError) as caught:
         read_facts(encode(facts) | {"format": 99})
     assert str(caught.value) == "format: facts of format 99, this release reads 1"
 

@@ -10,9 +10,9 @@ import pytest
 from envbuild.image.engine import ContainerOutcome, ImageFacts
 from envbuild.verify.checks import Facts
 from envbuild.verify.checks.codec import encode
+from envbuild.verify.checks.expected_files import ExpectedFiles
 from envbuild.verify.checks.facts import DeepFacts
 from envbuild.verify.checks.gpu_facts import DriverFacts, GpuFacts
-from envbuild.verify.checks.trees import ExpectedFiles
 from envbuild.verify.image import verify_image
 
 ABSENT = DriverFacts(state="absent", reason="there is no libnvidia-ml.so.1")

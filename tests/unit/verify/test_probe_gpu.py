@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.verify.bundle import build_probe, facts_arguments, probe_arguments
 from envbuild.verify.checks import read_facts
 from envbuild.verify.checks.gpu_facts import DriverFacts, GpuDevice, GpuFacts
 from envbuild.verify.probe import nvidia
@@ -22,6 +21,7 @@ from envbuild.verify.probe.amd import amd_facts, architecture_name
 from envbuild.verify.probe.gpu import pci_cards
 from envbuild.verify.probe.isolated import isolated
 from envbuild.verify.probe.nvidia import library_version, module_version, nvidia_facts
+from envbuild.verify.probe_bundle import build_probe, facts_arguments, probe_arguments
 from tests.rig.driver import DRIVERS, GIB, DriverDouble, write_driver
 
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="the doubles are compiled with gcc")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.verify.checks.gpu_facts import LibraryFacts
-from envbuild.verify.probe.elf import ElfError, read_dynamic
+from envbuild.verify.probe.elf import DynamicSectionError, read_dynamic
 from envbuild.verify.probe.libraries import library_facts, library_name, library_path
 from tests.rig.driver import write_importer, write_library
 
@@ -193,11 +193,11 @@ def test_damaged_objects_are_errors_never_crashes(site: Path, tmp_path: Path) ->
     broken = tmp_path / "broken.so"
     for length in (0, 5, 64, 200, 700, len(whole) // 2):
         broken.write_bytes(whole[:length])
-        with pytest.raises(ElfError):
+        with pytest.raises(DynamicSectionError):
             read_dynamic(broken)
     for position in range(0, 4096, 7):
         broken.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
         try:
             read_dynamic(broken)
-        except (ElfError, OSError):
+        except (DynamicSectionError, OSError):
             continue

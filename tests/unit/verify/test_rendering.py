@@ -3,8 +3,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from envbuild.verify.checks import Report, Result
-from envbuild.verify.checks.rendering import render_json, render_text
+from envbuild.verify.checks import CheckResult, Report
+from envbuild.verify.checks.report_text import render_json, render_text
 from envbuild.verify.junit import render_junit
 
 
@@ -14,10 +14,10 @@ def report() -> Report:
         target="train (cpu, linux/amd64)",
         profile="image",
         results=(
-            Result(
+            CheckResult(
                 id="os/id", group="system", title="os id", outcome="passed", expected="debian", found="debian"
             ),
-            Result(
+            CheckResult(
                 id="wheel/numpy",
                 group="python packages",
                 title="numpy",
@@ -25,7 +25,7 @@ def report() -> Report:
                 expected="2.1.0",
                 found="2.1.1",
             ),
-            Result(
+            CheckResult(
                 id="wheel/bad\x00name",
                 group="python packages",
                 title="bad\x00<name>",
@@ -33,7 +33,7 @@ def report() -> Report:
                 found="1.0 & more",
                 reason="not in the lock",
             ),
-            Result(
+            CheckResult(
                 id="image/user",
                 group="configuration",
                 title="image user",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import IntegrityError
-from envbuild.verify.checks import Entry, Tree
+from envbuild.verify.checks import ExpectedEntry, Tree
 from envbuild.verify.wheels import wheel_tree
 
 SITE = "lib/python{}/site-packages"
@@ -57,7 +57,7 @@ def test_every_kind_of_file_has_its_place(make_wheel: Callable[..., Path]) -> No
         "share/demo/data.txt": "0o644",
     }
     assert list(files) == sorted(files)
-    assert files[f"{site}/demo/__init__.py"] == Entry("f", 0o644, sha256(b"VALUE = 1\n"))
+    assert files[f"{site}/demo/__init__.py"] == ExpectedEntry("f", 0o644, sha256(b"VALUE = 1\n"))
     assert files["bin/say"].content == sha256(b"#!/opt/venv/bin/python\nprint('hello')\n")
     assert files["bin/gui"].content == sha256(b"#!/opt/venv/bin/python\nprint('hello')\n")
     assert files["bin/shell"].content == sha256(EVERYTHING["demo-1.0.data/scripts/shell"])

@@ -4,11 +4,11 @@ import os
 
 import pytest
 
-from envbuild.image.local.adoption import diff_id_of, settle
-from envbuild.image.local.cache import LayerCache, LayerKey
-from envbuild.image.local.codec import codec_of
-from envbuild.image.local.diff import diff_layer
-from envbuild.image.local.trees import LayerTrees, PackedLayer
+from envbuild.formats.compression import codec_of
+from envbuild.image.local.layers.changes import diff_layer
+from envbuild.image.local.layers.store import LayerKey, LayerStore
+from envbuild.image.local.roots.adopt import diff_id_of, settle
+from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners need root, or subordinate ids")
 
@@ -36,7 +36,7 @@ def made(tmp_path):
 
 def layer_of(folder, cache):
     key = LayerKey(kind="test", inputs={}, codec=codec_of("zstd"), comment="")
-    return LayerCache(cache).make(
+    return LayerStore(cache).make(
         key, lambda writer: diff_layer(folder, (), writer, started=STARTED, epoch=EPOCH)
     )
 

@@ -3,8 +3,8 @@
 import pytest
 
 from envbuild.errors import SpecError
-from envbuild.image.local.assembly import Place, assemble_image, interpreter_debs
-from envbuild.image.local.codec import codec_of
+from envbuild.formats.compression import codec_of
+from envbuild.image.local.build import BuildInputs, assemble_image, interpreter_debs
 from envbuild.render.layers import FIXED_LAYERS, MOST_LAYERS
 from tests.rig.locks import deb, digest, image_base, sample_lock
 
@@ -36,7 +36,7 @@ def test_base_with_too_many_layers_is_refused_before_anything_is_fetched(tmp_pat
     many = tuple(digest(str(number)) for number in range(MOST_LAYERS - FIXED_LAYERS))
     image = base.image.model_copy(update={"layers": many, "diff_ids": many})
     lock = sample_lock(base.model_copy(update={"image": image}))
-    place = Place(
+    place = BuildInputs(
         cache=tmp_path,
         codec=codec_of("zstd"),
         artifact=nothing,

@@ -6,17 +6,17 @@ import os
 import pytest
 
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError
-from envbuild.image.layer import layer_path
-from envbuild.image.local.base_shelf import BaseShelf
-from envbuild.image.local.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use
-from envbuild.image.local.cache import LayerCache
+from envbuild.image.compose import compose_image
 from envbuild.image.local.images import facts_of
-from envbuild.image.oci.base import BaseImage
-from envbuild.image.oci.image import compose_image
-from envbuild.remote.manifest import Descriptor
-from envbuild.remote.reference import parse_reference
-from envbuild.remote.registry import RegistryClient
-from envbuild.remote.registry_transport import OfflineTransport
+from envbuild.image.local.layers.base_store import BaseShelf
+from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use
+from envbuild.image.local.layers.store import LayerStore
+from envbuild.oci.base import BaseImage
+from envbuild.oci.layer import layer_path
+from envbuild.oci.manifest import Descriptor
+from envbuild.oci.reference import parse_reference
+from envbuild.remote.registry.client import RegistryClient
+from envbuild.remote.registry.transport import OfflineTransport
 from tests.rig.layers import LayerFolder
 from tests.rig.locks import digest, image_base, sample_lock
 from tests.unit.remote.loopback_registry import loopback_registry
@@ -133,7 +133,7 @@ def test_base_is_the_one_the_labels_name(tmp_path):
 
 
 def test_layer_cache_keeps_layers_where_images_look_for_them(tmp_path):
-    assert LayerCache(tmp_path).path(BLOB.digest) == layer_path(tmp_path, BLOB.digest)
+    assert LayerStore(tmp_path).path(BLOB.digest) == layer_path(tmp_path, BLOB.digest)
 
 
 def test_use_of_an_image_keeps_its_layers_from_being_pruned(tmp_path):
@@ -148,5 +148,5 @@ def test_use_of_an_image_keeps_its_layers_from_being_pruned(tmp_path):
 
     note_use(image, tmp_path)
 
-    (stored,) = LayerCache(tmp_path).stored()
+    (stored,) = LayerStore(tmp_path).stored()
     assert stored.used > 1

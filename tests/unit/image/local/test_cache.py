@@ -9,11 +9,11 @@ import time
 
 import pytest
 
+from envbuild.cache.prune import prune
 from envbuild.errors import EnvbuildError, IntegrityError
-from envbuild.image.local.cache import LayerCache, LayerKey
-from envbuild.image.local.codec import codec_of
-from envbuild.store.disk import DiskFullError
-from envbuild.store.maintenance import prune
+from envbuild.files.disk import DiskFullError
+from envbuild.formats.compression import codec_of
+from envbuild.image.local.layers.store import LayerKey, LayerStore
 from envbuild.store.store import Store
 
 KEY = LayerKey(kind="test", inputs={"a": 1}, codec=codec_of("zstd"), comment="a test")
@@ -28,7 +28,7 @@ def never(writer):
 
 
 def test_a_layer_is_made_once(tmp_path):
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
     assert cache.get(KEY) is None
     layer = cache.make(KEY, one_file)
     assert cache.make(KEY, never) == cache.get(KEY) == layer
@@ -39,7 +39,7 @@ def test_a_layer_is_made_once(tmp_path):
 
 
 def test_the_comment_is_the_askers(tmp_path):
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
     cache.make(KEY, one_file)
     assert cache.make(dataclasses.replace(KEY, comment="other"), never).comment == "other"
 
@@ -54,7 +54,7 @@ def test_every_input_counts(change):
 
 
 def test_nothing_is_kept_of_a_layer_that_failed(tmp_path):
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
 
     def fail(writer):
         one_file(writer)
@@ -67,7 +67,7 @@ def test_nothing_is_kept_of_a_layer_that_failed(tmp_path):
 
 
 def test_a_damaged_layer_is_found_when_it_is_read_and_made_again(tmp_path):
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
     layer = cache.make(KEY, one_file)
     path = cache.path(layer.digest)
     path.write_bytes(bytes(layer.size))
@@ -79,7 +79,7 @@ def test_a_damaged_layer_is_found_when_it_is_read_and_made_again(tmp_path):
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b'{"digest": "sha256:00"}', b"\xff"])
 def test_a_damaged_note_is_as_good_as_none(tmp_path, damage):
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
     layer = cache.make(KEY, one_file)
     (note,) = cache.folder.glob("index/*.json")
     note.write_bytes(damage)
@@ -88,7 +88,7 @@ def test_a_damaged_note_is_as_good_as_none(tmp_path, damage):
 
 
 def test_a_cut_off_layer_is_as_good_as_none(tmp_path):
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
     layer = cache.make(KEY, one_file)
     with cache.path(layer.digest).open("r+b") as file:
         file.truncate(3)
@@ -97,9 +97,9 @@ def test_a_cut_off_layer_is_as_good_as_none(tmp_path):
 
 
 def test_what_a_killed_process_left_is_written_anew(tmp_path):
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
     layer = cache.make(KEY, one_file)
-    other = LayerCache(tmp_path / "other")
+    other = LayerStore(tmp_path / "other")
     left = other.folder / "partial" / KEY.name
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half of something" * 100)
@@ -109,7 +109,7 @@ def test_what_a_killed_process_left_is_written_anew(tmp_path):
 
 
 def test_a_pruned_layer_is_said_to_be_gone(tmp_path):
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
     layer = cache.make(KEY, one_file)
     cache.discard(layer.digest)
     with pytest.raises(EnvbuildError, match="is no longer in"):
@@ -117,7 +117,7 @@ def test_a_pruned_layer_is_said_to_be_gone(tmp_path):
 
 
 def test_a_full_disk_is_said_so_and_leaves_nothing(tmp_path):
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     noise = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(1 << 16))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
@@ -148,7 +148,7 @@ def holding(number):
 
 def filled(tmp_path, count=3):
     """The first of the layers was used longest ago."""
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
     keys = [dataclasses.replace(KEY, inputs={"n": number}) for number in range(count)]
     layers = [cache.make(key, holding(number)) for number, key in enumerate(keys)]
     for number, layer in enumerate(layers):
@@ -195,8 +195,8 @@ def test_two_names_of_one_layer_share_its_bytes(tmp_path):
 CHILD = """
 import sys, time
 from pathlib import Path
-from envbuild.image.local.cache import LayerCache, LayerKey
-from envbuild.image.local.codec import codec_of
+from envbuild.image.local.layers.store import LayerCache, LayerKey
+from envbuild.formats.compression import codec_of
 
 def produce(writer):
     print("making", flush=True)
@@ -224,7 +224,7 @@ def test_a_killed_process_leaves_a_sound_cache_and_the_next_one_finishes(tmp_pat
         assert killed.stdout.readline() == "making\n"
         time.sleep(0.1)
         killed.send_signal(signal.SIGKILL)
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
     assert list(cache.stored()) == []
     with child(tmp_path, 0) as other:
         assert other.stdout
@@ -235,7 +235,7 @@ def test_a_killed_process_leaves_a_sound_cache_and_the_next_one_finishes(tmp_pat
 
 
 def test_what_a_killed_process_left_is_swept_but_not_that_of_a_live_one(tmp_path):
-    cache = LayerCache(tmp_path)
+    cache = LayerStore(tmp_path)
     with child(tmp_path, 0.05) as running:
         assert running.stdout
         assert running.stdout.readline() == "making\n"

@@ -11,13 +11,13 @@ import zstandard
 
 from envbuild.digest import sha256_bytes
 from envbuild.errors import IntegrityError
-from envbuild.image.local.assemble import make_wheel_layers
-from envbuild.image.local.cache import LayerCache
-from envbuild.image.local.codec import codec_of
-from envbuild.image.local.conda import NOBODY, files_in_the_way, plan_conda
-from envbuild.image.local.steps import Steps
-from envbuild.image.local.trees import LayerTrees, PackedLayer
-from envbuild.image.local.writer import MTIME
+from envbuild.formats.compression import codec_of
+from envbuild.image.local.layers.conda import NOBODY, files_in_the_way, plan_conda
+from envbuild.image.local.layers.steps import Steps
+from envbuild.image.local.layers.store import LayerStore
+from envbuild.image.local.layers.wheel_layers import make_wheel_layers
+from envbuild.image.local.layers.writer import MTIME
+from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.lock.model import PythonArchive
 from envbuild.render.layers import WheelLayer
 from tests.rig.locks import conda_lock, sample_lock
@@ -84,7 +84,7 @@ def below(tmp_path):
 def steps_of(tmp_path, **changes):
     (tmp_path / "package").write_text("content\n")
     options = {
-        "cache": LayerCache(tmp_path),
+        "cache": LayerStore(tmp_path),
         "trees": LayerTrees(tmp_path),
         "scratch": tmp_path / "roots",
         "codec": codec_of("zstd"),
@@ -123,7 +123,7 @@ def test_packages_are_laid_down_once_and_one_lost_layer_is_made_again(tmp_path, 
     other = PackedLayer(f"sha256:{'0' * 64}", list)
     assert steps_of(tmp_path, on_event=events.append).conda([other], work) == layers
     assert events == ["laying 4 conda packages down"]
-    LayerCache(tmp_path).discard(layers[1].digest)
+    LayerStore(tmp_path).discard(layers[1].digest)
     assert steps_of(tmp_path, on_event=events.append).conda([below], work) == layers
     assert len(events) == 2
 

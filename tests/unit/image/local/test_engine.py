@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import EngineError
-from envbuild.image.local.cache import LayerCache, LayerKey
-from envbuild.image.local.codec import codec_of
-from envbuild.image.local.diff import diff_layer
+from envbuild.formats.compression import codec_of
+from envbuild.image.compose import compose_image
 from envbuild.image.local.engine import LocalEngine
 from envbuild.image.local.images import ImageStore
-from envbuild.image.local.root import EntryError
-from envbuild.image.oci.image import compose_image
+from envbuild.image.local.layers.changes import diff_layer
+from envbuild.image.local.layers.store import LayerKey, LayerStore
+from envbuild.image.local.roots.private_root import EntryError
 from tests.rig.locks import sample_lock
 from tests.rig.small_root import make_small_root
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or 
 
 class CachedLayers:
     def __init__(self, cache):
-        self.path = lambda blob: LayerCache(cache).path(blob.digest)
+        self.path = lambda blob: LayerStore(cache).path(blob.digest)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def cache(tmp_path_factory):
     (small / "workspace").mkdir()
     os.chown(small / "workspace", 1000, 1000)
     key = LayerKey(kind="test", inputs={}, codec=codec_of("zstd"), comment="small")
-    layer = LayerCache(folder).make(
+    layer = LayerStore(folder).make(
         key, lambda writer: diff_layer(small, (), writer, started=2e9, epoch=1_000_000_000)
     )
     lock = sample_lock()
@@ -71,7 +71,7 @@ def test_a_command_runs_as_the_image_says(engine):
 
 ATTACHED = """
 import sys; from pathlib import Path
-from envbuild.image.local.cache import LayerCache
+from envbuild.image.local.layers.store import LayerCache
 from envbuild.image.local.engine import LocalEngine
 cache = Path(sys.argv[1])
 blobs = lambda _: type("Blobs", (), {"path": staticmethod(lambda blob: LayerCache(cache).path(blob.digest))})

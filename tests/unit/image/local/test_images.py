@@ -4,9 +4,9 @@ import os
 
 import pytest
 
+from envbuild.image.compose import compose_image
 from envbuild.image.local import images
 from envbuild.image.local.images import ImageStore, facts_of
-from envbuild.image.oci.image import compose_image
 from tests.rig.layers import LayerFolder
 from tests.rig.locks import sample_lock
 

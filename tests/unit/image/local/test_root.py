@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import EngineError
-from envbuild.image.local.root import EntryError, PrivateRoot, RootShelf, root_folder
+from envbuild.image.local.roots.private_root import EntryError, PrivateRoot, RootShelf, root_folder
 from tests.rig.small_root import ENV, make_small_root
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
@@ -139,7 +139,8 @@ def test_hundreds_of_layers_and_no_more(small, tmp_path):
 
 def test_killing_everything_leaves_no_process_and_no_mount(small, tmp_path):
     script = (
-        "import sys; from pathlib import Path; from envbuild.image.local.root import PrivateRoot\n"
+        "import sys; from pathlib import Path\n"
+        "from envbuild.image.local.roots.private_root import PrivateRoot\n"
         "with PrivateRoot([Path(sys.argv[1])], scratch=Path(sys.argv[2])) as root:\n"
         "    root.run(('sh', '-c', 'echo started >/started; sleep 4321'), env={'PATH': '/bin'})\n"
     )

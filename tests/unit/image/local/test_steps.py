@@ -8,12 +8,12 @@ import tarfile
 import pytest
 
 from envbuild.errors import BuildFailedError
-from envbuild.image.local.cache import LayerCache
-from envbuild.image.local.codec import codec_of
-from envbuild.image.local.steps import Steps
-from envbuild.image.local.trees import LayerTrees, PackedLayer
+from envbuild.files.disk import DiskFullError
+from envbuild.formats.compression import codec_of
+from envbuild.image.local.layers.steps import Steps
+from envbuild.image.local.layers.store import LayerStore
+from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.lock.model import User
-from envbuild.store.disk import DiskFullError
 from tests.rig.archive import make_deb
 from tests.rig.locks import deb
 from tests.rig.small_root import make_small_root
@@ -44,7 +44,7 @@ def make_steps(tmp_path):
 
     def make(**changes):
         options = {
-            "cache": LayerCache(tmp_path),
+            "cache": LayerStore(tmp_path),
             "trees": LayerTrees(tmp_path),
             "scratch": tmp_path / "roots",
             "codec": codec_of("zstd"),
@@ -69,7 +69,7 @@ def finish(steps, small, **changes):
 
 
 def read(tmp_path, layer):
-    packed = PackedLayer(layer.diff_id, lambda: LayerCache(tmp_path).chunks(layer))
+    packed = PackedLayer(layer.diff_id, lambda: LayerStore(tmp_path).chunks(layer))
     with LayerTrees(tmp_path).held([packed]) as (tree,):
         return {path.name: path.read_text() for path in tree.iterdir()}
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import IntegrityError
-from envbuild.image.local import trees
-from envbuild.image.local.trees import LayerTrees, PackedLayer, folder_name
+from envbuild.image.local.roots import unpacked_layers as trees
+from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer, folder_name
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners need root, or subordinate ids")
 
@@ -185,7 +185,7 @@ def test_after_a_restart_of_the_machine_a_tree_is_measured(tmp_path, damage):
 
 KILLED = """
 import sys, time; from pathlib import Path
-from envbuild.image.local.trees import LayerTrees, PackedLayer
+from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 def read():
     yield Path(sys.argv[2]).read_bytes()[:700]
     print("half", flush=True); time.sleep(600)

@@ -10,12 +10,12 @@ import tarfile
 import pytest
 
 from envbuild.errors import IntegrityError
-from envbuild.image.local.cache import LayerCache, LayerKey
-from envbuild.image.local.codec import codec_of
-from envbuild.image.local.diff import diff_layer
-from envbuild.image.local.root import PrivateRoot
-from envbuild.image.local.unpack import OPAQUE, extent_of, unpack_layer
-from envbuild.resolve.layer_tar import LayerError
+from envbuild.formats.compression import codec_of
+from envbuild.formats.tar_reader import LayerError
+from envbuild.image.local.layers.changes import diff_layer
+from envbuild.image.local.layers.store import LayerKey, LayerStore
+from envbuild.image.local.roots.private_root import PrivateRoot
+from envbuild.image.local.roots.unpack import OPAQUE, extent_of, unpack_layer
 from tests.rig.small_root import ENV, make_small_root
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners and removals need root, or subordinate ids")
@@ -235,7 +235,7 @@ def base(tmp_path):
 
 @pytest.fixture
 def make_layer(tmp_path):
-    cache = LayerCache(tmp_path / "cache")
+    cache = LayerStore(tmp_path / "cache")
 
     def make(upper, lowers, name="x", *, started=2_000_000_000.0):
         key = LayerKey(kind="test", inputs={"name": name}, codec=codec_of("zstd"), comment=name)

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envbuild.errors import BuildFailedError, IntegrityError
-from envbuild.image.local.assemble import LayerState, make_wheel_layers
-from envbuild.image.local.codec import Compression
-from envbuild.image.local.compiling import TargetPython
-from envbuild.image.local.writer import MTIME
+from envbuild.formats.compression import Compression
+from envbuild.image.local.layers.bytecode import CompilingPython
+from envbuild.image.local.layers.wheel_layers import LayerState, make_wheel_layers
+from envbuild.image.local.layers.writer import MTIME
 from envbuild.render.layers import LAYERS, WheelLayer, plan_wheel_layers
 from tests.rig.recipe import lay_scripts
 from tests.rig.wheels import VERSION, locked, this_python, workshop, write_wheel
@@ -233,7 +233,7 @@ def test_a_small_wheel_is_compiled_once_whatever_layer_it_is_in(tmp_path):
     def shop(cache, python):
         return workshop(folder, tmp_path / cache, python=python)
 
-    counted = shop("kept", TargetPython(VERSION, counting))
+    counted = shop("kept", CompilingPython(VERSION, counting))
     make_wheel_layers([layer_of(one, two)], counted)
     assert len(compiled) == 2
 
@@ -434,7 +434,7 @@ def test_an_interpreter_that_fails_is_said_so(tmp_path):
         return outcome
 
     wheel = write_wheel(tmp_path / "wheels", "demo", {"demo.py": SOURCE})
-    error = failure(tmp_path, layer_of(wheel), python=TargetPython(VERSION, fail))
+    error = failure(tmp_path, layer_of(wheel), python=CompilingPython(VERSION, fail))
     assert str(error) == "compiling demo-1.0-py3-none-any.whl failed"
     assert error.detail == "no memory"
 
@@ -442,6 +442,6 @@ def test_an_interpreter_that_fails_is_said_so(tmp_path):
 def test_another_interpreter_than_the_locked_one_is_refused(tmp_path):
     wheel = write_wheel(tmp_path / "wheels", "demo", {"demo.py": SOURCE})
     major, minor, _ = VERSION.split(".")
-    python = TargetPython(f"{major}.{minor}.99", this_python().run)
+    python = CompilingPython(f"{major}.{minor}.99", this_python().run)
     error = failure(tmp_path, layer_of(wheel), python=python)
     assert str(error) == f"the image's Python is {VERSION}, the lock says {major}.{minor}.99"

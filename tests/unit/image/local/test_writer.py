@@ -8,10 +8,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envbuild.image.layer import GZIP_LAYER, ZSTD_LAYER
-from envbuild.image.local.codec import Codec, codec_of
-from envbuild.image.local.tar import TarEntry, header
-from envbuild.image.local.writer import MTIME, EntryOrderError, LayerWriter, whiteout_name
+from envbuild.formats.compression import Codec, codec_of
+from envbuild.formats.tar_writer import TarEntry, header
+from envbuild.image.local.layers.writer import MTIME, EntryOrderError, LayerWriter, whiteout_name
+from envbuild.oci.layer import GZIP_LAYER, ZSTD_LAYER
 
 ZSTD, GZIP = codec_of("zstd"), codec_of("gzip")
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from envbuild.image.layer import Layer
-from envbuild.image.oci.compare import compare_images, compare_layers
-from envbuild.image.oci.image import compose_image
+from envbuild.image.compose import compose_image
+from envbuild.oci.compare import compare_images, compare_layers
+from envbuild.oci.layer import Layer
 from tests.rig.layers import GZIP, ZSTD, LayerFolder
 from tests.rig.locks import sample_lock
 

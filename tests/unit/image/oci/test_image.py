@@ -5,11 +5,11 @@ import json
 import pytest
 
 from envbuild.errors import SpecError
-from envbuild.image.layer import Layer
-from envbuild.image.oci.base import read_base_image
-from envbuild.image.oci.image import compose_image
+from envbuild.image.compose import compose_image
 from envbuild.lock.identity import RECIPE_FORMAT
-from envbuild.remote.manifest import Descriptor, DocumentError
+from envbuild.oci.base import read_base_image
+from envbuild.oci.layer import Layer
+from envbuild.oci.manifest import Descriptor, ManifestError
 from envbuild.render.layers import MOST_LAYERS
 from tests.rig.locks import digest, image_base, sample_lock
 
@@ -101,7 +101,7 @@ def test_layers_of_a_base_speak_ocis_language():
 
 
 def test_layer_that_may_not_be_distributed_is_refused():
-    with pytest.raises(DocumentError, match="may not be distributed"):
+    with pytest.raises(ManifestError, match="may not be distributed"):
         base(urls=("https://elsewhere.example/layer",))
 
 

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from envbuild.errors import IntegrityError, UsageError
-from envbuild.image.oci.archive import archive_chunks, write_archive
-from envbuild.image.oci.image import compose_image
-from envbuild.image.oci.layout import write_layout
-from envbuild.image.oci.progress import Count
+from envbuild.image.compose import compose_image
+from envbuild.oci.archive import archive_chunks, write_archive
+from envbuild.oci.layout import write_layout
+from envbuild.oci.progress import Count
 from tests.rig.layers import LayerFolder
 from tests.rig.locks import sample_lock
 

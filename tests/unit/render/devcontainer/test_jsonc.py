@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envbuild.render.devcontainer import jsonc
+from envbuild.formats import jsonc
 
 HAND_WRITTEN = """\
 // mine

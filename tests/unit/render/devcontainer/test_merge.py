@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envbuild.render.devcontainer import jsonc
+from envbuild.formats import jsonc
 from envbuild.render.devcontainer.merge import apply, merge, record_of
 from envbuild.render.devcontainer.update import Known, known_of, update
 

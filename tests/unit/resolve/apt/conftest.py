@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.remote.source_list import parse_lines
+from envbuild.formats.apt_sources_list import parse_lines
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.world import AptWorld
 from tests.rig.archive import DebianArchive

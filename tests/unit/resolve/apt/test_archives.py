@@ -10,11 +10,11 @@ import pytest
 
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, NotFoundError
 from envbuild.lock.model import Deb
-from envbuild.remote.apt_sources import Keyring
+from envbuild.progress import SilentProgress
+from envbuild.remote.apt import Keyring
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.system import resolve_system
 from envbuild.resolve.apt.world import AptWorld
-from envbuild.resolve.progress import SilentProgress
 from tests.rig.archive import DebianArchive, make_deb
 
 DATA = Path(__file__).parent / "data"

@@ -5,9 +5,9 @@ import pytest
 
 from envbuild.errors import NetworkError, SpecError
 from envbuild.platforms import AMD64
-from envbuild.remote.apt_sources import AptSettings
+from envbuild.remote.apt import AptSettings
 from envbuild.resolve.apt.client import Apt
-from envbuild.resolve.packages_base import resolve_packages_base
+from envbuild.resolve.base.packages import resolve_packages_base
 
 
 def test_an_unknown_distribution_is_refused_with_the_known_ones(tmp_path: Path) -> None:

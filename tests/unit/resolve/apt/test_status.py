@@ -1,6 +1,7 @@
+from envbuild.formats.deb822 import stanzas
+from envbuild.formats.dpkg_status import InstalledPackage, installed_packages, provided_names
 from envbuild.lock.model import Deb
-from envbuild.remote.deb822 import stanzas
-from envbuild.resolve.apt.status import InstalledPackage, installed_packages, provided_names, status_of_debs
+from envbuild.resolve.apt.status import status_of_debs
 
 STATUS = """\
 Package: mawk

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import EngineError, NoSolutionError
+from envbuild.formats.apt_sources_list import parse_lines
 from envbuild.lock.model import Deb
-from envbuild.remote.source_list import parse_lines
+from envbuild.progress import SilentProgress
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.no_solution import near_names
 from envbuild.resolve.apt.system import preferences, resolve_system
 from envbuild.resolve.apt.world import AptWorld
-from envbuild.resolve.progress import SilentProgress
 from envbuild.resolve.resolvers import Upgrade
 from tests.rig.archive import DebianArchive, make_deb
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import SpecError
+from envbuild.formats.apt_sources_list import parse_lines
 from envbuild.platforms import AMD64, ARM64
-from envbuild.remote.apt_sources import AptSettings, Keyring
-from envbuild.remote.source_list import parse_lines
-from envbuild.resolve.apt.root import PrivateRoot, write_root
+from envbuild.remote.apt import AptSettings, Keyring
+from envbuild.resolve.apt.root import AptRoot, write_root
 from envbuild.resolve.apt.world import AptWorld, world_of_distribution, world_of_image
 
 BASE = parse_lines(
@@ -79,7 +79,7 @@ def test_private_root_points_signed_by_at_its_own_copies(tmp_path: Path) -> None
         replace(BASE[0], suites=("z",), signed_by="0123456789ABCDEF"),
         replace(BASE[0], suites=("other",), architectures=("arm64",)),
     )
-    root = PrivateRoot(folder=tmp_path, lists=tmp_path / "lists", source_cache=tmp_path / "src.bin")
+    root = AptRoot(folder=tmp_path, lists=tmp_path / "lists", source_cache=tmp_path / "src.bin")
     keys = (*KEYS, Keyring(path="/b.gpg", content=b"-----BEGIN PGP PUBLIC KEY BLOCK-----"))
 
     write_root(root, AptWorld(name="a", architecture="amd64", sources=sources, keyrings=keys), ca_bundle=None)

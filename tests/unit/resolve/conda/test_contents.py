@@ -2,8 +2,8 @@
 
 import pytest
 
+from envbuild.formats.conda_package import CondaArchive
 from envbuild.resolve.conda.contents import read_contents
-from envbuild.store.conda_archive import CondaArchive
 from tests.rig.conda import Package, text, write_package
 
 

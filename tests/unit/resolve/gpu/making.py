@@ -1,6 +1,6 @@
 """Resolved packages by one line each."""
 
-from envbuild.resolve.gpu.derive import Derivation, Package, derive
+from envbuild.resolve.gpu.derive import Derivation, GpuPackage, derive
 
 TORCH_13 = (
     "torch==2.14.1 cuda-toolkit==13.0.3.0 nvidia-cuda-runtime==13.0.96 nvidia-cudnn-cu13==9.24.0.43 "
@@ -12,10 +12,10 @@ TORCH_12 = (
 )
 
 
-def packages(line: str, **requires: str) -> tuple[Package, ...]:
+def packages(line: str, **requires: str) -> tuple[GpuPackage, ...]:
     """Return packages written ``name==version``, with what some of them require."""
     return tuple(
-        Package(name=name, version=version, requires=tuple(filter(None, [requires.get(name, "")])))
+        GpuPackage(name=name, version=version, requires=tuple(filter(None, [requires.get(name, "")])))
         for name, version in (word.split("==") for word in line.split())
     )
 

@@ -9,8 +9,8 @@ import pytest
 from envbuild.errors import IntegrityError
 from envbuild.lock.gpu import GpuArchitectures
 from envbuild.lock.model import Wheel
-from envbuild.resolve.gpu.architectures import Reading, read_architectures, wheels_to_read
-from envbuild.resolve.progress import SilentProgress
+from envbuild.progress import SilentProgress
+from envbuild.resolve.gpu.architectures import WheelArchitectures, read_architectures, wheels_to_read
 from envbuild.store.store import Store
 from tests.rig.device_code import Entry, container, library
 
@@ -77,7 +77,7 @@ class Desk:
             self.fetched.append(item.name)
             self.store.add_bytes(self.content[item.file], sha256=item.sha256)
 
-    def read(self) -> Reading:
+    def read(self) -> WheelArchitectures:
         return read_architectures(
             self.wheels, store=self.store, fetch=self.fetch, cache=self.cache, progress=SilentProgress()
         )

@@ -2,7 +2,7 @@ import pytest
 
 from envbuild.catalog.cuda_images import CudaImage
 from envbuild.errors import NoSolutionError
-from envbuild.resolve.gpu.base import choose_base, flavour_of, flavour_of_base, lacking, newest_libc_of
+from envbuild.resolve.gpu.choose_base import choose_base, flavour_of, flavour_of_base, lacking, newest_libc_of
 from envbuild.spec.request import GpuRequest
 from tests.rig.locks import image_base
 from tests.unit.resolve.gpu.making import TORCH_13, derived

@@ -1,5 +1,5 @@
 from envbuild.resolve.gpu.conda import with_conda
-from envbuild.resolve.gpu.derive import Package, derive
+from envbuild.resolve.gpu.derive import GpuPackage, derive
 from tests.rig.locks import conda_package
 
 NOTHING = derive(())
@@ -44,7 +44,7 @@ def test_a_held_version_alone_is_no_cuda():
 
 
 def test_what_wheels_look_for_in_the_system_conda_may_bring():
-    wheels = derive([Package(name="tensorflow", version="2.15.0")])
+    wheels = derive([GpuPackage(name="tensorflow", version="2.15.0")])
     assert wheels.needs
     brought = with_conda(
         wheels, [conda_package("cuda-cudart", "12.2.140"), conda_package("cudnn", "8.9.7.29")]

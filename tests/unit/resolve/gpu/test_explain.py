@@ -1,6 +1,6 @@
-from envbuild.lock.gpu import GpuFacts
+from envbuild.lock.gpu import TargetGpu
 from envbuild.lock.model import Lock
-from envbuild.resolve.gpu.explain import explain_gpu, text_of
+from envbuild.resolve.gpu.report import explain_gpu, text_of
 from envbuild.spec.request import BaseRequest, GpuRequest
 from tests.rig.growing import with_conda
 from tests.rig.locks import conda_lock, conda_package, gpu_lock, image_base, sample_lock, wheel
@@ -95,7 +95,7 @@ def test_conda_packages_say_it_too() -> None:
     lock = asking(conda_lock(), gpu=GpuRequest())
     lock = with_conda(lock, conda_package("cuda-cudart", "12.6.77"), conda_package("cuda-version", "12.6"))
     (target,) = lock.targets
-    facts = GpuFacts(vendor="nvidia", runtime="12.6", majors=(12,), image="slim")
+    facts = TargetGpu(vendor="nvidia", runtime="12.6", majors=(12,), image="slim")
     text = explained(lock.model_copy(update={"targets": (target.model_copy(update={"gpu": facts}),)}))
     assert "nothing that was resolved uses CUDA" not in text
     assert "base, runtime, devel: CUDA would be there twice" in text

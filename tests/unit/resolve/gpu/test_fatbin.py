@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envbuild.resolve.gpu.elf import ElfError
-from envbuild.resolve.gpu.fatbin import DeviceCode, read_device_code
+from envbuild.formats.elf_sections import ElfError
+from envbuild.formats.fatbin import DeviceCode, read_device_code
 from tests.rig.device_code import MAGIC, Entry, container, library
 
 NAMES = ("sm_75", "sm_80", "sm_90", "sm_90a", "sm_100", "sm_100f", "sm_103f", "sm_121a", "compute_120")

@@ -2,7 +2,7 @@ import pytest
 
 from envbuild.errors import NoSolutionError
 from envbuild.lock.model import Wheel
-from envbuild.resolve.gpu.matching import Matched, match
+from envbuild.resolve.gpu.match_base import Matched, match
 from envbuild.spec.request import BaseRequest, GpuRequest, VariantRequest
 from tests.rig.locks import wheel
 from tests.unit.resolve.gpu.making import TORCH_13, packages

@@ -3,10 +3,10 @@
 import pytest
 
 from envbuild.errors import NoSolutionError
-from envbuild.lock.gpu import GpuFacts
-from envbuild.resolve.gpu.architectures import Reading
-from envbuild.resolve.gpu.target import Ground, gpu_facts
-from envbuild.resolve.progress import SilentProgress
+from envbuild.lock.gpu import TargetGpu
+from envbuild.progress import SilentProgress
+from envbuild.resolve.gpu.architectures import WheelArchitectures
+from envbuild.resolve.gpu.assess import Ground, gpu_facts
 from envbuild.spec.request import GpuRequest
 from tests.rig.cuda_bases import cuda_environment
 from tests.rig.locks import image_base, request, wheel
@@ -15,7 +15,7 @@ from tests.unit.resolve.gpu.making import TORCH_13, packages
 
 def facts_of(
     line: str, *, cuda: str | None = None, flavour: str = "cudnn-runtime", **asked: object
-) -> GpuFacts:
+) -> TargetGpu:
     """Return the facts of such wheels on a slim base, or on NVIDIA's image of that CUDA."""
     base = image_base().model_copy(update={"env": cuda_environment(cuda, flavour) if cuda else {}})
     return gpu_facts(
@@ -26,7 +26,7 @@ def facts_of(
             python="3.11",
             wheels=tuple(wheel(item.name, item.version) for item in packages(line)),
         ),
-        read=lambda _wheels: Reading(()),
+        read=lambda _wheels: WheelArchitectures(()),
         known=None,
         progress=SilentProgress(),
     )

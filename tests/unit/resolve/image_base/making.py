@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import zstandard
 
-from envbuild.resolve.image_files import ImageFiles
-from envbuild.resolve.layer_scan import LayerScan, scan_layer
+from envbuild.resolve.base.image_files import ImageFiles
+from envbuild.resolve.base.layer_scan import LayerScan, scan_layer
 
 ELF = b"\x7fELF" + bytes(60)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from envbuild.lock.model import OsRelease
-from envbuild.resolve.base_files import (
+from envbuild.resolve.base.system_files import (
     keyring_paths,
     musl_version,
     parse_os_release,

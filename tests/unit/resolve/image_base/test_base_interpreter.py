@@ -4,8 +4,8 @@ import pytest
 
 from envbuild.errors import SpecError
 from envbuild.lock.model import Interpreter
-from envbuild.resolve.base_files import InstalledDeb
-from envbuild.resolve.base_interpreter import InterpreterSearch
+from envbuild.resolve.base.interpreter import InterpreterSearch
+from envbuild.resolve.base.system_files import InstalledDeb
 from tests.unit.resolve.image_base.making import ELF, Image, Item, file, link
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

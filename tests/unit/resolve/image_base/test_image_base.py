@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import IntegrityError, NotFoundError, SpecError
+from envbuild.formats.tar_reader import LayerError
 from envbuild.lock.model import Libc
 from envbuild.platforms import AMD64, ARM64
-from envbuild.remote.registry import RegistryClient
-from envbuild.resolve.image_base import ImageBaseFacts, read_image_base
-from envbuild.resolve.layer_tar import LayerError
+from envbuild.remote.registry.client import RegistryClient
+from envbuild.resolve.base.image import ImageBaseFacts, read_image_base
 from tests.unit.remote.loopback_registry import FakeRegistry, digest_of, loopback_registry
 from tests.unit.resolve.image_base.making import (
     ELF,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.resolve.layer_cache import LayerCache
+from envbuild.resolve.base.scan_cache import ScanCache
 from tests.unit.resolve.image_base.making import ELF, emptied, file, layer_of, link, removed, scan_of
 
 SCAN = scan_of(
@@ -21,14 +21,14 @@ SCAN = scan_of(
 
 
 def test_scan_comes_back_as_it_was(tmp_path: Path) -> None:
-    LayerCache(tmp_path).put(SCAN)
+    ScanCache(tmp_path).put(SCAN)
 
-    assert LayerCache(tmp_path).get(SCAN.digest) == SCAN
-    assert LayerCache(tmp_path).get("sha256:" + "0" * 64) is None
+    assert ScanCache(tmp_path).get(SCAN.digest) == SCAN
+    assert ScanCache(tmp_path).get("sha256:" + "0" * 64) is None
 
 
 def test_file_is_named_by_digest_and_format(tmp_path: Path) -> None:
-    LayerCache(tmp_path).put(SCAN)
+    ScanCache(tmp_path).put(SCAN)
 
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.json")] == [
         f"layers/{SCAN.digest.removeprefix('sha256:')}.1.json"
@@ -37,7 +37,7 @@ def test_file_is_named_by_digest_and_format(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "list", "journal", "content", "key"])
 def test_damaged_scan_is_as_good_as_absent(tmp_path: Path, damage: str) -> None:
-    cache = LayerCache(tmp_path)
+    cache = ScanCache(tmp_path)
     cache.put(SCAN)
     (path,) = tmp_path.rglob("*.json")
     document = json.loads(path.read_text())
@@ -55,7 +55,7 @@ def test_damaged_scan_is_as_good_as_absent(tmp_path: Path, damage: str) -> None:
 
 def test_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "layers").write_text("in the way")
-    cache = LayerCache(tmp_path)
+    cache = ScanCache(tmp_path)
 
     cache.put(SCAN)
 

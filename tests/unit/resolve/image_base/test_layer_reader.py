@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import IntegrityError
-from envbuild.remote.manifest import BEGINNING, Descriptor, ImageConfig
-from envbuild.remote.reference import ImageReference, parse_reference
-from envbuild.remote.registry import ResolvedImage
-from envbuild.resolve.layer_cache import LayerCache
-from envbuild.resolve.layer_reader import AT_A_TIME, LayerReader
-from envbuild.resolve.progress import SilentProgress
+from envbuild.oci.manifest import BEGINNING, Descriptor, ImageConfig
+from envbuild.oci.reference import ImageReference, parse_reference
+from envbuild.progress import SilentProgress
+from envbuild.remote.registry.client import ResolvedImage
+from envbuild.resolve.base.layer_reader import AT_A_TIME, LayerReader
+from envbuild.resolve.base.scan_cache import ScanCache
 from tests.unit.remote.loopback_registry import LAYER, digest_of
 from tests.unit.resolve.image_base.making import file, in_chunks, tar_of
 
@@ -73,7 +73,7 @@ class FakeSource:
 
 def reader(source: FakeSource, cache: Path, progress: SilentProgress | None = None) -> LayerReader:
     return LayerReader(
-        source.image(), source=source, cache=LayerCache(cache), progress=progress or SilentProgress()
+        source.image(), source=source, cache=ScanCache(cache), progress=progress or SilentProgress()
     )
 
 

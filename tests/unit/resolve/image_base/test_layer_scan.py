@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envbuild.resolve import layer_scan
-from envbuild.resolve.layer_scan import Entry, Program, is_kept, is_program, is_wanted
-from envbuild.resolve.layer_tar import LayerError
+from envbuild.formats.tar_reader import LayerError
+from envbuild.resolve.base import layer_scan
+from envbuild.resolve.base.layer_scan import LayerEntry, Program, is_kept, is_program, is_wanted
 from tests.unit.resolve.image_base.making import (
     ELF,
     Item,
@@ -41,11 +41,11 @@ def test_paths_are_noted_in_order_and_removals_apart() -> None:
     )
 
     assert list(scan.entries()) == [
-        Entry("d", "a"),
-        Entry("f", "a/b"),
-        Entry("s", "l", "/usr/../x"),
-        Entry("h", "h", "a/b"),
-        Entry("o", "dev/null"),
+        LayerEntry("d", "a"),
+        LayerEntry("f", "a/b"),
+        LayerEntry("s", "l", "/usr/../x"),
+        LayerEntry("h", "h", "a/b"),
+        LayerEntry("o", "dev/null"),
     ]
     assert scan.whiteouts == ("a/gone", "gone")
     assert scan.opaques == ("a", "")

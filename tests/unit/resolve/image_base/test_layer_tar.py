@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 import zstandard
 
-from envbuild.resolve.layer_scan import scan_layer
-from envbuild.resolve.layer_tar import LayerArchive, LayerError, normal_path
+from envbuild.formats.tar_reader import LayerArchive, LayerError, normal_path
+from envbuild.resolve.base.layer_scan import scan_layer
 from tests.unit.resolve.image_base.making import file, folder, hard_link, in_chunks, link, tar_of, zstd
 
 ITEMS = (folder("etc"), file("etc/passwd", "root:x:0:0::/root:/bin/sh\n" * 300), link("bin", "usr/bin"))

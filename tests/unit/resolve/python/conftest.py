@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.remote.pip_config import ClientConfiguration
+from envbuild.remote.index.configuration import ClientConfiguration
 from tests.rig.index import PackageIndex
 from tests.unit.resolve.python.desk import Desk
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from envbuild.lock.model import Libc, Wheel
 from envbuild.platforms import AMD64
-from envbuild.remote.index import PythonIndex
-from envbuild.remote.pip_config import ClientConfiguration
+from envbuild.remote.index.client import PythonIndex
+from envbuild.remote.index.configuration import ClientConfiguration
 from envbuild.resolve.python.backend import PythonResolver
 from envbuild.resolve.python.pip_tools import PipToolsResolver
 from envbuild.resolve.python.resolve import resolve_python

@@ -3,7 +3,7 @@ from packaging.utils import canonicalize_name
 
 from envbuild.errors import EnvbuildError
 from envbuild.remote.http import CA_VARIABLES
-from envbuild.remote.pip_config import ClientConfiguration
+from envbuild.remote.index.configuration import ClientConfiguration
 from envbuild.resolve.python.backend import Pin, parse_pins, pins_as_lines, process_environment
 
 

@@ -3,9 +3,9 @@ from packaging.utils import canonicalize_name
 
 from envbuild.lock.model import Libc
 from envbuild.platforms import AMD64
-from envbuild.remote.pip_config import Credentials, IndexAddress
+from envbuild.remote.index.configuration import IndexAddress, IndexCredentials
 from envbuild.resolve.python.backend import Question
-from envbuild.resolve.python.explain import LONGEST_LINE, MOST_LINES, shortened, without_secrets
+from envbuild.resolve.python.failure import LONGEST_LINE, MOST_LINES, shortened, without_secrets
 from envbuild.resolve.python.target import TargetPython
 
 TARGET = TargetPython(AMD64, Libc(family="glibc", version="2.36"), "3.11.2")
@@ -108,7 +108,7 @@ def test_colours_and_secrets_are_taken_out() -> None:
     corp = IndexAddress(
         name="corp",
         url="https://index.example.com",
-        credentials=Credentials(username="reader", password="s3cret"),
+        credentials=IndexCredentials(username="reader", password="s3cret"),
     )
     question = Question(
         requirements=("app",), target=TARGET, indexes=(corp,), sources={canonicalize_name("app"): "corp"}

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from envbuild.errors import EnvbuildError, NetworkError, NoSolutionError
 from envbuild.lock.model import Libc, Wheel
 from envbuild.platforms import AMD64, ARM64, host
-from envbuild.remote.pip_config import ClientConfiguration
+from envbuild.remote.index.configuration import ClientConfiguration
 from envbuild.resolve.python.backend import OnCandidate, Pin, Question
 from envbuild.resolve.python.resolve import INSTALLER, pin_tool, resolve_python
 from envbuild.resolve.python.target import TargetPython

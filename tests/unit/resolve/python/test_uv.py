@@ -9,7 +9,7 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 from envbuild.lock.model import Libc
 from envbuild.platforms import AMD64, ARM64, Platform
 from envbuild.process import ProgramMissingError
-from envbuild.remote.pip_config import ClientConfiguration
+from envbuild.remote.index.configuration import ClientConfiguration
 from envbuild.resolve.python.backend import Pin, Question
 from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.python.uv import MANYLINUX_MINORS, UvResolver, uv_platform

@@ -1,0 +1,1 @@
+"""The cache folder: where it is, what lies in it, how it is pruned."""

@@ -1,0 +1,1 @@
+"""The Docker Engine: build, find, run, push, load."""

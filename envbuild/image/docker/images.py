@@ -1,0 +1,154 @@
+"""Images of a Docker Engine: what it says of them, how they get into it and out of it."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import docker.errors
+
+from envbuild.errors import EngineError, NetworkError
+from envbuild.image.docker.connection import DockerConnection, engine_errors
+from envbuild.image.docker.load import Holdings
+from envbuild.image.engine import ImageFacts
+from envbuild.render import labels
+
+MOST_ASKED = 50
+"""Images asked for their layers, newest first, before one is loaded."""
+
+
+class DockerImageStore(DockerConnection):
+    """The images a Docker Engine holds."""
+
+    def find(self, reference: str) -> ImageFacts | None:
+        """Return what the engine says of a local image, or None when it has none of that name.
+
+        :raises EngineError: the engine does not answer.
+        """
+        with engine_errors():
+            try:
+                attributes = self.client.api.inspect_image(reference)  # type: ignore[no-untyped-call]
+            except docker.errors.ImageNotFound:
+                return None
+        return _facts(attributes)
+
+    def push(self, reference: str, *, on_event: Callable[[str], None]) -> None:
+        """Push a local image.
+
+        Credentials are the docker client's own.
+
+        :raises NetworkError: the registry refused or could not be reached.
+        """
+        repository, _, tag = reference.rpartition(":")
+        with engine_errors():
+            for message in self.client.api.push(repository, tag=tag, stream=True, decode=True):
+                if "error" in message:
+                    raise NetworkError(
+                        f"{repository} did not take the image",
+                        hint="check the repository, and `docker login` for its registry",
+                        detail=str(message["error"]),
+                    )
+                if message.get("status", "").startswith(("Pushed", "Layer already exists")):
+                    on_event(f"{message['status']} {message.get('id', '')}")
+
+    def pull(self, reference: str, *, on_event: Callable[[str], None]) -> bool:
+        """Pull an image, and return whether its registry has one of that name.
+
+        Credentials are the docker client's own.
+
+        :raises NetworkError: the registry refused or could not be reached.
+        """
+        repository, _, tag = reference.rpartition(":")
+        with engine_errors():
+            try:
+                for message in self.client.api.pull(repository, tag=tag, stream=True, decode=True):
+                    if "error" in message:
+                        raise _not_pulled(repository, str(message["error"]))
+                    if message.get("status") == "Pull complete":
+                        on_event(f"pulled {message.get('id', '')}")
+            except docker.errors.NotFound:
+                return False
+            except docker.errors.APIError as error:
+                raise _not_pulled(repository, str(error.explanation or error)) from error
+        return True
+
+    def holdings(self) -> Holdings:
+        """Return what the engine has that an image of the local engine could share.
+
+        :raises EngineError: the engine does not answer.
+        """
+        with engine_errors():
+            status = dict(entry for entry in self.client.info().get("DriverStatus") or () if len(entry) == 2)  # noqa: PLR2004
+            listed = self.client.api.images(filters={"label": f"{labels.ENGINE}=local"})
+            newest = sorted(listed, key=lambda entry: -int(entry.get("Created") or 0))[:MOST_ASKED]
+            found = [self.find(str(entry["Id"])) for entry in newest]
+        return Holdings(
+            chains=tuple(facts.diff_ids for facts in found if facts is not None),
+            by_digest=status.get("driver-type") == "io.containerd.snapshotter.v1",
+            is_here=self.is_here,
+        )
+
+    def load(self, chunks: Iterable[bytes]) -> None:
+        """Take an archive of an image.
+
+        :raises EngineError: the engine does not answer, or refuses it.
+        """
+        with engine_errors():
+            for message in self.client.api.load_image(chunks):  # type: ignore[no-untyped-call]
+                if "error" in message:
+                    raise EngineError("the engine refused the archive", detail=str(message["error"])[:500])
+
+    def save(self, reference: str) -> Iterator[bytes]:
+        """Yield an archive of an image.
+
+        :raises EngineError: the engine does not answer, or has no such image.
+        """
+        with engine_errors():
+            yield from self.client.api.get_image(reference)
+
+    def pull_as(self, name: str, digest: str, reference: str) -> None:
+        """Pull ``name@digest`` and keep it as ``reference`` alone.
+
+        :raises EngineError: the engine does not answer, or cannot pull.
+        """
+        repository, _, tag = reference.rpartition(":")
+        pinned = f"{name}@{digest}"
+        with engine_errors():
+            for message in self.client.api.pull(pinned, stream=True, decode=True):
+                if "error" in message:
+                    raise EngineError("the engine could not pull", detail=str(message["error"])[:500])
+            try:
+                self.client.api.tag(pinned, repository, tag)
+            finally:
+                self.client.api.remove_image(pinned)
+
+    def remove(self, reference: str) -> None:
+        """Remove a name, and with the last name the image, unless a container uses it.
+
+        :raises EngineError: the engine does not answer.
+        """
+        with engine_errors(), contextlib.suppress(docker.errors.APIError):
+            self.client.api.remove_image(reference)
+
+
+def _not_pulled(repository: str, reason: str) -> NetworkError:
+    return NetworkError(
+        f"{repository} did not give the image",
+        hint="check the repository, and `docker login` for its registry",
+        detail=reason,
+    )
+
+
+def _facts(attributes: Mapping[str, Any]) -> ImageFacts:
+    config = attributes.get("Config") or {}
+    return ImageFacts(
+        identifier=attributes["Id"],
+        architecture=attributes["Architecture"],
+        env=tuple(config.get("Env") or ()),
+        user=config.get("User") or "",
+        workdir=config.get("WorkingDir") or "",
+        command=tuple(config.get("Cmd") or ()),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        labels=dict(config.get("Labels") or {}),
+        diff_ids=tuple((attributes.get("RootFS") or {}).get("Layers") or ()),
+        size=int(attributes.get("Size") or 0),
+    )

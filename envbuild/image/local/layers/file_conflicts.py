@@ -1,0 +1,165 @@
+"""Who owns a file that several wheels bring, and what comes of it.
+
+Two wheels may bring one file only when they agree on its content; it is executable when one of them says so.
+Then it does not matter which is installed last, nor which layers they lie in.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import installer
+
+from envbuild.cache.prune import Stored
+from envbuild.digest import canonical_json, sha256_bytes
+from envbuild.errors import IntegrityError, Problem
+from envbuild.files.atomic import write_bytes
+from envbuild.formats.wheel_files import EXECUTABLE, PLAIN
+from envbuild.lock.model import Wheel
+
+Tree = Mapping[str, tuple[str, bool]]
+"""The files a wheel brings, by path below the prefix: sha256 in hexadecimal, and whether it is executable."""
+
+VENV_FILES = frozenset(
+    {
+        ".gitignore",
+        "bin/Activate.ps1",
+        "bin/activate",
+        "bin/activate.csh",
+        "bin/activate.fish",
+        "bin/python",
+        "bin/python3",
+        "lib64",
+        "pyvenv.cfg",
+    }
+)
+"""What ``python -m venv --without-pip`` makes, and no wheel may replace."""
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What comes of files that several wheels bring."""
+
+    modes: Mapping[str, int]
+    """Permission bits of every file that more than one wheel brings, by path below the prefix."""
+
+    raised: Mapping[str, str]
+    """Files that the topmost of their layers has as not executable, though they are, and the wheel that says
+    so."""
+
+
+def settle(
+    layers: Sequence[Sequence[tuple[str, Tree]]], *, prefix: str, reserved: Collection[str] = VENV_FILES
+) -> Settled:
+    """Return what comes of the files of ``layers``: bottom first, each the names and trees of its wheels.
+
+    :raises IntegrityError: wheels disagree on files, or bring what the environment itself has: all are named.
+    """
+    owners: dict[str, tuple[str, str]] = {}
+    executable: dict[str, tuple[int, str]] = {}
+    top: dict[str, int] = {}
+    shared: set[str] = set()
+    problems: list[Problem] = []
+    for number, layer in enumerate(layers):
+        for wheel, tree in layer:
+            for name, (sha256, is_executable) in tree.items():
+                if name in reserved:
+                    problems.append(_disagreement(wheel, "the environment itself", f"{prefix}/{name}"))
+                    continue
+                first, content = owners.setdefault(name, (wheel, sha256))
+                if first != wheel:
+                    shared.add(name)
+                    if content != sha256:
+                        problems.append(_disagreement(wheel, first, f"{prefix}/{name}"))
+                top[name] = number
+                if is_executable:
+                    executable[name] = (number, wheel)
+    for folder in sorted(_folders(owners) & owners.keys()):
+        inside = min(name for name in owners if name.startswith(f"{folder}/"))
+        problems.append(
+            _disagreement(owners[inside][0], owners[folder][0], f"{prefix}/{folder}", "a file and a folder")
+        )
+    if problems:
+        raise IntegrityError(
+            "wheels do not go together in one environment",
+            hint="leave one of them out, or choose versions that agree",
+            problems=problems,
+        )
+    return Settled(
+        modes={name: EXECUTABLE if name in executable else PLAIN for name in sorted(shared)},
+        raised={
+            name: executable[name][1]
+            for name in sorted(shared)
+            if name in executable and executable[name][0] != top[name]
+        },
+    )
+
+
+def _disagreement(wheel: str, other: str, path: str, how: str = "with different content") -> Problem:
+    return Problem(wheel, f"it and {other} both bring {path}, {how}")
+
+
+def _folders(names: Iterable[str]) -> set[str]:
+    """Return every folder that a file of ``names`` lies in."""
+    found: set[str] = set()
+    for name in names:
+        folder = name.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
+
+
+class WheelTreeCache:
+    """Trees of wheels that were read once, so that nothing is read when nothing is made.
+
+    Damaged ones are as good as absent.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._folder = cache / "layers" / "trees"
+
+    def get(self, wheel: Wheel, *, prefix: str, python: str) -> Tree | None:
+        """Return the tree of a wheel, if it is there and whole."""
+        path = self._path(wheel, prefix, python)
+        try:
+            digest, _, data = path.read_bytes().partition(b"\n")
+            if sha256_bytes(data).encode() != digest:
+                return None
+            # what was not used for longest is pruned first
+            with contextlib.suppress(OSError):
+                os.utime(path)
+            return {name: (sha256, executable) for name, sha256, executable in json.loads(data)}
+        except (OSError, ValueError):
+            return None
+
+    def put(self, wheel: Wheel, tree: Tree, *, prefix: str, python: str) -> None:
+        """Keep a tree; where nothing can be written, the wheel is read again next time."""
+        data = canonical_json([[name, sha256, executable] for name, (sha256, executable) in tree.items()])
+        with contextlib.suppress(OSError):
+            write_bytes(self._path(wheel, prefix, python), sha256_bytes(data).encode() + b"\n" + data)
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield every tree there is, for pruning."""
+        with contextlib.suppress(FileNotFoundError):
+            for path in sorted(self._folder.iterdir()):
+                state = path.stat()
+                yield Stored(
+                    name=path.name,
+                    size=state.st_size,
+                    used=state.st_mtime,
+                    remove=partial(path.unlink, missing_ok=True),
+                )
+
+    def sweep(self) -> None:
+        """Do nothing: stopped processes leave nothing here."""
+
+    def _path(self, wheel: Wheel, prefix: str, python: str) -> Path:
+        inputs = [_FORMAT, installer.__version__, wheel.file, wheel.sha256, prefix, python]
+        return self._folder / sha256_bytes(canonical_json(inputs))

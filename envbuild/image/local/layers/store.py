@@ -1,0 +1,267 @@
+"""Layers that were made once, by what they were made of.  Shared by all projects and processes of a user.
+
+Layout below the cache folder::
+
+    layers/sha256/ab01…       compressed layers, whole when they appeared
+    layers/index/cd23….json   what is known of the layer that a key stands for
+    layers/partial/cd23…      being written, locked; left by a process that was killed, and written anew
+
+The compressed bytes are kept and pushed as they are: a digest that was promised can be kept.  They are
+believed only when hashed, which whoever reads them does on the way (:meth:`LayerStore.chunks`).  Nothing is
+forced onto the disk: what a power cut damages is found by its size or its digest, and made again.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from envbuild.cache.prune import Stored
+from envbuild.digest import CHUNK, OciDigest, canonical_json, sha256_bytes
+from envbuild.errors import EnvbuildError, IntegrityError
+from envbuild.files.atomic import write_all, write_bytes
+from envbuild.files.disk import disk_errors
+from envbuild.files.locks import exclusive, try_lock, wait_for_lock
+from envbuild.formats.compression import Codec
+from envbuild.image.local.layers.writer import FORMAT, LayerWriter
+from envbuild.oci.layer import Layer
+from envbuild.store.store import USE_LOCK
+
+FOLDER = "layers"
+
+LARGEST = 50_000_000_000
+"""Bytes of layers kept without being asked: some twenty CUDA stacks."""
+
+_MODE = 0o644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerKey:
+    """Everything a layer follows from.  Two keys that are equal stand for the same bytes."""
+
+    kind: str
+    """What makes it: ``wheels``, ``system``, …"""
+
+    inputs: Mapping[str, Any]
+    """Plain JSON values: digests of artifacts, versions, switches, the maker's own format number."""
+
+    codec: Codec
+
+    comment: str
+    """What the layer's :attr:`Layer.comment` is to say; has no part in what the key stands for."""
+
+    @property
+    def name(self) -> str:
+        """64 hexadecimal digits."""
+        return sha256_bytes(
+            canonical_json(
+                {
+                    "format": FORMAT,
+                    "kind": self.kind,
+                    "inputs": dict(self.inputs),
+                    "codec": self.codec.identity,
+                }
+            )
+        )
+
+
+class LayerStore:
+    """The layers of one cache folder.  Nothing is created before something is written."""
+
+    def __init__(self, cache: Path) -> None:
+        self.folder = cache / FOLDER
+        self._blobs = self.folder / "sha256"
+        self._index = self.folder / "index"
+        self._partials = self.folder / "partial"
+
+    def get(self, key: LayerKey) -> Layer | None:
+        """Return the layer of ``key``, if it is there; its bytes are not looked at."""
+        with disk_errors(self.folder):
+            layer = self._known(key)
+            if layer is not None:
+                self._touch(layer)
+            return layer
+
+    def make(
+        self, key: LayerKey, produce: Callable[[LayerWriter], None], *, stop: threading.Event | None = None
+    ) -> Layer:
+        """Return the layer of ``key``, made by ``produce`` if it is not there.
+
+        Another process that makes the same layer is waited for.  When ``produce`` raises, nothing is kept.
+
+        :raises DiskFullError: there is no room.
+        :raises StoppedError: ``stop`` was set while another process made it.
+        """
+        if (layer := self.get(key)) is not None:
+            return layer
+        path = self._partials / key.name
+        with disk_errors(self.folder):
+            for folder in (self._blobs, self._index, self._partials):
+                folder.mkdir(parents=True, exist_ok=True)
+            descriptor = wait_for_lock(path, stop=stop or threading.Event())
+        try:
+            # whoever was waited for may have made it
+            if (layer := self.get(key)) is None:
+                layer = self._write(key, produce, path, descriptor)
+        finally:
+            # when it was finished, that name may already be another process' next attempt
+            if _is_at(descriptor, path):
+                path.unlink()
+            os.close(descriptor)
+        return layer
+
+    def path(self, digest: OciDigest) -> Path:
+        """Return where a layer's compressed bytes are or would be; not verified."""
+        return self._blobs / digest.removeprefix("sha256:")
+
+    def chunks(self, layer: Layer) -> Iterator[bytes]:
+        """Yield a layer's compressed bytes; they are right only when the last one has been taken.
+
+        :raises IntegrityError: at the end, when they are not those of its digest; the layer is removed.
+        """
+        with disk_errors(self.folder):
+            try:
+                stream = self.path(layer.digest).open("rb")
+            except FileNotFoundError as error:
+                raise EnvbuildError(
+                    f"the layer {layer.digest} is no longer in {self.folder}",
+                    hint="build again, and do not prune the cache meanwhile",
+                ) from error
+        state = hashlib.sha256()
+        with stream:
+            while True:
+                with disk_errors(self.folder):
+                    data = stream.read(CHUNK)
+                if not data:
+                    break
+                state.update(data)
+                yield data
+        if f"sha256:{state.hexdigest()}" != layer.digest:
+            self.discard(layer.digest)
+            raise IntegrityError(
+                f"the cached layer {layer.digest} was damaged",
+                hint="it was removed; run the command again and it is made anew",
+            )
+
+    def discard(self, digest: OciDigest) -> None:
+        """Remove a layer if it is there."""
+        with disk_errors(self.folder):
+            self.path(digest).unlink(missing_ok=True)
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield every layer there is, for pruning."""
+        for path in _files(self._blobs):
+            # another process may remove it meanwhile
+            with contextlib.suppress(FileNotFoundError):
+                state = path.stat()
+                yield Stored(
+                    name=path.name,
+                    size=state.st_size,
+                    used=state.st_atime,
+                    remove=partial(path.unlink, missing_ok=True),
+                )
+
+    def sweep(self) -> None:
+        """Remove notes of layers that are gone, and what killed processes left: their locks are free."""
+        for note in _files(self._index):
+            try:
+                there = self.path(json.loads(note.read_bytes())["digest"]).exists()
+            except (OSError, ValueError, TypeError, KeyError, AttributeError):
+                there = False
+            if not there:
+                note.unlink(missing_ok=True)
+        for path in _files(self._partials):
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                if (descriptor := try_lock(path)) is not None:
+                    path.unlink(missing_ok=True)
+                    os.close(descriptor)
+
+    def trim(self, *, largest: int = LARGEST) -> None:
+        """Remove the layers not used for longest until ``largest`` bytes are left.
+
+        Nothing is done while any process, this one included, uses the cache folder (:meth:`Store.use`).
+        """
+        if sum(item.size for item in self.stored()) <= largest:
+            return
+        with disk_errors(self.folder), exclusive(self.folder.parent / USE_LOCK, wait_seconds=0) as alone:
+            if not alone:
+                return
+            # listed once more: until now others could use and remove them
+            stored = sorted(self.stored(), key=lambda item: (item.used, item.name))
+            left = sum(item.size for item in stored)
+            for item in stored:
+                if left <= largest:
+                    break
+                item.remove()
+                left -= item.size
+            self.sweep()
+
+    def _known(self, key: LayerKey) -> Layer | None:
+        try:
+            fields = json.loads((self._index / f"{key.name}.json").read_bytes())
+            layer = Layer(**{**fields, "comment": key.comment})
+            whole = self.path(layer.digest).stat().st_size == layer.size
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+        return layer if whole else None
+
+    def _touch(self, layer: Layer) -> None:
+        """Note that the layer is used now, in its access time: what was not used for longest goes first."""
+        path = self.path(layer.digest)
+        # the folder may belong to somebody else
+        with contextlib.suppress(OSError):
+            os.utime(path, (time.time(), path.stat().st_mtime))
+
+    def _write(
+        self, key: LayerKey, produce: Callable[[LayerWriter], None], path: Path, descriptor: int
+    ) -> Layer:
+        with disk_errors(self.folder):
+            # what a killed process left
+            os.ftruncate(descriptor, 0)
+        file = cast("BinaryIO", _Guarded(descriptor, self.folder))
+        with LayerWriter(file, key.codec, comment=key.comment) as writer:
+            produce(writer)
+        layer = writer.layer
+        with disk_errors(self.folder):
+            os.fchmod(descriptor, _MODE)
+            # counts for nothing without the layer; written before it, because whoever waits for this name to
+            # be free looks for both as soon as it is
+            write_bytes(self._index / f"{key.name}.json", canonical_json(asdict(layer)))
+            path.replace(self.path(layer.digest))
+        return layer
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+class _Guarded(io.RawIOBase):
+    """The file of a layer; what the disk refuses is said in the words of the cache folder."""
+
+    def __init__(self, descriptor: int, folder: Path) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._folder = folder
+
+    def write(self, data: Any, /) -> int:
+        with disk_errors(self._folder):
+            write_all(self._descriptor, data)
+        return len(data)

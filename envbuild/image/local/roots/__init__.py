@@ -1,0 +1,1 @@
+"""Private roots of the local engine: unpacked layers in which commands of an image run."""

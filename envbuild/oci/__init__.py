@@ -1,0 +1,1 @@
+"""Images as documents and layers (OCI image-spec): references, manifests, layouts, archives."""

@@ -1,0 +1,59 @@
+"""Manifests and configurations kept by digest, so that a registry is asked for each of them once."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from envbuild.digest import sha256_bytes
+from envbuild.files.atomic import write_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """An index, manifest or configuration as the registry has it."""
+
+    digest: str
+    media_type: str
+    """What the registry called it; empty for a kept one: it follows from the content."""
+
+    data: bytes
+
+
+class DocumentFolder:
+    """A folder of documents by digest, or none at all; any of them may be deleted at any time."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything is kept."""
+        return self._folder is not None
+
+    def get(self, digest: str) -> Document | None:
+        """Return the document if it is there and still what its digest says."""
+        if self._folder is None:
+            return None
+        try:
+            data = self._path(self._folder, digest).read_bytes()
+        except OSError:
+            return None
+        if f"sha256:{sha256_bytes(data)}" != digest:
+            return None
+        return Document(digest=digest, media_type="", data=data)
+
+    def put(self, document: Document) -> Document:
+        """Keep a document and return it; where nothing can be written, the registry is asked again."""
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                write_bytes(self._path(self._folder, document.digest), document.data)
+        return document
+
+    def remove(self, digest: str) -> None:
+        """Forget a document."""
+        if self._folder is not None:
+            self._path(self._folder, digest).unlink(missing_ok=True)
+
+    @staticmethod
+    def _path(folder: Path, digest: str) -> Path:
+        return folder / digest.removeprefix("sha256:")

@@ -1,0 +1,1 @@
+"""A Python package index: pages, metadata, the client's configuration."""

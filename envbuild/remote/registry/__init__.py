@@ -1,0 +1,1 @@
+"""An image registry: reading, writing, authentication."""

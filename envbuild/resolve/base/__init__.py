@@ -1,0 +1,1 @@
+"""What is read of a base image, or bootstrapped in its place."""

@@ -1,0 +1,155 @@
+"""Bases bootstrapped from a distribution's packages: no registry, no image, every file locked by sha256."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from envbuild.catalog.distributions import Distribution, distributions
+from envbuild.errors import IntegrityError, Problem, SpecError
+from envbuild.lock.model import Base, Deb, Interpreter, Libc, OsRelease, PackagesSource
+from envbuild.platforms import Platform
+from envbuild.progress import Progress, SilentProgress
+from envbuild.remote.apt import AptSettings
+from envbuild.resolve.apt.client import Apt, AptSession
+from envbuild.resolve.apt.requests import AskedPackages, PackageRequest
+from envbuild.resolve.apt.system import install
+from envbuild.resolve.apt.world import AptWorld, world_of_distribution
+from envbuild.resolve.compose import DEFAULT_PATH
+from envbuild.resolve.resolvers import Upgrade
+
+_PYTHON_PACKAGE = re.compile(r"python3\.(\d+)")
+_UPSTREAM = re.compile(r"(?:\d+:)?(\d+(?:\.\d+)*)")
+"""The leading numbers of a Debian version, without epoch, revision and pre-release marks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagesBase:
+    """A base that is not installed anywhere yet."""
+
+    base: Base
+    debs: tuple[Deb, ...]
+    interpreter: Interpreter
+
+    world: AptWorld
+    """The archives it came from: where packages to lay on it come from too."""
+
+
+def resolve_packages_base(
+    apt: Apt,
+    name: str,
+    *,
+    python: str,
+    platform: Platform,
+    settings: AptSettings,
+    snapshot: date | None = None,
+    previous: Iterable[Deb] = (),
+    upgrade: Upgrade | None = None,
+    progress: Progress | None = None,
+) -> PackagesBase:
+    """Resolve distribution ``name`` (``debian:bookworm``) with its Python ``python``, on an empty system.
+
+    Versions of ``previous`` are kept while the archives have them, unless ``upgrade`` gives them up.
+
+    :raises SpecError: the distribution is unknown, or does not have that Python, or ``snapshot`` is given and
+        no service of dated archives is configured.
+    :raises NoSolutionError, NetworkError, IntegrityError, EngineError: as ``resolve_system``.
+    """
+    distribution = _distribution(name)
+    upgrade = upgrade or Upgrade()
+    watching = progress or SilentProgress()
+    world = world_of_distribution(name, platform=platform, settings=settings, snapshot=snapshot)
+    keep = () if upgrade.everything else previous
+    with apt.session(world, progress=watching) as session:
+        watching.on_stage(f"packages of {name} for {platform.debian}")
+        package = _python_package(session, name, python)
+        patterns = [entry for entry in distribution.packages if entry.startswith(("?", "~"))]
+        names = {entry for entry in distribution.packages if entry not in patterns}
+        names |= {package} | _default_python(session, package)
+        requests = tuple(PackageRequest(entry) for entry in sorted(names))
+        debs = install(
+            session,
+            AskedPackages(requests, dict.fromkeys(names, "base.packages")),
+            requests,
+            pins={deb.name: deb.version for deb in keep if deb.name not in upgrade.packages},
+            present={},
+            patterns=patterns,
+        )
+        created = session.release_date(distribution.suites[0])
+    by_name = {deb.name: deb for deb in debs}
+    return PackagesBase(
+        base=_base(name, distribution, platform, by_name, created),
+        debs=debs,
+        interpreter=_interpreter(name, by_name, package, python),
+        world=world,
+    )
+
+
+def _distribution(name: str) -> Distribution:
+    known = distributions()
+    if name not in known:
+        choice = " or ".join(f"`{other}`" for other in sorted(known))
+        problem = Problem("base.packages", f"`{name}` cannot be bootstrapped", f"write {choice}")
+        raise SpecError("the spec is not valid", problems=(problem,))
+    return known[name]
+
+
+def _python_package(session: AptSession, distribution: str, python: str) -> str:
+    """Return the package of a Python, and make sure the distribution has it.  Patch releases come later."""
+    minor = ".".join(python.split(".")[:2])
+    offered = sorted(
+        int(match[1]) for name in session.names("python3.") if (match := _PYTHON_PACKAGE.fullmatch(name))
+    )
+    if minor not in {f"3.{number}" for number in offered}:
+        has = " and ".join(f"Python 3.{number}" for number in offered) or "no Python 3"
+        raise _no_python(f"{distribution} has {has}, not {python}")
+    return f"python{minor}"
+
+
+def _default_python(session: AptSession, package: str) -> set[str]:
+    """Return the package that makes ``python3`` mean ``package``, when that is the distribution's choice."""
+    for fields in session.records(["python3"]):
+        if any(part.split()[0] == package for part in fields.get("Depends", "").split(",") if part.strip()):
+            return {"python3"}
+    return set()
+
+
+def _base(
+    name: str, distribution: Distribution, platform: Platform, debs: dict[str, Deb], created: datetime
+) -> Base:
+    facts = distribution.os
+    return Base(
+        key=f"{name} {platform.name}",
+        platform=platform.name,
+        packages=PackagesSource(distribution=name, debs=tuple(sorted(deb.file for deb in debs.values()))),
+        created=created,
+        os=OsRelease(
+            id=facts.id,
+            version_id=facts.version_id,
+            codename=facts.codename,
+            pretty_name=facts.pretty_name,
+        ),
+        libc=Libc(family="glibc", version=".".join(_upstream(debs, "libc6").split(".")[:2])),
+        env={"LANG": "C.UTF-8", "PATH": DEFAULT_PATH},
+        users={"root": "0:0"},
+    )
+
+
+def _interpreter(name: str, debs: dict[str, Deb], package: str, python: str) -> Interpreter:
+    provider = f"{package}-minimal"
+    version = _upstream(debs, provider)
+    if python.count(".") > 1 and python != version:
+        raise _no_python(f"{name} has Python {version}, not {python}")
+    return Interpreter(version=version, path=f"/usr/bin/{package}", provider=f"deb {provider}")
+
+
+def _no_python(message: str) -> SpecError:
+    hint = "write the Python it has, or choose a base by [base] image"
+    return SpecError("the spec is not valid", problems=(Problem("python", message, hint),))
+
+
+def _upstream(debs: dict[str, Deb], name: str) -> str:
+    match = _UPSTREAM.match(debs[name].version) if name in debs else None
+    if match is None:
+        raise IntegrityError(f"the distribution's `{name}` is missing, or has no version that can be read")
+    return match[1]

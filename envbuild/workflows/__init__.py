@@ -1,0 +1,1 @@
+"""What envbuild does, one module a verb: joins the rooms below to this machine."""

@@ -1,0 +1,289 @@
+"""Dev containers joined to this machine: the files that are there, the registry, and what is written."""
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envbuild.errors import EnvbuildError, Problem
+from envbuild.formats import jsonc
+from envbuild.lock.identity import target_digest
+from envbuild.render.devcontainer import features_lock
+from envbuild.render.devcontainer.configuration import ImageChoice, configuration_of, is_editable
+from envbuild.render.devcontainer.editable import FILES, editable_files
+from envbuild.render.devcontainer.update import Known, Updated, digest_of_file, known_of, update
+from envbuild.workflows.project import Project, choose_target
+
+if TYPE_CHECKING:
+    from envbuild.cli.output import Activity
+    from envbuild.lock.model import Lock, Target
+    from envbuild.spec.model import DevContainerTable
+
+FOLDER = ".devcontainer"
+FILE = "devcontainer.json"
+_OTHER = ".devcontainer.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What the command line says of all configurations."""
+
+    variant: str | None
+    platform: str | None
+    local: bool
+    replace: bool
+    upgrade: bool
+    asks: bool
+    """Whether the registry may be asked; a check asks nobody."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to become of files, before anything is written."""
+
+    texts: dict[Path, str] = field(default_factory=dict)
+    """Whole content by path."""
+
+    obsolete: list[Path] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def changed(self) -> tuple[Path, ...]:
+        """The files that are not as they should be."""
+        changed = [path for path, text in self.texts.items() if _read(path) != text]
+        return (*changed, *(path for path in self.obsolete if path.exists()))
+
+    def difference(self, shown: Path) -> str:
+        """Return how the files differ from what they should be, as a unified diff below ``shown``."""
+        lines: list[str] = []
+        for path in self.changed:
+            name = path.relative_to(shown).as_posix()
+            before, after = (_read(path) or "").splitlines(), self.texts.get(path, "").splitlines()
+            lines += difflib.unified_diff(before, after, name, f"{name} as it should be", lineterm="", n=1)
+        return "\n".join(lines)
+
+
+def is_written(project: Project) -> bool:
+    """Return whether a project has a dev container that says it was written by envbuild."""
+    return any(known.variant for pattern in (FILE, f"*/{FILE}") for _, known in _written(project, pattern))
+
+
+def plan_configurations(project: Project, lock: "Lock", choices: Choices, activity: "Activity") -> Plan:
+    """Return what every configuration should be: of one variant, or of all.
+
+    :raises EnvbuildError: a file cannot be read, or holds something else where envbuild would write.
+    """
+    if (project.folder / _OTHER).exists():
+        raise EnvbuildError(
+            f"{_OTHER} is a dev container already",
+            hint=f"move it to {FOLDER}/{FILE}; what you wrote in it stays",
+        )
+    plan = Plan()
+    variants = sorted({target.variant for target in lock.targets})
+    for variant in [choices.variant] if choices.variant else variants:
+        _plan(plan, project, lock, replace_variant(choices, variant), activity)
+    for path, known in _written(project):
+        if known.variant and known.variant not in variants:
+            activity.on_note(f"{path.parent} is of variant `{known.variant}`, which is not locked; delete it")
+    if plan.problems:
+        raise EnvbuildError(
+            "the dev container was edited where it has to change",
+            hint="take these values over by hand, or overwrite them with --replace; all else stays",
+            problems=plan.problems,
+        )
+    return plan
+
+
+def replace_variant(choices: Choices, variant: str) -> Choices:
+    """Return ``choices`` for one variant."""
+    return replace(choices, variant=variant)
+
+
+def write(plan: Plan) -> tuple[Path, ...]:
+    """Write what changed and return it; nothing is written when something could not be.
+
+    :raises EnvbuildError: a file or folder must not be written to.
+    """
+    changed = plan.changed
+    refused = sorted({shut for path in changed if (shut := _shut(path)) is not None})
+    if refused:
+        problems = [Problem(str(path), "no permission to write") for path in refused]
+        raise EnvbuildError("the dev container cannot be written", problems=problems)
+    from envbuild.files import atomic
+
+    for path in changed:
+        if path in plan.texts:
+            # a link that somebody made stays one
+            atomic.write_text(path.resolve(), plan.texts[path])
+        else:
+            path.unlink()
+    return changed
+
+
+def _plan(plan: Plan, project: Project, lock: "Lock", choices: Choices, activity: "Activity") -> None:
+    folder = project.folder / FOLDER
+    if choices.variant != lock.request.default_variant:
+        folder /= choices.variant or ""
+    path = folder / FILE
+    shown = path.relative_to(project.folder).as_posix()
+    text = _read(path)
+    known = known_of(_parse(text, shown)) if text is not None else Known()
+    platforms = {target.platform for target in lock.targets if target.variant == choices.variant}
+    platform = choices.platform or (known.platform if known.platform in platforms else None)
+    target = choose_target(lock, variant=choices.variant, platform=platform)
+    wishes = _wishes(project, target.variant)
+    image = _image(lock, target, known, choices, activity)
+    files = editable_files(target, image) if is_editable(target, wishes) else {}
+    know = Known(
+        variant=target.variant,
+        platform=target.platform,
+        target=target_digest(lock, target),
+        image=image.reference,
+        files={name: digest_of_file(content) for name, content in files.items()},
+    )
+    document = configuration_of(lock, target, wishes, image=image)
+    updated = update(text, document, know, known=known, replace=choices.replace)
+    plan.problems += [
+        Problem(
+            f"{shown}: {conflict.where}", f"is {_short(conflict.found)}, would be {_short(conflict.wanted)}"
+        )
+        for conflict in updated.conflicts
+    ]
+    if updated.conflicts:
+        return
+    plan.texts[path] = updated.text
+    _plan_files(plan, folder, shown, files, known, replace=choices.replace)
+    _plan_features(plan, folder, updated, choices, activity)
+
+
+def _plan_files(
+    plan: Plan, folder: Path, shown: str, files: Mapping[str, str], known: Known, *, replace: bool
+) -> None:
+    """Plan the files beside a configuration: one that somebody else wrote or changed is not overwritten."""
+    for name in FILES:
+        path, wanted = folder / name, files.get(name)
+        found = _read(path)
+        ours = found is None or replace or digest_of_file(found) == known.files.get(name)
+        if wanted is None:
+            if found is not None and name in known.files and ours:
+                plan.obsolete.append(path)
+        elif ours or found == wanted:
+            plan.texts[path] = wanted
+        else:
+            where = shown.replace(FILE, name)
+            plan.problems.append(Problem(where, "is not as envbuild wrote it"))
+
+
+def _plan_features(
+    plan: Plan, folder: Path, updated: Updated, choices: Choices, activity: "Activity"
+) -> None:
+    features = updated.value.get("features")
+    path = folder / features_lock.FILE
+    text = _read(path)
+    if not isinstance(features, dict) or (not features and text is None):
+        return
+    from envbuild.remote.registry.client import RegistryClient
+    from envbuild.resolve.devcontainer_features import pin_features
+
+    locked = features_lock.loads(text, features_lock.FILE) if text and not choices.upgrade else {}
+    if not choices.asks and any(name not in locked and "/" in name and name[0] != "." for name in features):
+        plan.texts[path] = features_lock.dumps({})  # differs: something is not pinned
+        return
+    pinned, unpinned = pin_features(
+        features, locked=locked, registry=RegistryClient(), folder=folder, on_stage=activity.on_stage
+    )
+    for name in unpinned:
+        activity.on_note(f"{name} is pinned by the dev container CLI, when it first fetches it")
+    plan.texts[path] = features_lock.dumps(pinned)
+
+
+def _image(
+    lock: "Lock", target: "Target", known: Known, choices: Choices, activity: "Activity"
+) -> ImageChoice:
+    """Return the image by its digest where it is pushed, else by the name it has once built.
+
+    A configuration that was written for this very target keeps its image: nobody need be asked.
+    """
+    from envbuild.image.identity import image_reference_for
+
+    reference = image_reference_for(lock, target)
+    if choices.local or not lock.request.repository:
+        return ImageChoice(reference=reference, is_local=True)
+    pinned = f"{lock.request.repository}@sha256:"
+    if known.target == target_digest(lock, target) and known.image.startswith(pinned):
+        return ImageChoice(reference=known.image, is_local=False)
+    if not choices.asks:
+        return ImageChoice(reference=reference, is_local=True)
+    from envbuild.oci.reference import parse_reference
+    from envbuild.remote.registry.client import RegistryClient
+
+    activity.on_stage(f"looking for {reference}")
+    digest = RegistryClient().digest_of(parse_reference(reference))
+    if digest is None:
+        activity.on_note(
+            f"{reference} is not in its registry, so the dev container builds it; after "
+            "`envbuild build --push` write the dev container again"
+        )
+        return ImageChoice(reference=reference, is_local=True)
+    return ImageChoice(reference=f"{lock.request.repository}@{digest}", is_local=False)
+
+
+def _wishes(project: Project, variant: str) -> "DevContainerTable":
+    from envbuild.spec.load import load_spec
+    from envbuild.spec.model import DevContainerTable
+    from envbuild.spec.variants import effective
+
+    if not project.spec.is_file():  # --frozen, with a lock alone
+        return DevContainerTable()
+    return effective(load_spec(project.spec), variant).devcontainer
+
+
+def _written(project: Project, pattern: str = f"*/{FILE}") -> Iterator[tuple[Path, Known]]:
+    """Yield the configurations, those in folders of their own, with what they say of their making."""
+    for path in sorted((project.folder / FOLDER).glob(pattern)):
+        text = _read(path)
+        try:
+            value = jsonc.parse(text or "").value
+        except jsonc.JsoncError:
+            continue
+        if isinstance(value, dict):
+            yield path.relative_to(project.folder), known_of(value)
+
+
+def _parse(text: str, shown: str) -> dict[str, object]:
+    hint = "put it right by hand, or move it away to have it written anew"
+    try:
+        value = jsonc.parse(text).value
+    except jsonc.JsoncError as error:
+        where = f"{shown}:{error.line}:{error.column}"
+        raise EnvbuildError(
+            f"{shown} cannot be read", hint=hint, problems=[Problem(where, error.message)]
+        ) from error
+    if not isinstance(value, dict):
+        raise EnvbuildError(f"{shown} is not a JSON object", hint=hint)
+    return value
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError as error:
+        raise EnvbuildError(f"{path} is not UTF-8 text", hint="save it as UTF-8") from error
+
+
+def _shut(path: Path) -> Path | None:
+    """Return what keeps ``path`` from being written, if anything does."""
+    if path.exists() and not os.access(path, os.W_OK):
+        return path
+    folder = next(parent for parent in path.parents if parent.exists())
+    return None if os.access(folder, os.W_OK) else folder
+
+
+def _short(value: object) -> str:
+    text = value if value in ("an object", "nothing") else jsonc.dumps(value).strip()
+    text = " ".join(str(text).split())
+    return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004 - a line's worth
