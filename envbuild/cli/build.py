@@ -130,11 +130,11 @@ class _Wish:
 
 
 def _build(project: "Project", wish: _Wish, activity: "AbstractContextManager[Activity]") -> "Built":
+    from envbuild.workflows.artifacts import build_target, pull_image, push_image
     from envbuild.workflows.built import Built
     from envbuild.workflows.check import check_build
     from envbuild.workflows.engines import ENGINES, choose_engine
     from envbuild.workflows.local import act_as_root, find_locally, load_into_docker, write_output
-    from envbuild.workflows.machine import build_target, pull_image, push_image
     from envbuild.workflows.project import choose_target, fresh_lock
 
     lock = fresh_lock(project, frozen=wish.frozen)

@@ -51,7 +51,7 @@ def bake(
     from envbuild.files import atomic
     from envbuild.image.identity import image_reference_for
     from envbuild.render.bake import FILE, BakeTarget, render_bake, target_names
-    from envbuild.workflows.machine import recipe_of, write_folder
+    from envbuild.workflows.artifacts import recipe_of, write_folder
     from envbuild.workflows.project import fresh_lock
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
@@ -127,7 +127,7 @@ def conda_lock(
     """
     from envbuild.cli.output import Output
     from envbuild.render.conda_files import render_conda_lock
-    from envbuild.workflows.machine import channel_addresses, wheel_addresses
+    from envbuild.workflows.artifacts import channel_addresses, wheel_addresses
     from envbuild.workflows.project import choose_target, find_project, fresh_lock
 
     output = Output(quiet=quiet, verbose=verbose)
@@ -158,7 +158,7 @@ def explicit(
     """
     from envbuild.cli.output import Output
     from envbuild.render.conda_files import no_conda, render_explicit, subdir_of
-    from envbuild.workflows.machine import channel_addresses
+    from envbuild.workflows.artifacts import channel_addresses
     from envbuild.workflows.project import choose_target, find_project, fresh_lock
 
     output = Output(quiet=quiet, verbose=verbose)

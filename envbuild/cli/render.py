@@ -29,7 +29,7 @@ def render(
     With --output, the whole folder that plain `docker buildx build` makes the image of.
     """
     from envbuild.cli.output import Output
-    from envbuild.workflows.machine import recipe_of, write_folder
+    from envbuild.workflows.artifacts import recipe_of, write_folder
     from envbuild.workflows.project import choose_target, find_project, fresh_lock
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)

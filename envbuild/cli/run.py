@@ -37,10 +37,10 @@ def run(
     """
     from envbuild.cli.output import Output
     from envbuild.errors import EnvbuildError, RunError
+    from envbuild.workflows.artifacts import build_target
     from envbuild.workflows.containers import run_in_image
     from envbuild.workflows.engines import ENGINES, choose_engine
     from envbuild.workflows.local import act_as_root
-    from envbuild.workflows.machine import build_target
     from envbuild.workflows.project import choose_target, find_project, fresh_lock
 
     output = Output(quiet=quiet, verbose=verbose)

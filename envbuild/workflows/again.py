@@ -17,9 +17,9 @@ from envbuild.image.local.images import ImageStore
 from envbuild.lock.codec import loads
 from envbuild.lock.target_choice import select_target
 from envbuild.store.store import Store
+from envbuild.workflows.artifacts import Artifacts
 from envbuild.workflows.check import REFERENCE
 from envbuild.workflows.local import place_for
-from envbuild.workflows.machine import Artifacts
 
 
 class _Unnoted(Store):

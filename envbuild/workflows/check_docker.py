@@ -27,7 +27,7 @@ def check_docker(
     from envbuild.image.docker.saved import read_saved
     from envbuild.oci.compare import compare_images
     from envbuild.store.stage import workspace
-    from envbuild.workflows.machine import Artifacts, recipe_of
+    from envbuild.workflows.artifacts import Artifacts, recipe_of
 
     docker = DockerEngine()
     recipe = recipe_of(lock, target)

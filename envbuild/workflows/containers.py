@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envbuild.workflows.machine import Artifacts
+from envbuild.workflows.artifacts import Artifacts
 
 if TYPE_CHECKING:
     from envbuild.cli.output import Activity

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from envbuild.oci.reference import ImageReference
     from envbuild.remote.registry.client import RegistryClient
     from envbuild.store.artifact import Artifact
+    from envbuild.workflows.artifacts import Artifacts
     from envbuild.workflows.engines import EngineName
-    from envbuild.workflows.machine import Artifacts
     from envbuild.workflows.outputs import ImageOutput
     from envbuild.workflows.project import Project
 
@@ -153,7 +153,7 @@ def assemble(
     from envbuild.image.local.user_namespace import raise_open_files
     from envbuild.oci.layer import layer_path
     from envbuild.store.stage import workspace
-    from envbuild.workflows.machine import Artifacts
+    from envbuild.workflows.artifacts import Artifacts
 
     act_as_root()
     raise_open_files()
