@@ -52,7 +52,7 @@ def devcontainer(
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
     from envbuild.workflows.devcontainer import Choices
-    from envbuild.workflows.project import find_project
+    from envbuild.workflows.project import open_project
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     if check and (replace or upgrade):
@@ -64,7 +64,7 @@ def devcontainer(
     if every:
         raise typer.Exit(_all(output, spec, wish))
     with output.activity() as activity:
-        done = _one(find_project(spec, frozen=frozen), wish, activity)
+        done = _one(open_project(spec, frozen=frozen), wish, activity)
     for name in done.written:
         output.say(f"wrote {name}")
     if not done.written:

@@ -28,10 +28,10 @@ def gpu(
     from envbuild.catalog.active import catalog_in_force
     from envbuild.cli.output import Output
     from envbuild.resolve.gpu.report import explain_gpu, text_of
-    from envbuild.workflows.project import choose_target, find_project, fresh_lock
+    from envbuild.workflows.project import choose_target, fresh_lock, open_project
 
     output = Output(as_json=as_json)
-    lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
+    lock = fresh_lock(open_project(spec, frozen=frozen), frozen=frozen)
     target = choose_target(lock, variant=variant, platform=platform)
     sections = explain_gpu(lock, target, catalog=catalog_in_force())
     if as_json:

@@ -128,10 +128,10 @@ def conda_lock(
     from envbuild.cli.output import Output
     from envbuild.render.conda_files import render_conda_lock
     from envbuild.workflows.artifacts import channel_addresses, wheel_addresses
-    from envbuild.workflows.project import choose_target, find_project, fresh_lock
+    from envbuild.workflows.project import choose_target, fresh_lock, open_project
 
     output = Output(quiet=quiet, verbose=verbose)
-    lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
+    lock = fresh_lock(open_project(spec, frozen=frozen), frozen=frozen)
     name = variant or lock.request.default_variant
     choose_target(lock, variant=name, platform=lock.request.platforms[0])
     with wheel_addresses(lock, name) as wheel_address_of:
@@ -159,10 +159,10 @@ def explicit(
     from envbuild.cli.output import Output
     from envbuild.render.conda_files import no_conda, render_explicit, subdir_of
     from envbuild.workflows.artifacts import channel_addresses
-    from envbuild.workflows.project import choose_target, find_project, fresh_lock
+    from envbuild.workflows.project import choose_target, fresh_lock, open_project
 
     output = Output(quiet=quiet, verbose=verbose)
-    lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
+    lock = fresh_lock(open_project(spec, frozen=frozen), frozen=frozen)
     target = choose_target(lock, variant=variant, platform=platform)
     if not target.conda:
         raise no_conda(target.variant)

@@ -44,7 +44,7 @@ def lock(
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
     from envbuild.workflows.lock import Wish, lock_project
-    from envbuild.workflows.project import find_project
+    from envbuild.workflows.project import open_project
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     wish = Wish(check=check, everything=upgrade, packages=frozenset(upgrade_package or ()), offline=offline)
@@ -53,7 +53,7 @@ def lock(
     if every:
         raise typer.Exit(_lock_all(output, spec, wish))
     outcome = lock_project(
-        find_project(spec),
+        open_project(spec),
         wish,
         open_resolvers=_open_resolvers,
         activity=output.activity(),

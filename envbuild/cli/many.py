@@ -9,7 +9,7 @@ from envbuild import process
 from envbuild.cli.output import Activity, LineActivity, Output, error_text, told
 from envbuild.errors import EnvbuildError, ExitCode, SpecError, UsageError
 from envbuild.parallel import run_all
-from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, find_project
+from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, open_project
 
 JOBS = 4
 """Specs worked on at once: most of the time goes in waiting for servers and for other programs."""
@@ -35,7 +35,7 @@ def projects_of(spec: Path | None, *, every: bool, frozen: bool) -> tuple[Projec
     :raises UsageError: ``every`` with the name of a file.
     """
     if not every:
-        return (find_project(spec, frozen=frozen),)
+        return (open_project(spec, frozen=frozen),)
     root = spec or Path()
     if root.is_file():
         raise UsageError("--all looks below a folder", hint=f"name a folder with --spec, not `{root}`")
@@ -52,7 +52,7 @@ def _projects_below(root: Path, *, frozen: bool) -> Iterator[Project]:
         )
         here = Path(folder)
         if SPEC_NAME in files or (frozen and LOCK_NAME in files) or _has_table(here, files):
-            yield find_project(here, frozen=frozen)
+            yield open_project(here, frozen=frozen)
 
 
 def _has_table(folder: Path, files: Sequence[str]) -> bool:

@@ -42,6 +42,14 @@ class SpecReading:
         """The spec; without the wrong values when there are problems."""
         return self.validated.spec
 
+    def checked(self) -> Spec:
+        """Return the spec if nothing was found wrong in it.
+
+        :raises SpecError: something is; all problems at once.
+        """
+        refuse(self.path, self.problems)
+        return self.spec
+
 
 def find_spec(folder: Path) -> Path:
     """Return the file of ``folder`` that holds the spec.
@@ -72,9 +80,7 @@ def load_spec(path: Path) -> Spec:
 
     :raises SpecError: it cannot be read, or something in it is wrong; all problems at once.
     """
-    reading = read_spec(path)
-    refuse(reading.path, reading.problems)
-    return reading.spec
+    return read_spec(path).checked()
 
 
 def read_spec(path: Path) -> SpecReading:

@@ -12,7 +12,7 @@ from envbuild.catalog.bases import default_image, mirrored
 from envbuild.errors import Problem, SpecError
 from envbuild.spec.conda_request import CondaSources
 from envbuild.spec.files import read_text
-from envbuild.spec.load import PROJECT_FILE, parse_toml, read_spec, refuse
+from envbuild.spec.load import PROJECT_FILE, SpecReading, parse_toml, read_spec, refuse
 from envbuild.spec.model import Spec
 from envbuild.spec.problems import RefusedError, field_path
 from envbuild.spec.pyproject import ProjectTables, refused_sources
@@ -38,9 +38,16 @@ def request_of(path: Path) -> Request:
 
     :raises SpecError: with everything that is wrong in all of them.
     """
-    reading = read_spec(path)
-    request, problems = _normalize(reading.spec, path.parent, reading.prefix)
-    refuse(path, (*reading.problems, *problems))
+    return request_from(read_spec(path))
+
+
+def request_from(reading: SpecReading) -> Request:
+    """Return what a spec that was read asks for; the files it names are read now.
+
+    :raises SpecError: with everything that is wrong in all of them.
+    """
+    request, problems = _normalize(reading.spec, reading.path.parent, reading.prefix)
+    refuse(reading.path, (*reading.problems, *problems))
     return request
 
 

@@ -231,13 +231,12 @@ def _image(
 
 
 def _wishes(project: Project, variant: str) -> "DevContainerTable":
-    from envbuild.spec.load import load_spec
     from envbuild.spec.model import DevContainerTable
     from envbuild.spec.variants import effective
 
     if not project.spec.is_file():  # --frozen, with a lock alone
         return DevContainerTable()
-    return effective(load_spec(project.spec), variant).devcontainer
+    return effective(project.reading.checked(), variant).devcontainer
 
 
 def _written(project: Project, pattern: str = f"*/{FILE}") -> Iterator[tuple[Path, Known]]:

@@ -62,19 +62,21 @@ def read_side(text: str, project: "Project") -> Side:
 
 def place_of(spec: Path | None) -> "Project":
     """Return the project names are read from: the one of ``spec``, or a folder without any for two images."""
-    from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, find_project
+    from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, open_project
 
     folder = spec or Path()
     if folder.is_dir() and not any((folder / name).exists() for name in (LOCK_NAME, SPEC_NAME)):
         return Project(folder / SPEC_NAME)
-    return find_project(spec, frozen=True)
+    return open_project(spec, frozen=True)
 
 
 def lock_now(project: "Project") -> Side:
     """Return the lock of the project as it lies there."""
+    from envbuild.workflows.project import lock_missing
+
     side = _of_file(str(project.lock), project)
     if side is None:
-        raise LockMissingError(f"there is no {project.lock.name}", hint="run `envbuild lock`")
+        raise lock_missing(project.lock.name)
     return side
 
 

@@ -111,10 +111,10 @@ def _registries(spec: Path | None) -> Iterator[Finding]:
     """Yield whether the registries of this project's bases and images let this machine in."""
     from envbuild.oci.reference import parse_reference
     from envbuild.remote.registry.client import RegistryClient
-    from envbuild.workflows.project import find_project, read_lock
+    from envbuild.workflows.project import open_project, read_lock
 
     try:
-        lock = read_lock(find_project(spec, frozen=True).lock)
+        lock = read_lock(open_project(spec, frozen=True).lock)
     except EnvbuildError:
         found = "not tried: there is no lock here to say which"
         yield Finding(name="image registry", state="none", found=found)

@@ -52,24 +52,19 @@ def lock_project(
 
     :raises LockError: it does not answer, and only that was asked.
     """
-    from envbuild.errors import LockMissingError, LockStaleError, NetworkError
+    from envbuild.errors import NetworkError
     from envbuild.lock.freshness import stale_fields
-    from envbuild.spec.normalize import request_of
-    from envbuild.workflows.project import read_lock
+    from envbuild.workflows.project import lock_missing, lock_stale, read_lock
 
-    request = request_of(project.spec)
+    request = project.request
     previous = read_lock(project.lock) if project.lock.exists() else None
     stale = stale_fields(request, previous.request) if previous else ()
     if previous and not stale and not wish.everything and not wish.packages:
         return Outcome(project, previous, written=False)
     if wish.check:
         if previous is None:
-            raise LockMissingError(f"there is no {project.lock.name}", hint="run `envbuild lock`")
-        raise LockStaleError(
-            f"{project.lock.name} does not answer {project.spec.name} any more",
-            hint="run `envbuild lock`",
-            problems=stale,
-        )
+            raise lock_missing(project.lock.name)
+        raise lock_stale(project, stale)
     if wish.offline:
         raise NetworkError(
             "locking asks the index, the archive and the registry",

@@ -1,21 +1,28 @@
 """A spec and its lock as files: found, read, compared."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envbuild.errors import LockMissingError, LockStaleError
+from envbuild.errors import LockInvalidError, LockMissingError, LockStaleError, Problem
 
 if TYPE_CHECKING:
     from envbuild.lock.model import Lock, Target
+    from envbuild.spec.load import SpecReading
+    from envbuild.spec.request import Request
 
 LOCK_NAME = "envbuild.lock"
 SPEC_NAME = "envbuild.toml"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Project:
-    """Where a spec and its lock lie."""
+    """A spec, and where its lock is.
+
+    The spec is read when it is first needed, and once: open the project again after a change of it.
+    """
 
     spec: Path
 
@@ -29,9 +36,34 @@ class Project:
         """The lock beside the spec."""
         return self.folder / LOCK_NAME
 
+    @property
+    def label(self) -> str:
+        """The folder as a person in the current one calls it."""
+        return self.folder.as_posix()
 
-def find_project(spec: Path | None, *, frozen: bool = False) -> Project:
-    """Return the project of ``spec``: a file, a folder, or where the command runs.
+    @cached_property
+    def reading(self) -> "SpecReading":
+        """The spec as read, with the problems in it.
+
+        :raises SpecError: it is missing, not TOML, or holds no spec.
+        """
+        from envbuild.spec.load import read_spec
+
+        return read_spec(self.spec)
+
+    @cached_property
+    def request(self) -> "Request":
+        """What the spec and the files it names ask for.
+
+        :raises SpecError: with everything that is wrong in all of them.
+        """
+        from envbuild.spec.normalize import request_from
+
+        return request_from(self.reading)
+
+
+def open_project(spec: Path | str | None = None, *, frozen: bool = False) -> Project:
+    """Return the project of ``spec``: a file, a folder, or the current folder.
 
     With ``frozen`` a folder that holds a lock alone will do: nothing looks at its spec.
 
@@ -39,7 +71,7 @@ def find_project(spec: Path | None, *, frozen: bool = False) -> Project:
     """
     from envbuild.spec.load import find_spec
 
-    path = spec or Path()
+    path = Path(spec or "")
     if path.is_file():
         return Project(path)
     if frozen and (path / LOCK_NAME).is_file():
@@ -60,14 +92,10 @@ def read_lock(path: Path) -> "Lock":
 
 def read_lock_text(path: Path) -> str:
     """Return the text of the lock at ``path``; see :func:`read_lock`."""
-    from envbuild.errors import LockInvalidError
-
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise LockMissingError(
-            f"there is no {path.name} in {path.parent}", hint="run `envbuild lock`"
-        ) from error
+        raise lock_missing(f"{path.name} in {path.parent}") from error
     except UnicodeDecodeError as error:
         raise LockInvalidError(
             "the lock is not UTF-8 text",
@@ -83,16 +111,25 @@ def fresh_lock(project: Project, *, frozen: bool) -> "Lock":
     lock = read_lock(project.lock)
     if not frozen:
         from envbuild.lock.freshness import stale_fields
-        from envbuild.spec.normalize import request_of
 
-        problems = stale_fields(request_of(project.spec), lock.request)
+        problems = stale_fields(project.request, lock.request)
         if problems:
-            raise LockStaleError(
-                f"{project.lock.name} does not answer {project.spec.name} any more",
-                hint="run `envbuild lock`, or use the lock as it stands with --frozen",
-                problems=problems,
-            )
+            raise lock_stale(project, problems, hint=", or use the lock as it stands with --frozen")
     return lock
+
+
+def lock_missing(what: str) -> LockMissingError:
+    """Return the error of a lock that is not there."""
+    return LockMissingError(f"there is no {what}", hint="run `envbuild lock`")
+
+
+def lock_stale(project: Project, problems: Iterable[Problem], *, hint: str = "") -> LockStaleError:
+    """Return the error of a lock that does not answer its spec; ``hint`` is what else can be done."""
+    return LockStaleError(
+        f"{project.lock.name} does not answer {project.spec.name} any more",
+        hint=f"run `envbuild lock`{hint}",
+        problems=problems,
+    )
 
 
 def choose_target(lock: "Lock", *, variant: str | None, platform: str | None) -> "Target":
@@ -101,3 +138,7 @@ def choose_target(lock: "Lock", *, variant: str | None, platform: str | None) ->
     from envbuild.lock.target_choice import select_target
 
     return select_target(lock, variant=variant, platform=platform, host=platforms.host())
+
+
+find_project = open_project
+"""The name that commands not yet moved call it by."""
