@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
 from envbuild.errors import EnvbuildError
+from envbuild.progress import SilentProgress
 
 ProgressStyle = Literal["auto", "plain", "none"]
 
@@ -83,23 +84,8 @@ class Output:
             yield LineActivity(self)
 
 
-class Activity:
+class Activity(SilentProgress):
     """Long work nobody watches; also the shape of those somebody does."""
-
-    def on_stage(self, text: str) -> None:
-        """Note that ``text`` is now being done."""
-
-    def on_item(self, text: str) -> None:
-        """Note what of this stage is being looked at right now."""
-
-    def on_count(self, done: int, total: int) -> None:
-        """Note that ``done`` of ``total`` things of this stage are finished."""
-
-    def on_bytes(self, done: int, total: int) -> None:
-        """Note that ``done`` of ``total`` bytes of this stage are here."""
-
-    def on_note(self, text: str) -> None:
-        """Note a fact the person should see once."""
 
 
 class LineActivity(Activity):

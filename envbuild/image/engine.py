@@ -1,9 +1,11 @@
 """What an engine is asked to do, whichever it is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from envbuild.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,5 @@ class GpuEngine(Engine, Protocol):
 class BuildingEngine(Engine, Protocol):
     """An engine that builds from a Dockerfile."""
 
-    def build(
-        self, context: BuildContext, reference: str, *, use_cache: bool, on_event: Callable[[str], None]
-    ) -> None:
-        """Build ``context`` and name the result; ``on_event`` sees a line per step as it starts."""
+    def build(self, context: BuildContext, reference: str, *, use_cache: bool, progress: Progress) -> None:
+        """Build ``context`` and name the result; ``progress`` is told of each step as it starts."""

@@ -1,23 +1,23 @@
 """What must hold before an image is pushed: a tag that stands for content never changes its content."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 from envbuild.errors import NetworkError
 from envbuild.image.engine import ImageFacts
 from envbuild.oci.reference import ImageReference, parse_reference
 from envbuild.platforms import PLATFORMS
+from envbuild.progress import Progress
 from envbuild.remote.registry.client import RegistryClient
 
 
 class Pusher(Protocol):
     """An engine that can push."""
 
-    def push(self, reference: str, *, on_event: Callable[[str], None]) -> None:
+    def push(self, reference: str, *, progress: Progress) -> None:
         """Push a local image."""
 
 
-def push_once(engine: Pusher, reference: str, image: ImageFacts, *, on_event: Callable[[str], None]) -> str:
+def push_once(engine: Pusher, reference: str, image: ImageFacts, *, progress: Progress) -> str:
     """Push ``image`` unless the registry has it already, and return its digest there.
 
     Two images are the same when their uncompressed layers are: a push may compress anew.
@@ -27,7 +27,7 @@ def push_once(engine: Pusher, reference: str, image: ImageFacts, *, on_event: Ca
     registry = RegistryClient()
     parsed = parse_reference(reference)
     if registry.digest_of(parsed) is None:
-        engine.push(reference, on_event=on_event)
+        engine.push(reference, progress=progress)
     return digest_there(registry, parsed, image)
 
 

@@ -22,7 +22,7 @@ from envbuild.oci.index import (
     index_entry,
     index_of,
 )
-from envbuild.oci.progress import Count
+from envbuild.progress import SILENT, ByteCounter, Progress
 
 
 def archive_chunks(
@@ -31,7 +31,7 @@ def archive_chunks(
     *,
     blobs: Blobs,
     without: Container[str] = frozenset(),
-    count: Count,
+    progress: Progress = SILENT,
 ) -> Iterator[bytes]:
     """Yield the archive of ``image``: the same bytes for the same image and name.
 
@@ -40,7 +40,7 @@ def archive_chunks(
     :raises IntegrityError: a blob is not what its digest says; what was yielded is then of no use.
     """
     layers = [layer for layer in each_layer(image) if layer.digest not in without]
-    count.start(sum(layer.size for layer in layers))
+    counter = ByteCounter(progress, sum(layer.size for layer in layers))
     documents = {
         LAYOUT_FILE: LAYOUT,
         INDEX_FILE: index_of([index_entry(image, reference)]),
@@ -55,12 +55,14 @@ def archive_chunks(
         yield _header(blob_name(layer.digest), layer.size)
         for chunk in read_verified(blobs.path(layer), layer):
             yield chunk
-            count.add(len(chunk))
+            counter.add(len(chunk))
         yield _padding(layer.size)
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-def write_archive(image: OciImage, reference: str, path: Path, *, blobs: Blobs, count: Count) -> None:
+def write_archive(
+    image: OciImage, reference: str, path: Path, *, blobs: Blobs, progress: Progress = SILENT
+) -> None:
     """Write the archive of ``image`` to ``path``; it appears whole or not at all.
 
     :raises IntegrityError: a blob is not what its digest says.
@@ -69,7 +71,7 @@ def write_archive(image: OciImage, reference: str, path: Path, *, blobs: Blobs, 
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
-        chunks = archive_chunks(image, reference, blobs=blobs, count=count)
+        chunks = archive_chunks(image, reference, blobs=blobs, progress=progress)
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(chunks)
         temporary.chmod(0o644)

@@ -22,10 +22,12 @@ from envbuild.oci.index import (
     index_entry,
     index_of,
 )
-from envbuild.oci.progress import Count
+from envbuild.progress import SILENT, ByteCounter, Progress
 
 
-def write_layout(image: OciImage, reference: str, folder: Path, *, blobs: Blobs, count: Count) -> None:
+def write_layout(
+    image: OciImage, reference: str, folder: Path, *, blobs: Blobs, progress: Progress = SILENT
+) -> None:
     """Write ``image`` into the layout at ``folder`` under the tag of ``reference``.
 
     Other images of the layout stay; one of the same tag is replaced in the index, which is written last.
@@ -40,9 +42,9 @@ def write_layout(image: OciImage, reference: str, folder: Path, *, blobs: Blobs,
     with _alone(folder):
         _others(folder, tag)
         atomic.write_bytes(folder / LAYOUT_FILE, LAYOUT)
-    count.start(image.size)
+    counter = ByteCounter(progress, image.size)
     for layer in each_layer(image):
-        copy_blob(blobs.path(layer), layer, folder / blob_name(layer.digest), on_bytes=count.add)
+        copy_blob(blobs.path(layer), layer, folder / blob_name(layer.digest), on_bytes=counter.add)
     for digest, data in documents_of(image).items():
         atomic.write_bytes(folder / blob_name(digest), data)
     with _alone(folder):

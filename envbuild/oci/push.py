@@ -10,9 +10,9 @@ from typing import Final, Protocol
 from envbuild.oci.blobs import Blobs, each_layer
 from envbuild.oci.image import OciImage
 from envbuild.oci.manifest import OCI_MANIFEST, Descriptor
-from envbuild.oci.progress import Count
 from envbuild.oci.reference import ImageReference
 from envbuild.parallel import run_all
+from envbuild.progress import SILENT, ByteCounter, Progress
 
 UPLOADS: Final = 4
 """Blobs sent at the same time: more does not help one registry, and some limit connections."""
@@ -57,7 +57,7 @@ def push_image(
     writer: Writer,
     blobs: Blobs,
     mounts: Mapping[str, str],
-    count: Count,
+    progress: Progress = SILENT,
 ) -> Pushed:
     """Store ``image`` under the tag of ``reference``.
 
@@ -71,7 +71,7 @@ def push_image(
     lock = threading.Lock()
     # a progress bar that begins at what is there already would say nothing of the time left
     layers = each_layer(image)
-    count.start(image.size)
+    counter = ByteCounter(progress, image.size)
 
     def put(layer: Descriptor) -> None:
         was_sent = writer.put_blob(
@@ -79,13 +79,13 @@ def push_image(
             layer.digest,
             partial(blobs.path, layer),
             mount_from=mounts.get(layer.digest),
-            on_bytes=count.add,
+            on_bytes=counter.add,
         )
         if was_sent:
             with lock:
                 sent.append(layer)
         else:
-            count.add(layer.size)
+            counter.add(layer.size)
 
     # the largest first, so that it is not left over at the end
     run_all(put, sorted(layers, key=lambda layer: (-layer.size, layer.digest)), workers=UPLOADS)

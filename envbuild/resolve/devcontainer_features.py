@@ -7,7 +7,7 @@ A feature is an OCI artifact whose manifest carries the feature's metadata as an
 import io
 import json
 import tarfile
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from envbuild.errors import EnvbuildError, SpecError
 from envbuild.oci.documents import Document
 from envbuild.oci.manifest import Descriptor
 from envbuild.oci.reference import ImageReference, parse_reference
+from envbuild.progress import Progress
 from envbuild.render.devcontainer.features_lock import LockedFeature
 
 MEDIA_TYPE = "application/vnd.devcontainers"
@@ -42,7 +43,7 @@ def pin_features(
     locked: Mapping[str, LockedFeature],
     registry: FeatureRegistry,
     folder: Path,
-    on_stage: Callable[[str], None],
+    progress: Progress,
 ) -> tuple[dict[str, LockedFeature], tuple[str, ...]]:
     """Return a pin for each feature and all it needs, and the features that cannot be pinned here.
 
@@ -69,7 +70,7 @@ def pin_features(
             unpinned.append(name)
             continue
         if name not in locked:
-            on_stage(f"feature {name}")
+            progress.on_stage(f"feature {name}")
         feature = locked[name] if name in locked else _pin(name, registry)
         pinned[name] = feature
         waiting += feature.depends_on

@@ -36,14 +36,11 @@ from envbuild.spec.request import VariantRequest
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import IndexLocator
 from envbuild.store.plan import wheel_artifact
-from envbuild.store.progress import FetchState
 from envbuild.store.store import Store
 
 if TYPE_CHECKING:
     from envbuild.resolve.base.image import ImageBaseFacts
     from envbuild.resolve.conda.resolution import CondaResolution
-
-MEGABYTE = 1_000_000
 
 
 @dataclass
@@ -149,7 +146,7 @@ class LiveResolvers:
                 [wheel_artifact(wheel, locator) for wheel in wanted],
                 store=store,
                 vendor=vendor_folder(),
-                progress=_Counting(progress),
+                progress=progress,
             )
 
         return read_architectures(wheels, store=store, fetch=fetch, cache=self.cache, progress=progress)
@@ -331,17 +328,6 @@ class LiveResolvers:
                 progress=progress,
             )
         return self._images[key]
-
-
-@dataclass(frozen=True, slots=True)
-class _Counting:
-    """Shows a fetch as a count of megabytes."""
-
-    progress: Progress
-
-    def show(self, state: FetchState) -> None:
-        """Show how far it is."""
-        self.progress.on_count(state.bytes_done // MEGABYTE, state.bytes_total // MEGABYTE)
 
 
 def _target_python(foundation: Foundation) -> TargetPython:

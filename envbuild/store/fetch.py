@@ -15,11 +15,11 @@ from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, NotFoun
 from envbuild.files.disk import disk_errors, no_room
 from envbuild.files.sizes import readable_size
 from envbuild.parallel import run_all
+from envbuild.progress import SILENT, ByteCounter, Progress
 from envbuild.remote.address import Address
 from envbuild.store.artifact import Artifact
 from envbuild.store.leftovers import sweep
 from envbuild.store.partial import Partial
-from envbuild.store.progress import FetchTracker, NoProgress, Progress
 from envbuild.store.store import Store
 from envbuild.store.vendor import copy_vendored, files_named_as
 
@@ -38,8 +38,15 @@ class _FetchRun:
     """One fetch under way."""
 
     store: Store
-    tracker: FetchTracker
+    counter: ByteCounter
     stop: threading.Event = field(default_factory=threading.Event)
+    positions: dict[str, int] = field(default_factory=dict)
+    """Bytes there are of an artifact, by sha256; a stopped process may have left some."""
+
+    def moved(self, artifact: Artifact, position: int) -> None:
+        """Note how many bytes of ``artifact`` there are.  One worker at a time fetches it."""
+        self.counter.add(position - self.positions.get(artifact.sha256, 0))
+        self.positions[artifact.sha256] = position
 
 
 def fetch_all(
@@ -49,7 +56,7 @@ def fetch_all(
     workers: int = WORKERS,
     offline: bool = False,
     vendor: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> None:
     """Bring every artifact into the store.  Whoever uses one verifies it then; here only sizes are compared.
 
@@ -72,7 +79,8 @@ def fetch_all(
         _require_room(store, lacking)
         # the largest first, so that none of them is what everything waits for in the end
         lacking.sort(key=lambda artifact: (-artifact.size, artifact.filename))
-        run = _FetchRun(store=store, tracker=FetchTracker(progress or NoProgress(), lacking))
+        counter = ByteCounter(progress, sum(artifact.size for artifact in lacking))
+        run = _FetchRun(store=store, counter=counter)
         refused: dict[str, EnvbuildError] = {}
         if vendor is not None:
             refused = _take_all_vendored(lacking, vendor, run, workers=workers)
@@ -120,8 +128,8 @@ def _take_all_vendored(
                 if error is not None:
                     refused[artifact.sha256] = error
                     return
-                with run.tracker.fetching(artifact):
-                    partial.finish(run.store.place_of(artifact.sha256))
+                partial.finish(run.store.place_of(artifact.sha256))
+            run.moved(artifact, artifact.size)
 
     named = [artifact for artifact in lacking if any(True for _ in files_named_as(artifact, vendor))]
     run_all(take, named, workers=workers, stop=run.stop)
@@ -137,14 +145,12 @@ def _download_all(
     with Downloader() as downloader:
 
         def bring(artifact: Artifact) -> None:
-            with (
-                run.tracker.fetching(artifact),
-                run.store.partial(artifact.sha256, stop=run.stop) as partial,
-            ):
+            with run.store.partial(artifact.sha256, stop=run.stop) as partial:
                 # another process may have brought it while this one waited for the lock
                 if not run.store.holds(artifact.sha256, artifact.size):
                     _receive(artifact, partial, downloader, run, refused.get(artifact.sha256))
                     partial.finish(run.store.place_of(artifact.sha256))
+            run.moved(artifact, artifact.size)
 
         run_all(bring, lacking, workers=workers, stop=run.stop, on_stop=downloader.cancel)
 
@@ -167,7 +173,7 @@ def _receive(
                 address,
                 partial,
                 wanted,
-                on_position=lambda position: run.tracker.moved(artifact, position),
+                on_position=lambda position: run.moved(artifact, position),
             )
         except (NetworkError, IntegrityError) as error:
             failures.append(error)

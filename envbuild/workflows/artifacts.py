@@ -22,20 +22,8 @@ if TYPE_CHECKING:
     from envbuild.lock.model import Lock, Target, Wheel
     from envbuild.render.recipe import Recipe
     from envbuild.store.artifact import Artifact
-    from envbuild.store.progress import FetchState
     from envbuild.store.store import Store
     from envbuild.workflows.engines import EngineName
-
-
-@dataclass(frozen=True, slots=True)
-class FetchProgress:
-    """Shows a fetch as an activity."""
-
-    activity: "Activity"
-
-    def show(self, state: "FetchState") -> None:
-        """Show how far it is."""
-        self.activity.on_bytes(state.bytes_done, state.bytes_total)
 
 
 @dataclass
@@ -95,7 +83,7 @@ class Artifacts:
             store=self.store,
             offline=self.offline,
             vendor=vendor_folder(),
-            progress=FetchProgress(self.activity),
+            progress=self.activity,
         )
 
     def path(self, sha256: str) -> Path:
@@ -199,7 +187,7 @@ def build_target(
         artifacts=lambda: artifacts.laid_out(recipe),
         workspace=lambda: workspace(artifacts.store),
         use_cache=use_cache,
-        on_event=activity.on_stage,
+        progress=activity,
     )
 
 
@@ -211,7 +199,7 @@ def pull_image(lock: "Lock", target: "Target", *, activity: "Activity") -> None:
     reference, found = find_image(lock, target, docker, made_by=ENGINES)
     if found is None and lock.request.repository:
         activity.on_stage(f"asking the registry for {reference}")
-        docker.pull(reference, on_event=activity.on_stage)
+        docker.pull(reference, progress=activity)
 
 
 def push_image(outcome: "BuildOutcome", *, engine: "EngineName", offline: bool, activity: "Activity") -> str:
@@ -224,7 +212,7 @@ def push_image(outcome: "BuildOutcome", *, engine: "EngineName", offline: bool, 
     from envbuild.image.push import push_once
 
     activity.on_stage(f"pushing {outcome.reference}")
-    return push_once(DockerEngine(), outcome.reference, outcome.image, on_event=activity.on_stage)
+    return push_once(DockerEngine(), outcome.reference, outcome.image, progress=activity)
 
 
 def write_folder(

@@ -42,7 +42,7 @@ def check_docker(
             artifacts=lambda: artifacts.laid_out(recipe),
             workspace=lambda: workspace(artifacts.store),
             use_cache=False,
-            on_event=activity.on_stage,
+            progress=activity,
         )
         if second.image.identifier != outcome.image.identifier:
             activity.on_stage("comparing the two images")

@@ -192,7 +192,7 @@ def _plan_features(
         plan.texts[path] = features_lock.dumps({})  # differs: something is not pinned
         return
     pinned, unpinned = pin_features(
-        features, locked=locked, registry=RegistryClient(), folder=folder, on_stage=activity.on_stage
+        features, locked=locked, registry=RegistryClient(), folder=folder, progress=activity
     )
     for name in unpinned:
         activity.on_note(f"{name} is pinned by the dev container CLI, when it first fetches it")

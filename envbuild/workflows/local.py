@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from envbuild.image.gpus import GpuAccess
     from envbuild.image.local.build import BuildInputs
     from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs
-    from envbuild.image.local.layers.wheel_layers import LayerState
     from envbuild.lock.model import ImageSource, Lock, Target, Wheel
     from envbuild.oci.base import BaseImage
     from envbuild.oci.image import OciImage
@@ -186,7 +185,6 @@ def place_for(
 
     lock, target, activity = artifacts.lock, artifacts.target, artifacts.activity
     source = lock.base(target).image
-    shown = _Shown(activity)
     options: dict[str, Any] = {} if arrange is None else {"arrange": arrange}
     return BuildInputs(
         cache=cache,
@@ -197,8 +195,7 @@ def place_for(
         carried=carried_files(lock, target, probe=build_probe()),
         base=_base(source, target, offline=artifacts.offline, activity=activity) if source else None,
         workers=workers,
-        on_event=shown.on_event,
-        progress=shown,
+        progress=activity,
         **options,
     )
 
@@ -236,35 +233,6 @@ class _Packages:
     @staticmethod
     def _is_of_base(artifact: "Artifact") -> bool:
         return artifact.kind in {"deb", "python"}
-
-
-class _Shown:
-    """Shows the steps and the layers of wheels, which are made at the same time, as one activity."""
-
-    def __init__(self, activity: "Activity") -> None:
-        self._activity = activity
-        self._lock = threading.Lock()
-        self._step = ""
-        self._wheels = ""
-
-    def on_event(self, text: str) -> None:
-        """Note that a step is now being done."""
-        with self._lock:
-            self._step = text
-            self._tell(text)
-
-    def show(self, state: "LayerState") -> None:
-        """Show how far the layers of wheels are."""
-        with self._lock:
-            if not self._wheels:
-                self._wheels = "assembling layers of wheels"
-                self._tell(self._wheels)
-            self._activity.on_bytes(state.bytes_done, state.bytes_total)
-
-    def _tell(self, text: str) -> None:
-        self._activity.on_stage(text)
-        both = "; ".join(part for part in (self._step, self._wheels) if part)
-        self._activity.on_item(both)
 
 
 def _base(
@@ -330,20 +298,18 @@ def write_output(
     """Write an image to where ``output`` says."""
     from envbuild.oci.archive import write_archive
     from envbuild.oci.layout import write_layout
-    from envbuild.oci.progress import Count
 
     image = image_of(outcome.reference)
-    blobs, count = blobs_of(image, offline=offline), Count(activity.on_bytes)
+    blobs = blobs_of(image, offline=offline)
     activity.on_stage(f"writing {output}")
     write = write_layout if output.kind == "oci" else write_archive
-    write(image, outcome.reference, output.path, blobs=blobs, count=count)
+    write(image, outcome.reference, output.path, blobs=blobs, progress=activity)
 
 
 def load_into_docker(outcome: "BuildOutcome", *, offline: bool, activity: "Activity") -> "Loaded":
     """Make the Docker Engine hold an image of the local engine, sending only what it lacks."""
     from envbuild.image.docker.engine import DockerEngine
     from envbuild.image.docker.load import load_image
-    from envbuild.oci.progress import Count
 
     image = image_of(outcome.reference)
     activity.on_stage(f"loading {outcome.reference}")
@@ -352,8 +318,7 @@ def load_into_docker(outcome: "BuildOutcome", *, offline: bool, activity: "Activ
         image,
         outcome.reference,
         blobs=blobs_of(image, offline=offline),
-        count=Count(activity.on_bytes),
-        on_event=activity.on_note,
+        progress=activity,
     )
 
 
@@ -361,7 +326,6 @@ def push_locally(outcome: "BuildOutcome", *, offline: bool, activity: "Activity"
     """Push an image of the local engine unless the registry has it, and return its digest there."""
     from envbuild.image.local.push_memory import PushMemory
     from envbuild.image.push import digest_there
-    from envbuild.oci.progress import Count
     from envbuild.oci.push import push_image
     from envbuild.oci.reference import parse_reference
     from envbuild.remote.registry.client import RegistryClient
@@ -382,7 +346,7 @@ def push_locally(outcome: "BuildOutcome", *, offline: bool, activity: "Activity"
         writer=RegistryWriter(transport),
         blobs=blobs_of(image, offline=offline),
         mounts={**memory.repositories(reference), **_base_mounts(image, reference)},
-        count=Count(activity.on_bytes),
+        progress=activity,
     )
     memory.note(reference, [layer.digest for layer in image.layers])
     return pushed.digest

@@ -9,16 +9,17 @@ import pytest
 
 from envbuild.image.compose import compose_image
 from envbuild.image.local.push_memory import PushMemory
-from envbuild.oci.progress import Count
 from envbuild.oci.push import push_image
 from envbuild.oci.reference import parse_reference
 from envbuild.platforms import AMD64
+from envbuild.progress import SILENT, SilentProgress
 from envbuild.remote.registry.client import RegistryClient
 from envbuild.remote.registry.transport import RegistryTransport
 from envbuild.remote.registry.writer import RegistryWriter
 from tests.rig.breaking import breaking_wire
 from tests.rig.layers import LayerFolder
 from tests.rig.locks import sample_lock
+from tests.rig.progress import RecordedProgress
 from tests.rig.registry import running_registry
 
 pytestmark = pytest.mark.network
@@ -52,14 +53,14 @@ def writer(pauses=None):
     )
 
 
-def push(image, blobs, reference, *, writing=None, mounts=None, on_bytes=lambda _done, _total: None):
+def push(image, blobs, reference, *, writing=None, mounts=None, progress=SILENT):
     return push_image(
         image,
         parse_reference(reference),
         writer=writing or writer(),
         blobs=blobs,
         mounts=mounts or {},
-        count=Count(on_bytes),
+        progress=progress,
     )
 
 
@@ -75,8 +76,8 @@ def is_whole(image, reference) -> bool:
 
 def test_image_is_pushed_once_and_mounted_elsewhere(image, blobs, registry, tmp_path):
     reference = f"{registry.host}/team/push-one:1"
-    shown = []
-    first = push(image, blobs, reference, on_bytes=lambda done, total: shown.append((done, total)))
+    progress = RecordedProgress()
+    first = push(image, blobs, reference, progress=progress)
     memory = PushMemory(tmp_path)
     memory.note(parse_reference(reference), [layer.digest for layer in image.layers])
     again = push(image, blobs, reference)
@@ -93,7 +94,7 @@ def test_image_is_pushed_once_and_mounted_elsewhere(image, blobs, registry, tmp_
     assert (again.blobs, mounted.blobs) == (0, 0)
     assert is_whole(image, reference)
     assert is_whole(image, elsewhere)
-    assert shown[-1] == (image.size, image.size)
+    assert progress.bytes[-1] == (image.size, image.size)
     assert memory.repositories(parse_reference(reference)) == {}
 
 
@@ -102,33 +103,29 @@ def test_push_survives_a_wire_that_breaks(image, blobs, registry, pauses):
     with breaking_wire(registry.host) as wire:
         wire.breaks_at = [CHUNK // 2, 3 * CHUNK, 3 * CHUNK + 10_000, 6 * CHUNK]
         reference = f"{wire.host}/team/broken:1"
-        shown = []
-        pushed = push(
-            image,
-            blobs,
-            reference,
-            writing=writer(pauses),
-            on_bytes=lambda done, total: shown.append((done, total)),
-        )
+        progress = RecordedProgress()
+        pushed = push(image, blobs, reference, writing=writer(pauses), progress=progress)
         assert wire.broken == 4
     assert pushed.blobs == 3
     assert len(pauses) >= 3
-    assert shown[-1] == (image.size, image.size)
+    assert progress.bytes[-1] == (image.size, image.size)
     assert is_whole(image, f"{registry.host}/team/broken:1")
 
 
-def test_push_into_a_registry_that_forgets_an_upload(image, blobs, tmp_path, pauses):
+def test_push_into_a_registry_that_forgets_an_upload(image, blobs, tmp_path, pauses, monkeypatch):
+    monkeypatch.setattr("envbuild.progress.EVERY_SECONDS", 0)
     with running_registry(tmp_path / "registry") as registry:
         uploads = tmp_path / "registry/images/docker/registry/v2/repositories/team/forgotten/_uploads"
         forgotten: list[str] = []
 
-        def forget(done: int, _total: int) -> None:
-            if done > 3 * CHUNK and not forgotten:
-                forgotten.extend(path.name for path in uploads.iterdir())
-                shutil.rmtree(uploads)
+        class Forgetting(SilentProgress):
+            def on_bytes(self, done: int, total: int) -> None:
+                if done > 3 * CHUNK and not forgotten:
+                    forgotten.extend(path.name for path in uploads.iterdir())
+                    shutil.rmtree(uploads)
 
         reference = f"{registry.host}/team/forgotten:1"
-        push(image, blobs, reference, writing=writer(pauses), on_bytes=forget)
+        push(image, blobs, reference, writing=writer(pauses), progress=Forgetting())
         assert forgotten
         assert pauses
         assert is_whole(image, reference)

@@ -28,6 +28,7 @@ PREAMBLE = """
 import sys
 from pathlib import Path
 from envbuild.errors import EnvbuildError
+from envbuild.progress import SilentProgress
 from envbuild.store.fetch import fetch_all
 from envbuild.store.stage import staged
 from envbuild.store.store import Store
@@ -37,8 +38,8 @@ from tests.unit.store.making import artifact_of, content_of
 FILLING = """
 folder = Path(sys.argv[1])
 
-class Filler:
-    def show(self, state):
+class Filler(SilentProgress):
+    def on_bytes(self, done, total):
         (folder / "filler").write_bytes(bytes(700_000))
 
 try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from envbuild.errors import BuildFailedError
 from envbuild.image.engine import BuildContext, BuildingEngine, ImageFacts
 from envbuild.lock.identity import RECIPE_FORMAT
+from envbuild.progress import Progress
 from envbuild.render import labels
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def build_image(
     artifacts: Callable[[], AbstractContextManager[Path]],
     workspace: Callable[[], AbstractContextManager[Path]],
     use_cache: bool,
-    on_event: Callable[[str], None],
+    progress: Progress,
 ) -> BuildOutcome:
     """Build ``recipe`` and return what the engine holds afterwards under ``reference``.
 
@@ -61,13 +62,13 @@ def build_image(
     with artifacts() as laid_out, workspace() as folder:
         write_recipe(recipe, folder)
         if recipe.seed:
-            on_event("unpacking the essential packages")
+            progress.on_stage("unpacking the essential packages")
         paths = {fetch.sha256: laid_out / fetch.relative_target for fetch in recipe.fetches}
         write_seed_of(recipe, paths.__getitem__, folder)
         context = BuildContext(
             folder=folder, artifacts=laid_out, epoch=recipe.epoch, platform=recipe.platform
         )
-        engine.build(context, reference, use_cache=use_cache, on_event=on_event)
+        engine.build(context, reference, use_cache=use_cache, progress=progress)
     image = engine.find(reference)
     if image is None or not is_image_of(image, recipe.digest):
         raise BuildFailedError(

@@ -8,7 +8,7 @@ import contextlib
 import io
 import os
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from envbuild.image.docker.connection import engine_errors, hint_for, no_client
 from envbuild.image.docker.images import DockerImageStore
 from envbuild.image.engine import BuildContext, ContainerOutcome
 from envbuild.image.gpus import AUTO, NO_NVIDIA_GPUS, GpuAccess, gpu_options, gpu_refusal, group_here
+from envbuild.progress import Progress
 
 STANDARD_INPUT = 0
 
@@ -34,9 +35,7 @@ class DockerEngine(DockerImageStore):
         super().__init__(environment)
         self._gpus = gpus
 
-    def build(
-        self, context: BuildContext, reference: str, *, use_cache: bool, on_event: Callable[[str], None]
-    ) -> None:
+    def build(self, context: BuildContext, reference: str, *, use_cache: bool, progress: Progress) -> None:
         """Build ``context`` with BuildKit and load it under ``reference``.
 
         :raises EngineError: no engine, no buildx, or an engine too old.
@@ -44,7 +43,7 @@ class DockerEngine(DockerImageStore):
         """
         self.describe()
         self.describe_builder()
-        log = BuildLog(on_event)
+        log = BuildLog(progress.on_stage)
         arguments = [
             "docker", "buildx", "build",
             "--progress=rawjson",

@@ -1,7 +1,7 @@
 """Images of a Docker Engine: what it says of them, how they get into it and out of it."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import docker.errors
@@ -10,6 +10,7 @@ from envbuild.errors import EngineError, NetworkError
 from envbuild.image.docker.connection import DockerConnection, engine_errors
 from envbuild.image.docker.load import Holdings
 from envbuild.image.engine import ImageFacts
+from envbuild.progress import Progress
 from envbuild.render import labels
 
 MOST_ASKED = 50
@@ -31,7 +32,7 @@ class DockerImageStore(DockerConnection):
                 return None
         return _facts(attributes)
 
-    def push(self, reference: str, *, on_event: Callable[[str], None]) -> None:
+    def push(self, reference: str, *, progress: Progress) -> None:
         """Push a local image.
 
         Credentials are the docker client's own.
@@ -48,9 +49,9 @@ class DockerImageStore(DockerConnection):
                         detail=str(message["error"]),
                     )
                 if message.get("status", "").startswith(("Pushed", "Layer already exists")):
-                    on_event(f"{message['status']} {message.get('id', '')}")
+                    progress.on_stage(f"{message['status']} {message.get('id', '')}")
 
-    def pull(self, reference: str, *, on_event: Callable[[str], None]) -> bool:
+    def pull(self, reference: str, *, progress: Progress) -> bool:
         """Pull an image, and return whether its registry has one of that name.
 
         Credentials are the docker client's own.
@@ -64,7 +65,7 @@ class DockerImageStore(DockerConnection):
                     if "error" in message:
                         raise _not_pulled(repository, str(message["error"]))
                     if message.get("status") == "Pull complete":
-                        on_event(f"pulled {message.get('id', '')}")
+                        progress.on_stage(f"pulled {message.get('id', '')}")
             except docker.errors.NotFound:
                 return False
             except docker.errors.APIError as error:

@@ -6,7 +6,7 @@ the engine fetch what it lacks, several layers at once: the quickest for much da
 layers by digest (containerd's store).  A *whole archive* always works.  docs/adr/0026-loading.md has figures.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal, Protocol
@@ -17,7 +17,7 @@ from envbuild.oci.archive import archive_chunks
 from envbuild.oci.blobs import Blobs, each_layer
 from envbuild.oci.image import OciImage
 from envbuild.oci.manifest import OCI_MANIFEST
-from envbuild.oci.progress import Count
+from envbuild.progress import SILENT, ByteCounter, Progress
 from envbuild.remote.registry.loopback import Offer, serving
 
 Way = Literal["there", "partial archive", "pull", "archive"]
@@ -74,8 +74,7 @@ def load_image(
     reference: str,
     *,
     blobs: Blobs,
-    count: Count,
-    on_event: Callable[[str], None] = lambda _text: None,
+    progress: Progress = SILENT,
 ) -> Loaded:
     """Make ``engine`` hold ``image`` as ``reference``.
 
@@ -87,12 +86,12 @@ def load_image(
     failure: EngineError | None = None
     for way, without in _plan(engine.holdings(), image):
         try:
-            size = _send(engine, image, reference, way, without, blobs=blobs, count=count)
+            size = _send(engine, image, reference, way, without, blobs=blobs, progress=progress)
         except EngineError as error:
             failure = error
             # an engine may keep the name of an image it could not unpack
             engine.remove(reference)
-            on_event(f"the engine did not take the {way}; sending all of it")
+            progress.on_note(f"the engine did not take the {way}; sending all of it")
             continue
         if _is_there(engine, image, reference):
             return Loaded(way=way, size=size)
@@ -147,18 +146,19 @@ def _send(
     without: frozenset[str],
     *,
     blobs: Blobs,
-    count: Count,
+    progress: Progress,
 ) -> int:
     """Send the image in one way; return how many compressed bytes went."""
-    sent: list[int] = []
-
-    def on_bytes(size: int) -> None:
-        sent.append(size)
-        count.add(size)
-
+    layers = each_layer(image)
+    lacking = sum(layer.size for layer in layers if layer.digest not in without)
     if way == "pull":
-        layers = each_layer(image)
-        count.start(sum(layer.size for layer in layers if layer.digest not in without))
+        sent: list[int] = []
+        counter = ByteCounter(progress, lacking)
+
+        def on_bytes(size: int) -> None:
+            sent.append(size)
+            counter.add(size)
+
         offer = Offer(
             manifests={image.descriptor.digest: (OCI_MANIFEST, image.manifest)},
             documents={image.config_descriptor.digest: image.config},
@@ -167,8 +167,8 @@ def _send(
         with serving(offer, on_bytes=on_bytes) as name:
             engine.pull_as(name, image.descriptor.digest, reference)
         return sum(sent)
-    engine.load(archive_chunks(image, reference, blobs=blobs, without=without, count=count))
-    return sum(layer.size for layer in each_layer(image) if layer.digest not in without)
+    engine.load(archive_chunks(image, reference, blobs=blobs, without=without, progress=progress))
+    return lacking
 
 
 def _is_there(engine: LoadingEngine, image: OciImage, reference: str) -> bool:

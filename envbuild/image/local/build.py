@@ -25,7 +25,7 @@ from envbuild.image.local.layers.file_conflicts import Tree, WheelTreeCache
 from envbuild.image.local.layers.steps import ROOTS, Steps
 from envbuild.image.local.layers.store import LayerStore
 from envbuild.image.local.layers.wheel_layer import OpenWheel, WheelWorkshop
-from envbuild.image.local.layers.wheel_layers import LayerProgress, make_wheel_layers
+from envbuild.image.local.layers.wheel_layers import make_wheel_layers
 from envbuild.image.local.roots.private_root import PrivateRoot, root_folder
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.lock.identity import base_epoch_of, epoch_of
@@ -34,6 +34,7 @@ from envbuild.oci.base import BaseImage
 from envbuild.oci.image import OciImage
 from envbuild.oci.layer import Layer
 from envbuild.parallel import DaemonPool
+from envbuild.progress import SILENT, Progress, SilentProgress
 from envbuild.render.layers import FIXED_LAYERS, WheelLayer, layer_budget, plan_wheel_layers
 from envbuild.render.recipe import (
     archive_of,
@@ -72,8 +73,7 @@ class BuildInputs:
     arrange: Callable[[Sequence[Wheel]], Sequence[Wheel]] = lambda wheels: wheels
     """The order wheels are planned in: it has no part in the result, which ``build --check`` proves."""
 
-    on_event: Callable[[str], None] = lambda _text: None
-    progress: LayerProgress | None = None
+    progress: Progress = SILENT
 
     @cached_property
     def layers(self) -> LayerStore:
@@ -164,6 +164,7 @@ class _Assembly:
         self._lock = lock
         self._target = target
         self._place = place
+        self._progress = _StepsAndWheels(place.progress)
         base = lock.base(target)
         # the base's own time: what lies below the wheels is then shared by all that stand on it
         self._base_epoch = base_epoch_of(lock, target)
@@ -175,7 +176,7 @@ class _Assembly:
             scripts=recipe_scripts(standalone=archive_of(target) is not None) | conda_files(lock, target),
             artifact=place.artifact,
             environment=base.env,
-            on_event=place.on_event,
+            progress=self._progress,
         )
 
     @property
@@ -267,8 +268,38 @@ class _Assembly:
                     return files_in_the_way(names, folders, prefix=target.prefix)
 
             return make_wheel_layers(
-                plan, workshop, occupied=occupied, workers=place.workers, progress=place.progress
+                plan, workshop, occupied=occupied, workers=place.workers, progress=self._progress
             )
+
+
+class _StepsAndWheels(SilentProgress):
+    """Reports the steps and the layers of wheels, which are made at the same time, as one stage.
+
+    Steps report stages alone, the layers of wheels bytes alone.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._step = self._wheels = ""
+
+    def on_stage(self, text: str) -> None:
+        """Note that a step is now being done."""
+        with self._lock:
+            self._step = text
+            self._tell(text)
+
+    def on_bytes(self, done: int, total: int) -> None:
+        """Note how far the layers of wheels are."""
+        with self._lock:
+            if not self._wheels:
+                self._wheels = "assembling layers of wheels"
+                self._tell(self._wheels)
+            self._progress.on_bytes(done, total)
+
+    def _tell(self, text: str) -> None:
+        self._progress.on_stage(text)
+        self._progress.on_item("; ".join(part for part in (self._step, self._wheels) if part))
 
 
 def _needed(plan: Sequence[WheelLayer], workshop: WheelWorkshop) -> Iterator[Wheel]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from envbuild.formats.dpkg_status import InstalledPackage, installed_packages, provided_names
 from envbuild.lock.model import Deb
-from envbuild.progress import Progress, SilentProgress
+from envbuild.progress import SILENT, Progress
 from envbuild.resolve.apt.client import Apt, AptSession
 from envbuild.resolve.apt.debs import compose_debs
 from envbuild.resolve.apt.no_solution import no_solution, unknown_error, unknown_problem
@@ -32,7 +32,7 @@ def resolve_system(
     previous: Iterable[Deb] = (),
     upgrade: Upgrade | None = None,
     fields: Mapping[str, str] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[Deb, ...]:
     """Return the packages to add to a base so that it has ``packages``, sorted by key.
 
@@ -45,16 +45,15 @@ def resolve_system(
     :raises NetworkError, IntegrityError, EngineError: see :meth:`Apt.session`.
     """
     asked = parse_requests(packages, fields=fields)
-    watching = progress or SilentProgress()
     upgrade = upgrade or Upgrade()
     present = _present(installed)
     wanted = tuple(request for request in asked.requests if not _is_there(request, present))
     if not wanted:
         return ()
     for address in world.left_out:
-        watching.on_note(f"packages of {address} are not considered: it has no archive of {world.snapshot}")
-    with apt.session(world, progress=watching) as session:
-        watching.on_stage(f"system packages on {world.name} for {world.architecture}")
+        progress.on_note(f"packages of {address} are not considered: it has no archive of {world.snapshot}")
+    with apt.session(world, progress=progress) as session:
+        progress.on_stage(f"system packages on {world.name} for {world.architecture}")
         if isinstance(installed, str):
             session.set_installed(installed)
         else:
@@ -64,7 +63,7 @@ def resolve_system(
     for deb in debs:
         before = present.get(deb.name)
         if before:
-            watching.on_note(
+            progress.on_note(
                 f"`{deb.name}` of the base is upgraded from {before.version} to {deb.version}: "
                 "a package that was asked for needs it"
             )

@@ -15,7 +15,7 @@ from envbuild.errors import ImageError
 from envbuild.lock.model import Base, ImageSource, Interpreter, Libc
 from envbuild.oci.reference import ImageReference, parse_reference
 from envbuild.platforms import Platform
-from envbuild.progress import Progress, SilentProgress
+from envbuild.progress import SILENT, Progress
 from envbuild.remote.registry.client import ResolvedImage
 from envbuild.remote.registry.errors import naming
 from envbuild.resolve.base.image_files import ImageFiles
@@ -85,7 +85,7 @@ def read_image_base(
     *,
     registry: ImageRegistry,
     cache: Path,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> ImageBaseFacts:
     """Read what ``reference`` is made of for ``platform``, and find its Python.
 
@@ -97,7 +97,6 @@ def read_image_base(
     :raises NetworkError: the registry is out of reach or refuses.
     :raises IntegrityError: the registry sent something else than its digests promise.
     """
-    progress = progress or SilentProgress()
     wanted = parse_reference(reference) if isinstance(reference, str) else reference
     image = registry.resolve(wanted, platform)
     reader = LayerReader(image, source=registry, cache=ScanCache(cache), progress=progress)

@@ -21,8 +21,6 @@ AT_A_TIME: Final = 3
 LOOK_SECONDS: Final = 0.2
 """How often progress is told of."""
 
-_MEBIBYTE: Final = 1 << 20
-
 
 class BlobSource(Protocol):
     """Where layers come from; used by several threads at once."""
@@ -69,7 +67,7 @@ class LayerReader:
     def _fetch(self, layers: list[Descriptor]) -> list[LayerScan]:
         watch, threads = _Watch(), DaemonPool(AT_A_TIME)
         total = sum(layer.size for layer in layers)
-        self._progress.on_stage(f"reading {self._image.reference.familiar} (MiB)")
+        self._progress.on_stage(f"reading {self._image.reference.familiar}")
         try:
             # the largest first, so that none is left to be waited for alone
             order = sorted(layers, key=lambda layer: -layer.size)
@@ -81,8 +79,8 @@ class LayerReader:
                 with naming(self._image.reference):
                     for future in finished:
                         future.result()
-                self._progress.on_count(watch.done // _MEBIBYTE, -(-total // _MEBIBYTE))
-            self._progress.on_count(-(-total // _MEBIBYTE), -(-total // _MEBIBYTE))
+                self._progress.on_bytes(watch.done, total)
+            self._progress.on_bytes(total, total)
             return [future.result() for future in done]
         finally:
             # the threads are not waited for: each stops at its next chunk

@@ -9,7 +9,7 @@ from envbuild.catalog.distributions import Distribution, distributions
 from envbuild.errors import IntegrityError, Problem, SpecError
 from envbuild.lock.model import Base, Deb, Interpreter, Libc, OsRelease, PackagesSource
 from envbuild.platforms import Platform
-from envbuild.progress import Progress, SilentProgress
+from envbuild.progress import SILENT, Progress
 from envbuild.remote.apt import AptSettings
 from envbuild.resolve.apt.client import Apt, AptSession
 from envbuild.resolve.apt.requests import AskedPackages, PackageRequest
@@ -45,7 +45,7 @@ def resolve_packages_base(
     snapshot: date | None = None,
     previous: Iterable[Deb] = (),
     upgrade: Upgrade | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> PackagesBase:
     """Resolve distribution ``name`` (``debian:bookworm``) with its Python ``python``, on an empty system.
 
@@ -57,11 +57,10 @@ def resolve_packages_base(
     """
     distribution = _distribution(name)
     upgrade = upgrade or Upgrade()
-    watching = progress or SilentProgress()
     world = world_of_distribution(name, platform=platform, settings=settings, snapshot=snapshot)
     keep = () if upgrade.everything else previous
-    with apt.session(world, progress=watching) as session:
-        watching.on_stage(f"packages of {name} for {platform.debian}")
+    with apt.session(world, progress=progress) as session:
+        progress.on_stage(f"packages of {name} for {platform.debian}")
         package = _python_package(session, name, python)
         patterns = [entry for entry in distribution.packages if entry.startswith(("?", "~"))]
         names = {entry for entry in distribution.packages if entry not in patterns}

@@ -25,11 +25,9 @@ from envbuild.resolve.conda.contents import interpreter_sha256, read_contents
 from envbuild.resolve.conda.resolution import CondaResolution
 from envbuild.resolve.conda.virtual import cuda_of, virtual_packages
 from envbuild.spec.request import CondaRequest, VariantRequest
-from envbuild.store.artifact import Artifact
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import ChannelLocator
 from envbuild.store.plan import conda_artifact
-from envbuild.store.progress import FetchState
 from envbuild.store.store import Store
 
 PYTHON = "python"
@@ -119,7 +117,8 @@ class CondaResolver:
     def _fetch(self, packages: Sequence[CondaPackage], progress: Progress) -> None:
         locator = ChannelLocator(lambda: self.configuration)
         artifacts = [conda_artifact(package, locator) for package in packages]
-        fetch_all(artifacts, store=self.store, vendor=self.vendor, progress=_FetchStage(progress, artifacts))
+        progress.on_stage("fetching conda packages")
+        fetch_all(artifacts, store=self.store, vendor=self.vendor, progress=progress)
 
     def _filled(self, package: CondaPackage, conda: CondaRequest, progress: Progress) -> CondaPackage:
         contents = read_contents(self._archive(package))
@@ -191,19 +190,6 @@ class CondaResolver:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
                 json.dump(logins, stream)
             yield path
-
-
-@dataclass(frozen=True, slots=True)
-class _FetchStage:
-    """Shows a fetch as counts of a stage."""
-
-    progress: Progress
-    artifacts: Sequence[Artifact]
-
-    def show(self, state: FetchState) -> None:
-        megabyte = 1 << 20
-        self.progress.on_stage("fetching conda packages")
-        self.progress.on_count(state.bytes_done // megabyte, max(state.bytes_total // megabyte, 1))
 
 
 def _pinned(question: CondaQuestion, pins: Sequence[str], read: Any) -> list[Mapping[str, Any]]:

@@ -7,7 +7,6 @@ from envbuild.image.compose import compose_image
 from envbuild.image.docker.saved import read_saved
 from envbuild.oci.archive import archive_chunks
 from envbuild.oci.compare import compare_images
-from envbuild.oci.progress import Count
 from tests.rig.layers import LayerFolder
 from tests.rig.locks import sample_lock
 
@@ -22,7 +21,7 @@ def saved(blobs, folder, files):
     lock = sample_lock()
     image = compose_image(lock, lock.targets[0], [blobs.make(files, comment="the layer")])
     # in small pieces, as a socket gives them
-    data = b"".join(archive_chunks(image, "train:1", blobs=blobs, count=Count()))
+    data = b"".join(archive_chunks(image, "train:1", blobs=blobs))
     return read_saved((data[at : at + 700] for at in range(0, len(data), 700)), folder)
 
 

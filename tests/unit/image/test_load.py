@@ -13,7 +13,6 @@ from envbuild.image.docker import load
 from envbuild.image.docker.load import Holdings, load_image
 from envbuild.image.local.images import facts_of
 from envbuild.oci.image import OciImage
-from envbuild.oci.progress import Count
 from tests.rig.layers import LayerFolder
 from tests.rig.locks import sample_lock
 
@@ -79,7 +78,7 @@ def loaded(image, blobs, *, chains=(), by_digest=True, is_here=True, refuses=(),
         refuses=frozenset(refuses),
         has=has,
     )
-    return load_image(engine, image, REFERENCE, blobs=blobs, count=Count()), engine
+    return load_image(engine, image, REFERENCE, blobs=blobs), engine
 
 
 def test_engine_that_has_it_is_sent_nothing(image, blobs):

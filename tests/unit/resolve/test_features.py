@@ -5,9 +5,11 @@ import tarfile
 import pytest
 
 from envbuild.errors import EnvbuildError, NetworkError
+from envbuild.progress import SILENT
 from envbuild.remote.registry.client import RegistryClient
 from envbuild.render.devcontainer.features_lock import LockedFeature, dumps, loads
 from envbuild.resolve.devcontainer_features import MEDIA_TYPE, METADATA, pin_features
+from tests.rig.progress import RecordedProgress
 from tests.unit.remote.loopback_registry import MANIFEST, digest_of, loopback_registry
 
 
@@ -41,13 +43,13 @@ def publish(registry, name, tag, *, metadata=None, annotated=True, config=MEDIA_
     return digest_of(manifest)
 
 
-def pin(registry, *names, locked=None, folder=None, stages=None):
+def pin(registry, *names, locked=None, folder=None, progress=SILENT):
     return pin_features(
         [name if name[0] == "." or "://" in name else f"{registry.host}/f/{name}" for name in names],
         locked=locked or {},
         registry=RegistryClient(environment={}),
         folder=folder,
-        on_stage=(stages if stages is not None else []).append,
+        progress=progress,
     )
 
 
@@ -82,9 +84,9 @@ def test_what_is_pinned_stays_and_nobody_is_asked(registry):
     first, _ = pin(registry, "git:1")
     publish(registry, "git", "1", metadata={"id": "git", "version": "1.9.0"})
     registry.seen.clear()
-    stages: list[str] = []
-    assert pin(registry, "git:1", locked=first, stages=stages)[0] == first
-    assert (registry.seen, stages) == ([], [])
+    progress = RecordedProgress()
+    assert pin(registry, "git:1", locked=first, progress=progress)[0] == first
+    assert (registry.seen, progress.stages) == ([], [])
     assert pin(registry, "git:1")[0] != first
 
 

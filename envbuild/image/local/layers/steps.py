@@ -32,6 +32,7 @@ from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.lock.model import Deb, PythonArchive, User
 from envbuild.oci.layer import Layer
 from envbuild.parallel import run_all
+from envbuild.progress import Progress
 
 FORMAT: Final = 1
 """Goes up when the same step leaves other bytes though its scripts are the same."""
@@ -65,7 +66,7 @@ class Steps:
     environment: Mapping[str, str]
     """What the base's configuration sets."""
 
-    on_event: Callable[[str], None]
+    progress: Progress
 
     def bootstrap(self, debs: Sequence[Deb], seed: Sequence[Deb], *, epoch: int) -> Layer:
         """Return the base that ``debs`` make, as one layer; ``seed`` are those that start it.
@@ -85,9 +86,9 @@ class Steps:
 
             def produce(writer: LayerWriter) -> None:
                 with PrivateRoot((), scratch=self.scratch) as root:
-                    self.on_event("unpacking the essential packages")
+                    self.progress.on_stage("unpacking the essential packages")
                     self.unpack(seed, root.upper, epoch=epoch)
-                    self.on_event(f"installing the {len(debs)} packages of the base")
+                    self.progress.on_stage(f"installing the {len(debs)} packages of the base")
                     shown = {"debs": self._debs(root, debs)}
                     started = self._run(root, "bootstrap.sh", (str(epoch),), shown, epoch=epoch)
                     is_settled = settle(root.upper, started=started, epoch=epoch)
@@ -127,7 +128,7 @@ class Steps:
         key = self._key("system", inputs, f"system packages: {names}")
 
         def produce(writer: LayerWriter) -> None:
-            self.on_event(f"installing {len(debs)} system packages")
+            self.progress.on_stage(f"installing {len(debs)} system packages")
             with self._root(below) as root:
                 shown = {"debs": self._debs(root, debs)}
                 self._step(root, writer, "system.sh", (str(epoch),), shown, epoch=epoch)
@@ -145,7 +146,7 @@ class Steps:
         key = self._key("python", inputs, f"standalone Python: {archive.file}")
 
         def produce(writer: LayerWriter) -> None:
-            self.on_event("unpacking Python")
+            self.progress.on_stage("unpacking Python")
             files = {archive.file: self.artifact(archive.sha256)}
             with self._root(below) as root:
                 shown = {"python": _lay_artifacts(root, "python", files)}
@@ -212,7 +213,7 @@ class Steps:
             if work.archive:
                 python = self.standalone(below, work.archive)
                 below = (*below, PackedLayer(python.diff_id, partial(self.cache.chunks, python)))
-            self.on_event(f"laying {len(work.packages)} conda packages down")
+            self.progress.on_stage(f"laying {len(work.packages)} conda packages down")
             with self._root(below) as root:
                 packages = {package.file: self.artifact(package.sha256) for package in work.packages}
                 shown = {

@@ -4,20 +4,15 @@ The largest are begun first, so that none is left over at the end.  Memory stays
 compressed and written in pieces.
 """
 
-import contextlib
 import os
-import threading
-import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
 
 from envbuild.image.local.layers.file_conflicts import Tree, settle
 from envbuild.image.local.layers.wheel_layer import WheelWorkshop
 from envbuild.oci.layer import Layer
 from envbuild.parallel import run_all
+from envbuild.progress import SILENT, ByteCounter, Progress
 from envbuild.render.layers import WheelLayer
-from envbuild.store.progress import EVERY_SECONDS
 
 Occupied = Callable[[Collection[str]], Sequence[tuple[str, Tree]]]
 """Returns what is there already where wheels bring files (paths in the prefix): files by whose they are."""
@@ -27,43 +22,13 @@ def _nothing(_names: Collection[str]) -> Sequence[tuple[str, Tree]]:
     return ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerState:
-    """How far the layers have come."""
-
-    layers_done: int
-    layers_total: int
-    """Layers that were not in the cache."""
-
-    bytes_done: int
-    bytes_total: int
-    """Bytes of their wheel files."""
-
-    current: tuple[str, ...]
-    """Comments of the layers being made now."""
-
-
-class LayerProgress(Protocol):
-    """Where the state of the layers is shown."""
-
-    def show(self, state: LayerState) -> None:
-        """Show ``state``.  Called from worker threads, one at a time; must return quickly."""
-
-
-class NoLayerProgress:
-    """Shows nothing."""
-
-    def show(self, state: LayerState) -> None:
-        """Show nothing."""
-
-
 def make_wheel_layers(
     layers: Sequence[WheelLayer],
     workshop: WheelWorkshop,
     *,
     occupied: Occupied = _nothing,
     workers: int | None = None,
-    progress: LayerProgress | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[Layer, ...]:
     """Return the layers of an environment's wheels, bottom first; those not in the cache are made.
 
@@ -80,11 +45,19 @@ def make_wheel_layers(
         (number for number, layer in found.items() if layer is None),
         key=lambda number: (-layers[number].size, number),
     )
-    tracker = _LayerTracker(progress or NoLayerProgress(), [layers[number] for number in missing])
+    counter = ByteCounter(progress, sum(layers[number].size for number in missing))
 
     def make(number: int) -> None:
-        with tracker.working(layers[number]) as on_bytes:
-            found[number] = workshop.make(layers[number], on_bytes=on_bytes)
+        layer, counted = layers[number], 0
+
+        def on_bytes(size: int) -> None:
+            nonlocal counted
+            counted += size
+            counter.add(size)
+
+        found[number] = workshop.make(layer, on_bytes=on_bytes)
+        # headers and the archive's directory are bytes of the wheel too
+        counter.add(layer.size - counted)
 
     count = workers or len(os.sched_getaffinity(0))
     run_all(make, missing, workers=count, stop=workshop.stop)
@@ -102,53 +75,3 @@ def make_wheel_layers(
             )
         )
     return tuple(made)
-
-
-class _LayerTracker:
-    """Adds up what the workers report."""
-
-    def __init__(self, progress: LayerProgress, layers: Sequence[WheelLayer]) -> None:
-        self._progress = progress
-        self._layers_total = len(layers)
-        self._bytes_total = sum(layer.size for layer in layers)
-        self._layers_done = self._bytes_done = 0
-        self._current: list[str] = []
-        self._lock = threading.Lock()
-        self._shown = 0.0
-
-    @contextlib.contextmanager
-    def working(self, layer: WheelLayer) -> Iterator[Callable[[int], None]]:
-        """Count ``layer`` as begun, and done at the end; yield what takes the bytes in between."""
-        counted = 0
-
-        def on_bytes(size: int) -> None:
-            nonlocal counted
-            counted += size
-            with self._lock:
-                self._bytes_done += size
-                self._show()
-
-        with self._lock:
-            self._current.append(layer.comment)
-            self._show(always=True)
-        yield on_bytes
-        with self._lock:
-            self._current.remove(layer.comment)
-            self._layers_done += 1
-            # headers and the archive's directory are bytes of the wheel too
-            self._bytes_done += layer.size - counted
-            self._show(always=True)
-
-    def _show(self, *, always: bool = False) -> None:
-        now = time.monotonic()
-        if always or now - self._shown >= EVERY_SECONDS:
-            self._shown = now
-            self._progress.show(
-                LayerState(
-                    layers_done=self._layers_done,
-                    layers_total=self._layers_total,
-                    bytes_done=self._bytes_done,
-                    bytes_total=self._bytes_total,
-                    current=tuple(self._current),
-                )
-            )

@@ -19,8 +19,10 @@ from envbuild.image.local.layers.wheel_layers import make_wheel_layers
 from envbuild.image.local.layers.writer import MTIME
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.lock.model import PythonArchive
+from envbuild.progress import SILENT
 from envbuild.render.layers import WheelLayer
 from tests.rig.locks import conda_lock, sample_lock
+from tests.rig.progress import RecordedProgress
 from tests.rig.small_root import make_small_root
 from tests.rig.wheels import locked, workshop, write_wheel
 
@@ -91,7 +93,7 @@ def steps_of(tmp_path, **changes):
         "scripts": SCRIPTS,
         "artifact": lambda _: tmp_path / "package",
         "environment": {"PATH": "/bin"},
-        "on_event": lambda _: None,
+        "progress": SILENT,
     }
     return Steps(**options | changes)
 
@@ -118,14 +120,14 @@ def test_packages_are_laid_down_once_and_one_lost_layer_is_made_again(tmp_path, 
     lock = conda_lock()
     work = plan_conda(lock, lock.targets[0])
     assert work is not None
-    events: list[str] = []
-    layers = steps_of(tmp_path, on_event=events.append).conda([below], work)
+    progress = RecordedProgress()
+    layers = steps_of(tmp_path, progress=progress).conda([below], work)
     other = PackedLayer(f"sha256:{'0' * 64}", list)
-    assert steps_of(tmp_path, on_event=events.append).conda([other], work) == layers
-    assert events == ["laying 4 conda packages down"]
+    assert steps_of(tmp_path, progress=progress).conda([other], work) == layers
+    assert progress.stages == ["laying 4 conda packages down"]
     LayerStore(tmp_path).discard(layers[1].digest)
-    assert steps_of(tmp_path, on_event=events.append).conda([below], work) == layers
-    assert len(events) == 2
+    assert steps_of(tmp_path, progress=progress).conda([below], work) == layers
+    assert len(progress.stages) == 2
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
@@ -149,15 +151,13 @@ def test_a_script_of_a_package_may_look_at_the_base(tmp_path, below):
     lock = conda_lock()
     work = plan_conda(lock, lock.targets[0])
     assert work is not None
-    events: list[str] = []
-    steps = steps_of(tmp_path, on_event=events.append)
+    progress = RecordedProgress()
+    steps = steps_of(tmp_path, progress=progress)
     other = PackedLayer(below.diff_id, below.read)
     running = replace(work, runs_scripts=True)
     assert steps.conda([below], running) == steps.conda([other], running)
-    steps_of(tmp_path, on_event=events.append, environment={"PATH": "/bin", "MARK": "1"}).conda(
-        [below], running
-    )
-    assert events == ["laying 4 conda packages down"] * 2
+    steps_of(tmp_path, progress=progress, environment={"PATH": "/bin", "MARK": "1"}).conda([below], running)
+    assert progress.stages == ["laying 4 conda packages down"] * 2
 
 
 # --- wheels on top ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from envbuild.image.local.layers.steps import Steps
 from envbuild.image.local.layers.store import LayerStore
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.lock.model import User
+from envbuild.progress import SILENT
 from tests.rig.archive import make_deb
 from tests.rig.locks import deb
 from tests.rig.small_root import make_small_root
@@ -51,7 +52,7 @@ def make_steps(tmp_path):
             "scripts": SCRIPTS,
             "artifact": lambda _: tmp_path / "package",
             "environment": {"PATH": "/bin", "MARK": "set by the base"},
-            "on_event": lambda _: None,
+            "progress": SILENT,
         }
         return Steps(**options | changes)
 

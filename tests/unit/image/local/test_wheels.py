@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from envbuild.errors import BuildFailedError, IntegrityError
 from envbuild.formats.compression import Compression
 from envbuild.image.local.layers.bytecode import CompilingPython
-from envbuild.image.local.layers.wheel_layers import LayerState, make_wheel_layers
+from envbuild.image.local.layers.wheel_layers import make_wheel_layers
 from envbuild.image.local.layers.writer import MTIME
 from envbuild.render.layers import LAYERS, WheelLayer, plan_wheel_layers
+from tests.rig.progress import RecordedProgress
 from tests.rig.recipe import lay_scripts
 from tests.rig.wheels import VERSION, locked, this_python, workshop, write_wheel
 
@@ -264,20 +265,15 @@ def test_kept_bytecode_that_was_damaged_is_found_and_made_anew(tmp_path):
 
 
 def test_progress_ends_with_all_bytes(tmp_path):
-    class Shown:
-        def __init__(self):
-            self.states: list[LayerState] = []
-
-        def show(self, state):
-            self.states.append(state)
-
     folder = tmp_path / "wheels"
     layers = [layer_of(write_wheel(folder, name)) for name in ("one", "two")]
-    shown = Shown()
-    make_wheel_layers(layers, workshop(folder, tmp_path / "cache"), progress=shown)
-    last = shown.states[-1]
-    assert (last.layers_done, last.layers_total, last.current) == (2, 2, ())
-    assert last.bytes_done == last.bytes_total == sum(layer.size for layer in layers)
+    progress = RecordedProgress()
+    make_wheel_layers(layers, workshop(folder, tmp_path / "cache"), progress=progress)
+    size = sum(layer.size for layer in layers)
+    assert (progress.bytes[0], progress.bytes[-1]) == ((0, size), (size, size))
+    again = RecordedProgress()
+    make_wheel_layers(layers, workshop(folder, tmp_path / "cache"), progress=again)
+    assert again.bytes == []
 
 
 # --- what is wrong with wheels ------------------------------------------------------------------

@@ -8,25 +8,15 @@ import pytest
 from envbuild.errors import EngineError, NoSolutionError
 from envbuild.formats.apt_sources_list import parse_lines
 from envbuild.lock.model import Deb
-from envbuild.progress import SilentProgress
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.no_solution import near_names
 from envbuild.resolve.apt.system import preferences, resolve_system
 from envbuild.resolve.apt.world import AptWorld
 from envbuild.resolve.resolvers import Upgrade
 from tests.rig.archive import DebianArchive, make_deb
+from tests.rig.progress import RecordedProgress
 
 EMPTY = ""
-
-
-class FakeProgress(SilentProgress):
-    """Keeps the notes it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def on_note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def status(*packages: tuple[str, str], **fields: str) -> str:
@@ -110,7 +100,7 @@ def test_a_needed_upgrade_of_the_base_is_in_the_result_and_told(
     make_deb(debian_archive.folder, "perl-base", "5.2")
     make_deb(debian_archive.folder, "perl", "5.2", depends="perl-base (= 5.2)")
 
-    progress = FakeProgress()
+    progress = RecordedProgress()
     base = status(("perl-base", "5.1"), ("unrelated", "1"))
     debs = resolve_system(apt, rig, ["perl"], installed=base, progress=progress)
 
@@ -307,7 +297,7 @@ def test_sources_left_out_are_told(
     world_of: Callable[..., AptWorld],
 ) -> None:
     make_deb(debian_archive.folder, "git", "2")
-    progress = FakeProgress()
+    progress = RecordedProgress()
     world = world_of(debian_archive.source, left_out=("https://cuda.example.com/repos",))
 
     with pytest.raises(NoSolutionError) as caught:

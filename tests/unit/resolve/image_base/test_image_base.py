@@ -11,6 +11,7 @@ from envbuild.lock.model import Libc
 from envbuild.platforms import AMD64, ARM64
 from envbuild.remote.registry.client import RegistryClient
 from envbuild.resolve.base.image import ImageBaseFacts, read_image_base
+from tests.rig.progress import RecordedProgress
 from tests.unit.remote.loopback_registry import FakeRegistry, digest_of, loopback_registry
 from tests.unit.resolve.image_base.making import (
     ELF,
@@ -64,23 +65,6 @@ PYTHON = [
 def fake() -> Iterator[FakeRegistry]:
     with loopback_registry() as running:
         yield running
-
-
-class Recorder:
-    """Keeps what it is told of the progress."""
-
-    def __init__(self) -> None:
-        self.stages: list[str] = []
-        self.counts: list[tuple[int, int]] = []
-
-    def on_stage(self, text: str) -> None:
-        self.stages.append(text)
-
-    def on_count(self, done: int, total: int) -> None:
-        self.counts.append((done, total))
-
-    def on_note(self, text: str) -> None:
-        raise AssertionError(text)
 
 
 Read = Callable[..., ImageBaseFacts]
@@ -267,7 +251,7 @@ def test_second_reading_needs_no_layer(fake: FakeRegistry, read: Read) -> None:
     put(fake, DEBIAN, PYTHON)
     first = read()
     fake.seen.clear()
-    progress = Recorder()
+    progress = RecordedProgress()
 
     again = read(progress=progress)
 
@@ -295,7 +279,7 @@ def test_layer_that_stands_twice_is_read_once(fake: FakeRegistry, read: Read) ->
     assert fake.paths("GET").count(f"/v2/base/blobs/{digest_of(layer_of(file('x')))}") == 1
 
 
-def test_progress_is_told_in_mebibytes(fake: FakeRegistry, read: Read) -> None:
+def test_progress_is_told_in_bytes(fake: FakeRegistry, read: Read) -> None:
     filler = [file("filler", bytes(range(256)) * 8192)]
     put(
         fake,
@@ -303,19 +287,20 @@ def test_progress_is_told_in_mebibytes(fake: FakeRegistry, read: Read) -> None:
         PYTHON,
         tar_of(*filler),
     )
-    progress = Recorder()
+    progress = RecordedProgress()
 
     read(progress=progress)
 
-    assert progress.stages == [f"reading {fake.host}/base:1 (MiB)"]
-    assert progress.counts[-1] == (3, 3)
-    assert progress.counts == sorted(progress.counts)
+    assert progress.stages == [f"reading {fake.host}/base:1"]
+    done, total = progress.bytes[-1]
+    assert done == total > 1 << 21
+    assert progress.bytes == sorted(progress.bytes)
 
 
 def test_foreign_key_file_is_kept_for_the_next_time(fake: FakeRegistry, read: Read) -> None:
     put(fake, DEBIAN, PYTHON)
     read()
-    progress = Recorder()
+    progress = RecordedProgress()
 
     assert read(progress=progress).apt_keyrings["/srv/keys/own.gpg"] == b"\x99own"
     assert progress.stages == []

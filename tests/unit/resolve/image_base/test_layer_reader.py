@@ -112,7 +112,7 @@ def test_a_damaged_layer_stops_the_others_and_keeps_what_is_whole(tmp_path: Path
 
 def test_interrupt_stops_reading_at_once_and_keeps_nothing_unfinished(tmp_path: Path) -> None:
     class Impatient(SilentProgress):
-        def on_count(self, done: int, total: int) -> None:
+        def on_bytes(self, done: int, total: int) -> None:
             raise KeyboardInterrupt
 
     (endless,) = layers(1)

@@ -14,29 +14,9 @@ from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.python.uv import UvResolver
 from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
 from tests.rig.index import PackageIndex
+from tests.rig.progress import RecordedProgress
 
 TARGET = TargetPython(AMD64, Libc(family="glibc", version="2.36"), "3.11.2")
-
-
-@dataclass
-class FakeProgress:
-    """Remembers what it was told."""
-
-    stages: list[str] = field(default_factory=list)
-    counts: list[tuple[int, int]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def on_stage(self, text: str) -> None:
-        self.stages.append(text)
-
-    def on_item(self, text: str) -> None:
-        self.on_stage(text)
-
-    def on_count(self, done: int, total: int) -> None:
-        self.counts.append((done, total))
-
-    def on_note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @dataclass
@@ -47,7 +27,7 @@ class Desk:
     cache: Path
     environment: dict[str, str]
     configuration: ClientConfiguration
-    progress: FakeProgress = field(default_factory=FakeProgress)
+    progress: RecordedProgress = field(default_factory=RecordedProgress)
 
     @property
     def folder(self) -> Path:

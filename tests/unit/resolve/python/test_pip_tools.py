@@ -54,7 +54,7 @@ def test_what_is_locked_stays_unless_upgraded(desk: Desk) -> None:
 def test_what_pip_looks_at_is_told(desk: Desk) -> None:
     make_wheel(desk.folder, "app", "1.0")
     resolved(desk, request_for("app"))
-    assert "pip-tools is looking at app 1.0" in desk.progress.stages
+    assert "pip-tools is looking at app 1.0" in desk.progress.items
 
 
 def test_settings_of_the_machine_do_not_leak_in(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> None:

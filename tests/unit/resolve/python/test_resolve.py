@@ -291,7 +291,7 @@ def test_what_happens_is_told(desk: Desk) -> None:
     make_wheel(desk.folder, "app", "1.0")
     desk.resolve("app")
     assert desk.progress.stages[0] == "resolving Python packages with uv"
-    assert "uv is looking at app 1.0" in desk.progress.stages
+    assert "uv is looking at app 1.0" in desk.progress.items
     assert desk.progress.counts == [(1, 1)]
 
 
