@@ -4,6 +4,7 @@ They live in one file so that codes are unique and mean one thing.  Errors are d
 nor exit; ``cli/app.py`` is the only catcher.  A message states the fact; the hint says what to do next.
 """
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -152,3 +153,12 @@ class RunError(EnvbuildError):
     """`envbuild run` failed before the command's own code was known."""
 
     exit_code = ExitCode.RUN
+
+
+def from_os_error(error: OSError) -> EnvbuildError:
+    """Return what the system refused as an error in our form."""
+    where = f"{error.filename}: " if error.filename else ""
+    hint = None
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        hint = "free some space, or name other folders in ENVBUILD_CACHE_DIR and TMPDIR"
+    return EnvbuildError(f"{where}{(error.strerror or str(error)).lower()}", hint=hint)

@@ -28,8 +28,8 @@ from envbuild.cli import (
     verify,
 )
 from envbuild.cli.ending import ending_in_order
-from envbuild.cli.output import Output, error_text, told
-from envbuild.errors import EnvbuildError, ExitCode
+from envbuild.cli.output import Output, error_text
+from envbuild.errors import EnvbuildError, ExitCode, from_os_error
 
 
 class Boundary(TyperGroup):
@@ -51,7 +51,7 @@ class Boundary(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitCode.FAILURE) from error
         except OSError as error:
-            sys.stderr.write(error_text(told(error), output))
+            sys.stderr.write(error_text(from_os_error(error), output))
             raise typer.Exit(ExitCode.FAILURE) from error
         except Exception as error:
             if type(error).__module__.split(".")[0] in {"click", "typer"}:

@@ -1,10 +1,10 @@
 """What a person and a program see: data on stdout, talk on stderr, errors in one form."""
 
 import contextlib
-import errno
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
@@ -76,16 +76,62 @@ class Output:
         if self.quiet or style == "none":
             yield Activity()
         elif style == "auto" and self.talk.isatty() and os.environ.get("TERM") != "dumb":
-            from envbuild.cli.live import LiveActivity
-
-            with LiveActivity() as live:
-                yield live
+            with contextlib.ExitStack() as stack:
+                live = LiveOnDemand(stack)
+                try:
+                    yield live
+                finally:
+                    live.end()
         else:
             yield LineActivity(self)
 
 
 class Activity(SilentProgress):
     """Long work nobody watches; also the shape of those somebody does."""
+
+
+class LiveOnDemand(Activity):
+    """The live line of a terminal, opened by the first report: work that is there already shows nothing."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        """Take the stack that closes the line."""
+        self._stack = stack
+        self._lock = threading.Lock()
+        self._live: Activity | None = None
+        self._is_over = False
+
+    def end(self) -> None:
+        """Show nothing of what threads that were left behind still report."""
+        with self._lock:
+            self._is_over = True
+
+    def on_stage(self, text: str) -> None:
+        """Show the stage."""
+        self._opened().on_stage(text)
+
+    def on_item(self, text: str) -> None:
+        """Show the item."""
+        self._opened().on_item(text)
+
+    def on_count(self, done: int, total: int) -> None:
+        """Show the count."""
+        self._opened().on_count(done, total)
+
+    def on_bytes(self, done: int, total: int) -> None:
+        """Show the bytes."""
+        self._opened().on_bytes(done, total)
+
+    def on_note(self, text: str) -> None:
+        """Show the note."""
+        self._opened().on_note(text)
+
+    def _opened(self) -> Activity:
+        with self._lock:
+            if self._live is None and not self._is_over:
+                from envbuild.cli.live import LiveActivity
+
+                self._live = self._stack.enter_context(LiveActivity())
+            return self._live or Activity()
 
 
 class LineActivity(Activity):
@@ -120,15 +166,6 @@ def aligned(rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> Ite
 def shows_colour(stream: TextIO) -> bool:
     """Return whether ``stream`` is a terminal whose user did not decline colour (no-color.org)."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
-
-
-def told(error: OSError) -> EnvbuildError:
-    """Return what the system refused as an error in our form."""
-    where = f"{error.filename}: " if error.filename else ""
-    hint = None
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        hint = "free some space, or name other folders in ENVBUILD_CACHE_DIR and TMPDIR"
-    return EnvbuildError(f"{where}{(error.strerror or str(error)).lower()}", hint=hint)
 
 
 def error_text(error: EnvbuildError, output: Output) -> str:

@@ -1,77 +1,174 @@
-"""Locking one project: what `envbuild lock` does for each spec it is given."""
+"""Locking: the exact files that satisfy a spec."""
 
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from envbuild.errors import NetworkError, Problem, UsageError
+from envbuild.workflows.machine import Machine
+from envbuild.workflows.project import Project, lock_missing, lock_stale, read_lock
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from envbuild.cli.output import Activity
-    from envbuild.errors import Problem
     from envbuild.lock.model import Lock
     from envbuild.resolve.resolvers import Resolvers
-    from envbuild.workflows.project import Project
+    from envbuild.resolve.shared import OpenResolvers
+    from envbuild.workflows.many import ProjectResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the command line says of locking."""
+class LockOptions:
+    """Options of locking.
+
+    :raises UsageError: they contradict each other.
+    """
 
     check: bool = False
-    everything: bool = False
-    """Give up all of the previous lock."""
+    """Write nothing: a lock that is missing or stale is an error."""
 
-    packages: frozenset[str] = frozenset()
-    """Packages to upgrade."""
+    upgrade: bool = False
+    """Take the newest of everything, in place of what the previous lock has."""
 
-    offline: bool = False
+    upgrade_packages: frozenset[str] = frozenset()
+    """Names of packages, of Python, conda or apt, to take the newest of."""
+
+    def __post_init__(self) -> None:
+        if self.check and (self.upgrade or self.upgrade_packages):
+            raise UsageError("--check writes nothing, so there is nothing to upgrade")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSummary:
+    """What a lock has for one variant on one platform."""
+
+    variant: str
+    platform: str
+    digest: str
+    """Of the target; its first digits are the tag of the image."""
+
+    distribution: str
+    python: str
+    conda: int
+    """Number of conda packages."""
+
+    wheels: int
+    debs: int
+    """Number of Debian packages, those of a base made of packages included."""
+
+    def __str__(self) -> str:
+        conda = f"{self.conda} conda packages, " if self.conda else ""
+        return (
+            f"{self.variant} on {self.platform}: {self.distribution}, Python {self.python}, "
+            f"{conda}{self.wheels} wheels, {self.debs} debs"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockResult:
     """A lock that answers its spec."""
 
-    project: "Project"
+    project: Project
     lock: "Lock"
     written: bool
-    """False: it did already."""
+    """False: the lock that was there answers the spec already."""
+
+    @property
+    def targets(self) -> tuple[TargetSummary, ...]:
+        """What is locked, by variant and platform."""
+        from envbuild.lock.identity import target_digest
+
+        return tuple(
+            TargetSummary(
+                variant=target.variant,
+                platform=target.platform,
+                digest=target_digest(self.lock, target),
+                distribution=base.os.pretty_name,
+                python=target.interpreter.version,
+                conda=len(target.conda),
+                wheels=len(target.wheels),
+                debs=len(target.debs) + len(self.lock.base_debs_of(base)),
+            )
+            for target in self.lock.targets
+            for base in [self.lock.base(target)]
+        )
+
+    def document(self) -> dict[str, object]:
+        """Return the result as plain JSON values."""
+        return {
+            "lock": str(self.project.lock),
+            "written": self.written,
+            "targets": [
+                {
+                    "variant": target.variant,
+                    "platform": target.platform,
+                    "target": target.digest,
+                    "conda": target.conda,
+                    "wheels": target.wheels,
+                    "debs": target.debs,
+                }
+                for target in self.targets
+            ],
+        }
+
+    def _repr_html_(self) -> str:
+        from envbuild.workflows.html import table
+
+        return table(
+            f"{self.project.lock} {'was written' if self.written else 'answers the spec'}",
+            ("variant", "platform", "base", "Python", "conda packages", "wheels", "debs"),
+            [
+                (
+                    item.variant,
+                    item.platform,
+                    item.distribution,
+                    item.python,
+                    item.conda,
+                    item.wheels,
+                    item.debs,
+                )
+                for item in self.targets
+            ],
+        )
 
 
 def lock_project(
-    project: "Project",
-    wish: Wish,
+    project: Project,
+    options: LockOptions | None = None,
     *,
-    open_resolvers: "Callable[[], AbstractContextManager[Resolvers]]",
-    activity: "AbstractContextManager[Activity]",
-    on_stale: "Callable[[Problem], None]",
-) -> Outcome:
-    """Return the lock of ``project``, written anew when it does not answer the spec.
+    machine: Machine | None = None,
+    resolvers: "OpenResolvers | None" = None,
+    on_stale: Callable[[Project, Problem], None] = lambda _project, _problem: None,
+) -> LockResult:
+    """Return the lock of ``project``, resolved and written when it does not answer the spec.
 
-    ``activity`` is entered only when there is something to do; ``on_stale`` sees what made the lock stale.
+    ``resolvers`` opens what answers questions about indexes, archives and registries; None: this machine's.
+    ``on_stale`` is called with each thing the previous lock does not answer, before it is resolved.
 
-    :raises LockError: it does not answer, and only that was asked.
+    :raises SpecError: the spec has problems.
+    :raises LockError: only a check is wanted, and the lock is missing or does not answer the spec; or a lock
+        is there that cannot be read.
+    :raises NoSolutionError: nothing satisfies the spec.
+    :raises NetworkError: an index, archive or registry cannot be reached, or the machine is offline.
     """
-    from envbuild.errors import NetworkError
     from envbuild.lock.freshness import stale_fields
-    from envbuild.workflows.project import lock_missing, lock_stale, read_lock
 
+    options, machine = options or LockOptions(), machine or Machine()
     request = project.request
     previous = read_lock(project.lock) if project.lock.exists() else None
     stale = stale_fields(request, previous.request) if previous else ()
-    if previous and not stale and not wish.everything and not wish.packages:
-        return Outcome(project, previous, written=False)
-    if wish.check:
-        if previous is None:
-            raise lock_missing(project.lock.name)
-        raise lock_stale(project, stale)
-    if wish.offline:
+    if previous and not stale and not options.upgrade and not options.upgrade_packages:
+        return LockResult(project=project, lock=previous, written=False)
+    if options.check:
+        raise lock_stale(project, stale) if previous else lock_missing(project.lock.name)
+    if machine.offline:
         raise NetworkError(
             "locking asks the index, the archive and the registry",
             hint="run `envbuild lock` with a network, then the other commands with --offline",
         )
     for problem in stale:
-        on_stale(problem)
+        on_stale(project, problem)
 
     from envbuild.catalog.active import catalog_in_force
     from envbuild.files import atomic
@@ -79,14 +176,48 @@ def lock_project(
     from envbuild.resolve.lock_environment import lock_environment
     from envbuild.resolve.resolvers import Upgrade
 
-    with activity as progress, open_resolvers() as resolvers:
+    with (resolvers or _open_resolvers)() as opened:
         lock = lock_environment(
             request,
             previous=previous,
-            resolvers=resolvers,
-            upgrade=Upgrade(wish.everything, wish.packages),
-            progress=progress,
+            resolvers=opened,
+            upgrade=Upgrade(options.upgrade, options.upgrade_packages),
+            progress=machine.progress,
             catalog=catalog_in_force(),
         )
     atomic.write_text(project.lock, dumps(lock))
-    return Outcome(project, lock, written=True)
+    return LockResult(project=project, lock=lock, written=True)
+
+
+def lock_projects(
+    projects: Sequence[Project],
+    options: LockOptions | None = None,
+    *,
+    machine: Machine | None = None,
+    on_stale: Callable[[Project, Problem], None] = lambda _project, _problem: None,
+) -> "tuple[ProjectResult[LockResult], ...]":
+    """Lock several projects side by side; what several of them ask alike is asked of the world once.
+
+    An error of one is in its result, and does not stop the others.
+    """
+    from envbuild.resolve.shared import Answers, SharedResolvers
+    from envbuild.workflows.many import for_each_project
+
+    answers = Answers()
+
+    def lock_one(project: Project, machine: Machine) -> LockResult:
+        return lock_project(
+            project,
+            options,
+            machine=machine,
+            resolvers=lambda: nullcontext(SharedResolvers.of(_open_resolvers, answers)),
+            on_stale=on_stale,
+        )
+
+    return for_each_project(projects, lock_one, machine=machine or Machine())
+
+
+def _open_resolvers() -> "AbstractContextManager[Resolvers]":
+    from envbuild.resolve.live import open_resolvers
+
+    return open_resolvers()

@@ -1,8 +1,11 @@
 """The live line of a terminal shows texts as they are, whatever rich would read into them."""
 
+import contextlib
+
 import pytest
 
 from envbuild.cli.live import LiveActivity
+from envbuild.cli.output import LiveOnDemand
 
 TEXTS = ("[conda] has [base 1/5] RUN x", "an end [/docs] of nothing", "a :warning: of 10.0.0.1:5000/x")
 
@@ -33,3 +36,22 @@ def test_what_is_done_is_shown_as_it_is(text: str, capsys: pytest.CaptureFixture
         live.on_item(text)
 
     assert text in capsys.readouterr().err
+
+
+def test_the_line_is_opened_by_the_first_report(capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.ExitStack() as stack:
+        live = LiveOnDemand(stack)
+        assert capsys.readouterr().err == ""
+        live.on_stage("building")
+        live.end()
+
+    assert "building" in capsys.readouterr().err
+
+
+def test_a_report_after_the_end_opens_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.ExitStack() as stack:
+        live = LiveOnDemand(stack)
+        live.end()
+    live.on_stage("building")
+
+    assert capsys.readouterr().err == ""

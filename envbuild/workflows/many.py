@@ -1,0 +1,118 @@
+"""Several specs in one repository: found, and worked on side by side."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from envbuild.errors import EnvbuildError, SpecError, UsageError, from_os_error
+from envbuild.progress import Progress, SilentProgress
+from envbuild.workflows.machine import Machine
+from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, open_project
+
+JOBS = 4
+"""Specs worked on at once: most of the time goes in waiting for servers and for other programs."""
+
+_PASSED_OVER = frozenset({"node_modules", "__pycache__", "build", "dist", "site-packages"})
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectResult(Generic[Value]):
+    """What came of one of several projects."""
+
+    project: Project
+    value: Value | None = None
+    """What the work returned; None when it failed before there was anything."""
+
+    error: EnvbuildError | None = None
+    """Why it failed."""
+
+
+def open_projects(folder: Path | str | None = None, *, frozen: bool = False) -> tuple[Project, ...]:
+    """Return all projects below ``folder``, by default the current one, sorted.
+
+    With ``frozen`` folders that hold a lock alone are projects too.
+
+    :raises SpecError: there is none, or a folder holds two specs.
+    :raises UsageError: ``folder`` is a file.
+    """
+    root = Path(folder or "")
+    if root.is_file():
+        raise UsageError("--all looks below a folder", hint=f"name a folder with --spec, not `{root}`")
+    found = tuple(_projects_below(root, frozen=frozen))
+    if not found:
+        raise SpecError(f"there is no spec below `{root}`", hint="`envbuild init` writes one")
+    return found
+
+
+def _projects_below(root: Path, *, frozen: bool) -> Iterator[Project]:
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(
+            name for name in names if not name.startswith((".", "_")) and name not in _PASSED_OVER
+        )
+        here = Path(folder)
+        if SPEC_NAME in files or (frozen and LOCK_NAME in files) or _has_table(here, files):
+            yield open_project(here, frozen=frozen)
+
+
+def _has_table(folder: Path, files: Sequence[str]) -> bool:
+    from envbuild.spec.load import PROJECT_FILE, PROJECT_TABLE
+
+    if PROJECT_FILE not in files:
+        return False
+    # a table of that name, or a part of it; whether the file is right is for its reader to say
+    text = (folder / PROJECT_FILE).read_text(encoding="utf-8", errors="replace")
+    return any(
+        line.strip().startswith((f"[{PROJECT_TABLE}]", f"[{PROJECT_TABLE}.")) for line in text.splitlines()
+    )
+
+
+def for_each_project(
+    projects: Sequence[Project],
+    work: Callable[[Project, Machine], Value],
+    *,
+    machine: Machine,
+    error_of: Callable[[Value], EnvbuildError | None] = lambda _: None,
+    jobs: int = JOBS,
+) -> tuple[ProjectResult[Value], ...]:
+    """Return what ``work`` made of each project, several at a time; one that fails does not stop the others.
+
+    ``error_of`` says what is wrong with a value that is there.  On Ctrl-C the programs that were started are
+    ended, and what has not begun does not begin.
+    """
+    from envbuild import process
+    from envbuild.parallel import run_all
+
+    found: dict[int, ProjectResult[Value]] = {}
+
+    def one(number: int) -> None:
+        project = projects[number]
+        named = replace(machine, progress=_Named(machine.progress, project.label))
+        try:
+            value = work(project, named)
+            found[number] = ProjectResult(project, value, error_of(value))
+        except EnvbuildError as error:
+            found[number] = ProjectResult(project, error=error)
+        except OSError as error:
+            found[number] = ProjectResult(project, error=from_os_error(error))
+
+    # what is no error of ours is a bug, and ends everything
+    run_all(one, range(len(projects)), workers=jobs, on_stop=process.end_all)
+    return tuple(found[number] for number in range(len(projects)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Named(SilentProgress):
+    """Says for which project each stage is; counts of several at once would contradict each other."""
+
+    progress: Progress
+    name: str
+
+    def on_stage(self, text: str) -> None:
+        self.progress.on_stage(f"{self.name}: {text}")
+
+    def on_note(self, text: str) -> None:
+        self.progress.on_note(f"{self.name}: {text}")
