@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import WIDTH, Program
 from tests.rig.index import PackageIndex
 from tests.rig.locks import sample_lock
+from tests.rig.program import WIDTH, Program
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.cli.program import SPEC, Program
+from tests.rig.program import SPEC, Program
 
 
 @pytest.mark.network

@@ -8,10 +8,10 @@ from envbuild.digest import sha256_bytes
 from envbuild.image.identity import image_reference_for
 from envbuild.lock.model import Lock
 from envbuild.store.store import Store
-from tests.cli.program import Program
 from tests.rig.archive import DebianArchive, make_deb
 from tests.rig.index import PackageIndex, make_wheel
 from tests.rig.locks import sample_lock
+from tests.rig.program import Program
 
 BASH = "bash_5.2.15-2+b9_amd64.deb"
 JOBLIB = "joblib-1.5.2-py3-none-any.whl"

@@ -7,9 +7,10 @@ import pytest
 
 from envbuild.catalog.cuda_images import cuda_images
 from envbuild.catalog.tables import BUILT_IN
-from tests.cli.program import Program
 from tests.rig.locks import gpu_lock, wheel
-from tests.unit.remote.loopback_registry import FakeRegistry, loopback_registry
+from tests.rig.loopback_registry import FakeRegistry, loopback_registry
+from tests.rig.paths import CHECKOUT
+from tests.rig.program import Program
 
 NEW_GPU = """\
 [gpus.sources]
@@ -58,7 +59,7 @@ def test_a_table_reads_like_documentation(program: Program, golden: Callable[[st
 
 
 def test_the_examples_of_the_reference_are_what_is_shown(program: Program):
-    page = (Path(__file__).parents[2] / "docs/reference/cli.md").read_text("utf-8")
+    page = (CHECKOUT / "docs/reference/cli.md").read_text("utf-8")
     (example,) = re.findall(r"^```console\n(\$ envbuild catalog .*?)^```$", page, re.MULTILINE | re.DOTALL)
     shown = re.findall(r"^\$ envbuild (.*)\n((?:[^$].*\n)+)", example, re.MULTILINE)
 

@@ -11,9 +11,9 @@ import pytest
 from envbuild.formats import jsonc
 from envbuild.lock.codec import dumps
 from envbuild.lock.gpu import TargetGpu
-from tests.cli.program import SPEC, Program
 from tests.rig.devcontainers import SCHEMA
 from tests.rig.locks import sample_lock, wheel
+from tests.rig.program import SPEC, Program
 
 FILE = Path(".devcontainer/devcontainer.json")
 

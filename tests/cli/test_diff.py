@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from envbuild.lock.codec import dumps
-from tests.cli.program import Program
-from tests.cli.repository import IDENTITY, Repository
 from tests.rig.growing import with_debs, with_target, with_wheels, without_wheels
 from tests.rig.locks import GPU, deb, gpu_lock, sample_lock, wheel
+from tests.rig.program import Program
+from tests.rig.repository import IDENTITY, Repository
 
 OLD = gpu_lock()
 NEW = with_target(

@@ -6,7 +6,7 @@ from envbuild.errors import UsageError
 from envbuild.workflows.engines import choose_engine
 from envbuild.workflows.outputs import parse_output
 from envbuild.workflows.project import Project
-from tests.cli.program import SPEC, Program
+from tests.rig.program import SPEC, Program
 
 
 @pytest.mark.parametrize(

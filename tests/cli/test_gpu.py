@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.cli.program import Program
 from tests.rig.device_code import Entry, container, library
 from tests.rig.index import PackageIndex, make_wheel
+from tests.rig.program import Program
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90")
 TAG = "cp311-cp311-manylinux_2_28_x86_64"

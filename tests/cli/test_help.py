@@ -7,7 +7,7 @@ import typer
 from syrupy.assertion import SnapshotAssertion
 
 from envbuild.cli.app import app
-from tests.cli.program import Program
+from tests.rig.program import Program
 
 
 def _commands(command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from envbuild.spec.init_files import discover
 from envbuild.spec.init_pyproject import RequirementLists
 from envbuild.spec.normalize import request_of
-from tests.cli.program import Program
+from tests.rig.program import Program
 
 
 def write(files):

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from envbuild.lock.codec import dumps
-from tests.cli.program import SPEC, Program
 from tests.rig.locks import sample_lock
+from tests.rig.program import SPEC, Program
 
 READERS = (("build",), ("render",), ("verify",))
 MISSING = "error: there is no envbuild.lock in .\n\nhint: run `envbuild lock`\n"

@@ -8,9 +8,9 @@ import pytest
 
 from envbuild.lock.gpu import TargetGpu
 from envbuild.lock.model import Lock
-from tests.cli.program import Answer, Program
 from tests.rig.driver import DRIVERS, write_driver
 from tests.rig.locks import sample_lock
+from tests.rig.program import Answer, Program
 
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="the doubles are compiled with gcc")
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from envbuild.lock.codec import dumps
-from tests.cli.program import SPEC, Program
 from tests.rig.index import PackageIndex, make_wheel
 from tests.rig.locks import sample_lock
+from tests.rig.program import SPEC, Program
 
 
 @pytest.fixture

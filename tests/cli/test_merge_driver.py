@@ -6,10 +6,10 @@ import pytest
 
 from envbuild.lock.codec import dumps, loads
 from envbuild.lock.model import Lock
-from tests.cli.program import Program
-from tests.cli.repository import IDENTITY, Repository
 from tests.rig.growing import with_wheels
 from tests.rig.locks import sample_lock, wheel
+from tests.rig.program import Program
+from tests.rig.repository import IDENTITY, Repository
 
 ASKED = ("numpy>=2", "scikit-learn")
 BASE = with_wheels(sample_lock(), *(wheel(f"p{number:02}") for number in range(20)))

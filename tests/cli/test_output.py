@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from envbuild import __version__
-from tests.cli.program import Program
+from tests.rig.program import Program
 
 COLOUR = "\x1b["
 NO_ENGINE = "error: no Docker Engine answers"

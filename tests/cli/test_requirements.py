@@ -3,8 +3,8 @@ import tomllib
 
 import pytest
 
-from tests.cli.program import Program
 from tests.rig.index import PackageIndex, make_sdist, make_wheel
+from tests.rig.program import Program
 
 TALK = "  base of default on linux/amd64\n  resolving Python packages with uv\n"
 WHEEL_HINT = (

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.cli.program import Program
+from tests.rig.program import Program
 
 NO_SPEC = """\
 error: there is no spec here: neither `envbuild.toml` nor [tool.envbuild] in `pyproject.toml`

@@ -10,8 +10,8 @@ from envbuild.lock.identity import target_digest
 from envbuild.lock.model import Lock
 from envbuild.workflows.project import Project
 from envbuild.workflows.status import Standing, standings_of
-from tests.cli.program import SPEC, Program
 from tests.rig.locks import digest, image_base, sample_lock
+from tests.rig.program import SPEC, Program
 
 IMAGE_SPEC = SPEC.replace('packages = "debian:bookworm"', 'image = "registry.example.com/python:3.11-slim"')
 ON_IMAGE = sample_lock(image_base())

@@ -5,12 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.rig.conda import ChannelServer, public_channel
 from tests.rig.filesystem import differences, tree_of_image, tree_of_layout
+from tests.rig.paths import CHECKOUT
 
 pytestmark = [
     pytest.mark.engine,
@@ -18,8 +18,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("conda-image"),
 ]
-
-CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

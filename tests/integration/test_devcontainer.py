@@ -13,6 +13,7 @@ import pytest
 from envbuild.formats import jsonc
 from tests.rig.archive import make_deb
 from tests.rig.devcontainers import SCHEMA, DevContainers, make_feature
+from tests.rig.paths import CHECKOUT
 
 pytestmark = [
     pytest.mark.engine,
@@ -21,7 +22,6 @@ pytestmark = [
     pytest.mark.xdist_group("devcontainer"),
 ]
 
-CHECKOUT = Path(__file__).parents[2]
 NAME = f"devcontainer-{os.getpid()}"
 CONFIGURATION = Path(".devcontainer/devcontainer.json")
 LOCK = Path(".devcontainer/devcontainer-lock.json")

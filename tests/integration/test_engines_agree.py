@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from envbuild.cache.location import cache_folder
-from tests.integration.running import CHECKOUT, envbuild
 from tests.rig.filesystem import differences, open_layers, tree_of_image, tree_of_layout
+from tests.rig.paths import CHECKOUT
+from tests.rig.running import envbuild
 
 pytestmark = [
     pytest.mark.engine,

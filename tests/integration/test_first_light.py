@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from tests.integration.running import envbuild
 from tests.rig.filesystem import digest_of_tree, tree_of_image
 from tests.rig.index import make_wheel
+from tests.rig.running import envbuild
 
 pytestmark = [
     pytest.mark.engine,

@@ -5,13 +5,13 @@ import os
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from tests.rig.bases import push_base, python_base
 from tests.rig.cuda_bases import push_cuda_base, write_standalone_python
 from tests.rig.index import make_wheel
+from tests.rig.paths import CHECKOUT
 from tests.rig.web import Answer, LoopbackServer
 
 pytestmark = [
@@ -21,7 +21,6 @@ pytestmark = [
     pytest.mark.xdist_group("gpu-base"),
 ]
 
-CHECKOUT = Path(__file__).parents[2]
 DEVEL = "12.6.3-devel-ubuntu24.04"
 RUNTIME = "12.9.1-runtime-ubuntu24.04"
 FILE = "cpython-3.11.2+20260101-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz"

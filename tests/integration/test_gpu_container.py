@@ -22,6 +22,7 @@ from envbuild.workflows.project import choose_target, read_lock
 from tests.rig.bases import PushedImage
 from tests.rig.driver import DRIVERS, write_driver, write_library
 from tests.rig.gpu_engine import EngineWithDriver
+from tests.rig.paths import CHECKOUT
 
 pytestmark = [
     pytest.mark.engine,
@@ -35,7 +36,6 @@ pytestmark = [
     ),
 ]
 
-CHECKOUT = Path(__file__).parents[2]
 CUDART = "/opt/venv/lib/python3.11/site-packages/nvidia/cu13/lib/libcudart.so.13"
 T4_580 = replace(DRIVERS["t4-525"], version="580.95.05", cuda=13000)
 

@@ -16,9 +16,10 @@ import pytest
 from envbuild.image.local.images import ImageStore
 from envbuild.oci.reference import parse_reference
 from envbuild.workflows.check import AGAIN, REFERENCE
-from tests.integration.running import CHECKOUT, envbuild
+from tests.rig.paths import CHECKOUT
 from tests.rig.podman import own_podman
 from tests.rig.python313 import newer_python
+from tests.rig.running import envbuild
 from tests.rig.unprivileged import UID, run_unprivileged
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("local-engine")]

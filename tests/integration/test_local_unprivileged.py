@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.rig.paths import CHECKOUT
 from tests.rig.small_root import make_small_root
-from tests.rig.unprivileged import CHECKOUT, UID, run_unprivileged
+from tests.rig.unprivileged import UID, run_unprivileged
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root"),

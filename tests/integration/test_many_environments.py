@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.running import CHECKOUT, envbuild
+from tests.rig.paths import CHECKOUT
+from tests.rig.running import envbuild
 
 pytestmark = [
     pytest.mark.engine,

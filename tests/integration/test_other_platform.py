@@ -13,10 +13,10 @@ from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 
 from tests.rig.bases import Base, Layer, digest_of, file_entry, folder_entry, push_base, write_layer
+from tests.rig.paths import CHECKOUT
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
-CHECKOUT = Path(__file__).parents[2]
 STATUS = """\
 Package: libc6
 Status: install ok installed

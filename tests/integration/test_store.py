@@ -20,9 +20,9 @@ from envbuild.store.artifact import Artifact
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import ArchiveLocator, IndexLocator
 from envbuild.store.store import Store
+from tests.rig.artifacts import content_of
+from tests.rig.faulty_server import FaultyServer, Turn, serving
 from tests.rig.locks import deb, wheel
-from tests.unit.store.making import content_of
-from tests.unit.store.server import FaultyServer, Turn, serving
 
 PREAMBLE = """
 import sys
@@ -32,7 +32,7 @@ from envbuild.progress import SilentProgress
 from envbuild.store.fetch import fetch_all
 from envbuild.store.stage import staged
 from envbuild.store.store import Store
-from tests.unit.store.making import artifact_of, content_of
+from tests.rig.artifacts import artifact_of, content_of
 """
 
 FILLING = """

@@ -19,7 +19,7 @@ from envbuild.errors import IntegrityError
 from envbuild.store.leftovers import sweep
 from envbuild.store.stage import DamagedError, stage, workspace
 from envbuild.store.store import Store
-from tests.unit.store.making import artifact_of, content_of, sha256_of
+from tests.rig.artifacts import artifact_of, content_of, sha256_of
 
 pytestmark = pytest.mark.property
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from envbuild.store.store import Store
 from tests.rig.archive import DebianArchive
 from tests.rig.bases import PushedImage, debian_base, push_base, python_base
 from tests.rig.engine import ensure_engine, forget_images
+from tests.rig.faulty_server import FaultyServer, serving
 from tests.rig.index import PackageIndex
 from tests.rig.registry import Registry, running_registry
 
@@ -66,3 +68,16 @@ def debian_archive(tmp_path: Path) -> Iterator[DebianArchive]:
     folder.mkdir()
     with DebianArchive(folder) as archive:
         yield archive
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    """Serve files by HTTP, with the faults a test sets."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return an empty store in a cache folder of its own."""
+    return Store(tmp_path / "cache")

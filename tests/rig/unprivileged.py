@@ -10,7 +10,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.rig.paths import CHECKOUT
+
 UID = 65_534
 FIRST_ID = 200_000
 

@@ -13,13 +13,13 @@ from typer.main import get_command
 
 from envbuild.cli.app import app
 from envbuild.lock.codec import dumps
-from tests.cli.program import SPEC
 from tests.rig.locks import sample_lock
+from tests.rig.paths import CHECKOUT
+from tests.rig.program import SPEC
 
-ROOT = Path(__file__).parents[2]
-CI = ROOT / "templates" / "ci"
+CI = CHECKOUT / "templates" / "ci"
 SCHEMAS = {
-    "vendor.github-actions": ROOT / "action.yml",
+    "vendor.github-actions": CHECKOUT / "action.yml",
     "vendor.github-workflows": CI / "drift.yml",
     "vendor.gitlab-ci": CI / "gitlab.yml",
 }
@@ -37,14 +37,14 @@ def test_the_published_schema_accepts_it(schema: str, path: Path):
 
 def test_pre_commit_accepts_the_hooks():
     subprocess.run(
-        [sys.executable, "-m", "pre_commit", "validate-manifest", str(ROOT / ".pre-commit-hooks.yaml")],
+        [sys.executable, "-m", "pre_commit", "validate-manifest", str(CHECKOUT / ".pre-commit-hooks.yaml")],
         check=True,
         capture_output=True,
     )
 
 
 def calls() -> list[tuple[str, str]]:
-    files = [ROOT / "action.yml", ROOT / ".pre-commit-hooks.yaml", *sorted(CI.iterdir())]
+    files = [CHECKOUT / "action.yml", CHECKOUT / ".pre-commit-hooks.yaml", *sorted(CI.iterdir())]
     return [(path.name, match[1].strip()) for path in files for match in CALL.finditer(path.read_text())]
 
 
@@ -91,19 +91,19 @@ LOCK, CONTAINER = "envbuild-lock-check", "envbuild-devcontainer-check"
     ],
 )
 def test_a_hook_looks_at_what_it_compares(hook: str, path: str, matches: bool):
-    hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    hooks = {hook["id"]: hook for hook in yaml.safe_load((CHECKOUT / ".pre-commit-hooks.yaml").read_text())}
 
     assert bool(re.search(hooks[hook]["files"], path)) is matches
 
 
 def test_hooks_run_at_the_root_and_look_at_all_specs():
-    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    hooks = yaml.safe_load((CHECKOUT / ".pre-commit-hooks.yaml").read_text())
 
     assert all("--all" in shlex.split(hook["entry"]) and not hook["pass_filenames"] for hook in hooks)
 
 
 def test_what_is_installed_is_what_a_variable_names():
-    texts = [path.read_text() for path in (ROOT / "action.yml", *sorted(CI.iterdir()))]
+    texts = [path.read_text() for path in (CHECKOUT / "action.yml", *sorted(CI.iterdir()))]
     installed = [word for text in texts for word in re.findall(r"pip install (?:--\S+ )*(\S+)", text)]
 
     assert len(installed) == 5
@@ -128,7 +128,7 @@ def test_the_action_s_summary_says_what_it_could_not_compare_with(tmp_path: Path
     (tmp_path / "envbuild.toml").write_text(SPEC)
     _git(tmp_path, "add", ".")
     _git(tmp_path, "commit", "--quiet", "--message", "the lock")
-    steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
+    steps = yaml.safe_load((CHECKOUT / "action.yml").read_text())["runs"]["steps"]
     (script,) = (step["run"] for step in steps if step["name"] == "Write the summary")
     summary = tmp_path / "summary"
 

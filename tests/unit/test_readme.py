@@ -1,7 +1,6 @@
 """The documentation says what the program does: help, exit codes, variables, the example, links."""
 
 import re
-from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -9,22 +8,22 @@ from typer.testing import CliRunner
 
 from envbuild.cli.app import app
 from envbuild.errors import ExitCode
+from tests.rig.paths import CHECKOUT
 
-ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
-CLI = ROOT / "docs/reference/cli.md"
-ENVIRONMENT = ROOT / "docs/reference/environment.md"
+README = CHECKOUT / "README.md"
+CLI = CHECKOUT / "docs/reference/cli.md"
+ENVIRONMENT = CHECKOUT / "docs/reference/environment.md"
 PAGES = (
     README,
     CLI,
     ENVIRONMENT,
-    ROOT / "docs/reference/catalog.md",
-    ROOT / "docs/explanation/fleet.md",
-    ROOT / "docs/reference/lock.md",
-    ROOT / "docs/explanation/how-it-works.md",
-    *sorted((ROOT / "docs/how-to").glob("*.md")),
+    CHECKOUT / "docs/reference/catalog.md",
+    CHECKOUT / "docs/explanation/fleet.md",
+    CHECKOUT / "docs/reference/lock.md",
+    CHECKOUT / "docs/explanation/how-it-works.md",
+    *sorted((CHECKOUT / "docs/how-to").glob("*.md")),
 )
-RECORDS = tuple(sorted((ROOT / "docs/adr").glob("*.md")))
+RECORDS = tuple(sorted((CHECKOUT / "docs/adr").glob("*.md")))
 
 HELP = re.compile(
     r"^```text\n\$ envbuild(?P<words>[a-z -]*) --help\n(?P<text>.*?)\n```$", re.MULTILINE | re.DOTALL
@@ -74,7 +73,7 @@ def test_exit_codes_are_all_there(page):
 
 
 def test_every_variable_of_the_code_is_documented():
-    code = "".join(path.read_text("utf-8") for path in (ROOT / "envbuild").rglob("*.py"))
+    code = "".join(path.read_text("utf-8") for path in (CHECKOUT / "envbuild").rglob("*.py"))
     documented = VARIABLE.findall(ENVIRONMENT.read_text("utf-8"))
 
     assert VARIABLE.findall(code)
@@ -82,7 +81,7 @@ def test_every_variable_of_the_code_is_documented():
 
 
 def test_the_spec_shown_is_the_examples():
-    example = (ROOT / "examples/sklearn/envbuild.toml").read_text("utf-8")
+    example = (CHECKOUT / "examples/sklearn/envbuild.toml").read_text("utf-8")
 
     assert f"```toml\n{example}```" in README.read_text("utf-8")
 

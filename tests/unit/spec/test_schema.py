@@ -15,11 +15,11 @@ from envbuild.errors import SpecError
 from envbuild.spec import schema
 from envbuild.spec.load import load_spec
 from envbuild.spec.model import Overlay, Spec, SpecTable
+from tests.rig.paths import CHECKOUT
 
-ROOT = Path(__file__).parents[3]
-REFERENCE = (ROOT / "docs" / "reference" / "spec.md").read_text(encoding="utf-8")
+REFERENCE = (CHECKOUT / "docs" / "reference" / "spec.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```toml\n(.*?)^```$", REFERENCE, re.MULTILINE | re.DOTALL)
-EXAMPLES = sorted(ROOT.glob("examples/**/envbuild.toml"))
+EXAMPLES = sorted(CHECKOUT.glob("examples/**/envbuild.toml"))
 
 
 @pytest.fixture(scope="module")

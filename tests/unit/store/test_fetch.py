@@ -18,9 +18,9 @@ from envbuild.remote.download import Downloader
 from envbuild.store.artifact import Artifact
 from envbuild.store.fetch import fetch_all
 from envbuild.store.store import Store
+from tests.rig.artifacts import artifact_of, content_of, sha256_of
+from tests.rig.faulty_server import FaultyServer, Turn
 from tests.rig.progress import RecordedProgress
-from tests.unit.store.making import artifact_of, content_of, sha256_of
-from tests.unit.store.server import FaultyServer, Turn
 
 CONTENT = content_of(1)
 DIGEST = sha256_of(CONTENT)
@@ -311,7 +311,7 @@ class TestDisk:
             "from envbuild.errors import EnvbuildError\n"
             "from envbuild.store.fetch import fetch_all\n"
             "from envbuild.store.store import Store\n"
-            "from tests.unit.store.making import artifact_of, content_of\n"
+            "from tests.rig.artifacts import artifact_of, content_of\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
             "try:\n"
             f"    fetch_all([artifact_of(content_of(1), {url!r})], store=Store(Path({str(tmp_path)!r})))\n"
@@ -378,7 +378,7 @@ def child_program(tmp_path: Path) -> Path:
         "from pathlib import Path\n"
         "from envbuild.store.fetch import fetch_all\n"
         "from envbuild.store.store import Store\n"
-        "from tests.unit.store.making import artifact_of, content_of\n"
+        "from tests.rig.artifacts import artifact_of, content_of\n"
         "try:\n"
         "    fetch_all([artifact_of(content_of(1), sys.argv[2])], store=Store(Path(sys.argv[1])))\n"
         "except KeyboardInterrupt:\n"

@@ -14,9 +14,9 @@ from envbuild.store.artifact import Artifact
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import ArchiveLocator, IndexLocator
 from envbuild.store.store import Store
+from tests.rig.artifacts import sha256_of
 from tests.rig.index import PackageIndex, make_wheel
 from tests.rig.locks import GIT, wheel
-from tests.unit.store.making import sha256_of
 
 
 def locked(path: Path, index: str = "default") -> Wheel:

@@ -9,8 +9,7 @@ from envbuild.errors import IntegrityError
 from envbuild.store.artifact import Artifact
 from envbuild.store.stage import DamagedError, stage, staged, workspace
 from envbuild.store.store import Store
-from tests.unit.store.making import artifact_of, content_of
-from tests.unit.store.test_store import damage
+from tests.rig.artifacts import artifact_of, content_of, damage
 
 FIRST, SECOND = content_of(1), content_of(2)
 ONE = artifact_of(FIRST, filename="one-1.0-py3-none-any.whl")

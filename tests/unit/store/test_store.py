@@ -10,19 +10,10 @@ from envbuild.errors import EnvbuildError, IntegrityError
 from envbuild.files.locks import create_locked
 from envbuild.store.leftovers import sweep
 from envbuild.store.store import Store
-from tests.unit.store.making import content_of, sha256_of
+from tests.rig.artifacts import content_of, damage, sha256_of
 
 CONTENT = content_of(1)
 DIGEST = sha256_of(CONTENT)
-
-
-def damage(store: Store, sha256: str) -> None:
-    path = store.place_of(sha256)
-    data = bytearray(path.read_bytes())
-    data[0] ^= 0xFF
-    before = path.stat()
-    path.write_bytes(data)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def files_of(store: Store) -> list[str]:

@@ -7,8 +7,8 @@ import pytest
 from envbuild.lock.codec import dumps
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import Project
-from tests.cli.program import SPEC
 from tests.rig.locks import sample_lock
+from tests.rig.program import SPEC
 
 
 @pytest.fixture

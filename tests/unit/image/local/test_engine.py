@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +18,7 @@ from envbuild.image.local.layers.changes import diff_layer
 from envbuild.image.local.layers.store import LayerKey, LayerStore
 from envbuild.image.local.roots.private_root import EntryError
 from tests.rig.locks import sample_lock
+from tests.rig.paths import CHECKOUT
 from tests.rig.small_root import make_small_root
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
@@ -95,7 +95,7 @@ def test_an_attached_command_has_the_files_streams_and_status(cache, tmp_path, i
         input="typed\n",
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[4],
+        cwd=CHECKOUT,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (7, f"train.py 1000 3\nx\n{read}", "err\n")
@@ -109,7 +109,7 @@ def test_the_command_decides_what_an_interrupt_means(cache, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[4],
+        cwd=CHECKOUT,
         start_new_session=True,
     )
     with child:

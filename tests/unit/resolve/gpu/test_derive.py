@@ -1,7 +1,7 @@
 import pytest
 
 from envbuild.resolve.gpu.derive import derive
-from tests.unit.resolve.gpu.making import TORCH_12, TORCH_13, derived, packages
+from tests.rig.gpu_packages import TORCH_12, TORCH_13, derived, packages
 
 
 def test_cuda_of_unsuffixed_wheels_is_known_to_the_update() -> None:

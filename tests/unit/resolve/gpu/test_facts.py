@@ -6,7 +6,7 @@ from envbuild.resolve.gpu.driver_check import judge_driver
 from envbuild.resolve.gpu.facts import compose_facts, gpu_environment
 from envbuild.spec.request import GpuRequest
 from envbuild.verify.checks.cuda import is_at_least
-from tests.unit.resolve.gpu.making import TORCH_13, derived
+from tests.rig.gpu_packages import TORCH_13, derived
 
 NVIDIA_13 = {
     "CUDA_VERSION": "13.0.0",

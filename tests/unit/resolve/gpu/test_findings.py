@@ -3,7 +3,7 @@ import pytest
 from envbuild.resolve.gpu.derive import derive
 from envbuild.resolve.gpu.findings import GpuFinding, find
 from envbuild.spec.request import GpuRequest
-from tests.unit.resolve.gpu.making import TORCH_12, TORCH_13, packages
+from tests.rig.gpu_packages import TORCH_12, TORCH_13, packages
 
 
 def findings(line: str, asked: GpuRequest | None = None, **requires: str) -> tuple[GpuFinding, ...]:

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from envbuild.lock.gpu import GpuArchitectures, GpuVerdict
 from envbuild.resolve.gpu.fleet import fleet_verdicts
+from tests.rig.paths import CHECKOUT
 
-PAGE = Path(__file__).parents[4] / "docs/explanation/fleet.md"
+PAGE = CHECKOUT / "docs/explanation/fleet.md"
 LEAST_ROWS = 16
 
 

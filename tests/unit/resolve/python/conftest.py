@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from envbuild.remote.index.configuration import ClientConfiguration
+from tests.rig.desk import Desk
 from tests.rig.index import PackageIndex
-from tests.unit.resolve.python.desk import Desk
 
 
 @pytest.fixture

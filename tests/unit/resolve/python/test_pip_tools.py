@@ -12,8 +12,8 @@ from envbuild.lock.model import Libc
 from envbuild.platforms import AMD64, ARM64, host
 from envbuild.resolve.python.target import TargetPython
 from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
+from tests.rig.desk import Desk
 from tests.rig.index import make_wheel
-from tests.unit.resolve.python.desk import Desk
 
 OWN = TargetPython(host() or AMD64, Libc(family="glibc", version="2.36"), platform.python_version())
 UV_HINT = 'use resolver = "uv", which resolves for any platform from any machine'

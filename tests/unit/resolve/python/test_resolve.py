@@ -17,8 +17,8 @@ from envbuild.resolve.python.backend import OnCandidate, Pin, Question
 from envbuild.resolve.python.resolve import INSTALLER, pin_tool, resolve_python
 from envbuild.resolve.python.target import TargetPython
 from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
+from tests.rig.desk import TARGET, Desk
 from tests.rig.index import PackageIndex, make_sdist, make_wheel
-from tests.unit.resolve.python.desk import TARGET, Desk
 
 OWN = TargetPython(host() or AMD64, Libc(family="glibc", version="2.36"), platform.python_version())
 """What pip-tools can resolve for: the Python the tests run on."""

@@ -13,8 +13,8 @@ from envbuild.remote.index.configuration import ClientConfiguration
 from envbuild.resolve.python.backend import Pin, Question
 from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.python.uv import MANYLINUX_MINORS, UvResolver, uv_platform
+from tests.rig.desk import TARGET, Desk
 from tests.rig.index import PackageIndex, make_wheel
-from tests.unit.resolve.python.desk import TARGET, Desk
 
 
 def uv_help() -> str:

@@ -1,0 +1,186 @@
+"""The private root, on this machine's real kernel."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from envbuild.errors import EngineError
+from envbuild.image.local.roots.private_root import EntryError, PrivateRoot, RootShelf, root_folder
+from tests.rig.paths import CHECKOUT
+from tests.rig.small_root import ENV, make_small_root
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return make_small_root(tmp_path_factory.mktemp("small") / "root")
+
+
+@pytest.fixture
+def root(small, tmp_path):
+    with PrivateRoot([small], scratch=tmp_path / "scratch") as made:
+        yield made
+
+
+def sh(root, script, **options):
+    return root.run(("sh", "-c", script), **{"env": ENV, **options})
+
+
+def test_what_a_command_says_and_how_it_ends(root):
+    outcome = sh(root, "cat; echo err >&2; exit 3", stdin=b"\x00\xff in\n")
+    assert (outcome.exit_status, outcome.stdout, outcome.stderr) == (3, b"\x00\xff in\n", b"err\n")
+    assert sh(root, "kill -9 $$").exit_status == 128 + signal.SIGKILL
+
+
+def test_nothing_of_this_machine_is_in_it(root, tmp_path):
+    assert sh(root, f"ls {tmp_path}").exit_status != 0
+    mounted = sh(root, "cat /proc/self/mounts").stdout.decode()
+    assert str(tmp_path) not in mounted
+    assert sh(root, "ls /proc").stdout.decode().split()[:2] == ["1", "2"]
+    assert sh(root, "cat /proc/sys/kernel/hostname; ls /sys/class/net").stdout == b"envbuild\nlo\n"
+    assert sh(root, "echo 1 >/proc/sys/vm/drop_caches").exit_status != 0
+
+
+def test_this_machines_control_groups_are_out_of_reach(root):
+    """A command with this machine's network sees this machine's /sys, and nothing that is mounted in it."""
+    with_network = sh(root, "cat /proc/self/mounts", network=True).stdout.decode().splitlines()
+    mounts = [line.split()[1:4] for line in with_network if line.split()[1].startswith("/sys")]
+    ((place, _, options),) = mounts
+    assert place == "/sys"
+    assert "ro" in options.split(",")
+
+
+def test_capabilities_are_those_of_a_container(root):
+    assert "CapBnd:\t00000000a80425fb" in sh(root, "cat /proc/self/status").stdout.decode()
+
+
+def test_the_environment_is_what_was_given(root):
+    inside = root.run(("cat", "/proc/self/environ"), env={**ENV, "A": "ö b"}).stdout
+    assert inside.decode().split("\0") == ["HOME=/root", "PATH=/bin", "A=ö b", ""]
+
+
+def test_users_by_name_and_number(root):
+    assert sh(root, "id -u; id -G; echo $HOME", user="app").stdout == b"1000\n1000 44\n/home/app\n"
+    assert sh(root, "id -u; id -g", user="1000:44").stdout == b"1000\n44\n"
+    assert sh(root, "id -u; id -g; echo $HOME", user="4321").stdout == b"4321\n0\n/\n"
+    with pytest.raises(EntryError, match="the image has no user `nobody-here`"):
+        sh(root, "true", user="nobody-here")
+
+
+def test_a_command_that_is_not_there_is_named(root):
+    with pytest.raises(EntryError, match="`no-such-program` cannot be started: No such file"):
+        root.run(("no-such-program",), env=ENV)
+    with pytest.raises(EntryError, match="there is no folder /nowhere"):
+        sh(root, "true", workdir="/nowhere", user="app")
+    assert sh(root, "exit 125").exit_status == 125
+
+
+def test_changes_are_in_the_upper_folder_and_not_below(root, small):
+    sh(root, "echo x >/new; rm /etc/group")
+    assert (root.upper / "new").read_text() == "x\n"
+    assert (root.upper / "etc/group").is_char_device()
+    assert (small / "etc/group").exists()
+    assert sh(root, "cat /new").stdout == b"x\n"
+
+
+def test_binds_are_read_only_and_leave_no_trace_below_dev(root, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/file").write_text("bound")
+    outcome = sh(
+        root,
+        "cat /dev/envbuild/in/file; touch /dev/envbuild/in/x",
+        binds={"/dev/envbuild/in": tmp_path / "in"},
+    )
+    assert (outcome.exit_status, outcome.stdout) == (1, b"bound")
+    assert b"Read-only" in outcome.stderr
+    assert list(root.upper.iterdir()) == []
+
+
+def test_a_link_in_the_root_leads_nowhere_outside(small, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "layer").mkdir()
+    (tmp_path / "layer/lead").symlink_to(outside)
+    (tmp_path / "layer/bind").write_text("x")
+    with PrivateRoot([small, tmp_path / "layer"], scratch=tmp_path / "scratch") as root:
+        # the link's target is looked for, and made, in the root
+        sh(root, "true", binds={"/lead/file": tmp_path / "layer/bind"})
+        assert list(outside.iterdir()) == []
+        assert (root.upper / str(outside).lstrip("/") / "file").exists()
+
+
+def test_a_read_only_root_can_be_entered_by_many_at_once(small, tmp_path):
+    with (
+        PrivateRoot([small], scratch=tmp_path / "scratch", writable=False) as root,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        outcomes = list(threads.map(lambda n: sh(root, f"touch /x; touch /tmp/x && echo {n}"), range(8)))
+    assert [outcome.stdout for outcome in outcomes] == [f"{n}\n".encode() for n in range(8)]
+    assert all(b"Read-only" in outcome.stderr for outcome in outcomes)
+
+
+def test_hundreds_of_layers_and_no_more(small, tmp_path):
+    layers = []
+    for number in range(498):
+        layers.append(tmp_path / f"a-rather-long-name-of-a-folder-{number}")
+        layers[-1].mkdir()
+        (layers[-1] / "file").write_text(str(number))
+    with PrivateRoot([small, *layers], scratch=tmp_path / "scratch") as root:
+        assert sh(root, "cat /file").stdout == b"497"
+    with pytest.raises(EngineError, match="an image of 500 layers cannot be run"):
+        PrivateRoot([small, *layers, layers[0]], scratch=tmp_path / "scratch")
+
+
+def test_killing_everything_leaves_no_process_and_no_mount(small, tmp_path):
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from envbuild.image.local.roots.private_root import PrivateRoot\n"
+        "with PrivateRoot([Path(sys.argv[1])], scratch=Path(sys.argv[2])) as root:\n"
+        "    root.run(('sh', '-c', 'echo started >/started; sleep 4321'), env={'PATH': '/bin'})\n"
+    )
+    scratch = tmp_path / "scratch"
+    child = subprocess.Popen([sys.executable, "-c", script, small, scratch], cwd=CHECKOUT)
+    while not list(scratch.glob("root-*/upper/started")):
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.kill()
+    child.wait()
+    deadline = time.monotonic() + 30
+    while _sleepers() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _sleepers()
+    assert str(scratch) not in Path("/proc/self/mountinfo").read_text()
+    assert list(scratch.glob("root-*/upper"))
+    with PrivateRoot([small], scratch=scratch):
+        assert len(list(scratch.glob("root-*.lock"))) == 1
+    assert list(scratch.iterdir()) == []
+
+
+def _sleepers():
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if process.read_bytes() == b"sleep\x004321\x00":
+                found.append(process)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def test_pruning_sweeps_what_killed_processes_left(tmp_path):
+    (tmp_path / "root-0/upper").mkdir(parents=True)
+    (tmp_path / "root-0.lock").touch()
+    with root_folder(tmp_path / "other") as kept:
+        shelf = RootShelf(tmp_path)
+        assert list(shelf.stored()) == []
+        shelf.sweep()
+        RootShelf(tmp_path / "other").sweep()
+        assert kept.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
