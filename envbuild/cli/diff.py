@@ -5,18 +5,21 @@ from typing import Annotated
 import typer
 
 from envbuild.cli.options import AsJson, Quiet, SpecPath
+from envbuild.workflows.engines import EngineOption
 
 OLD = typer.Argument(
-    help="A lock or its folder, a git revision, REVISION:PATH, or an image.", show_default="HEAD"
+    help="A lock or its folder, a git revision, REVISION:PATH, or an image.",
+    show_default="HEAD",
 )
 NEW = typer.Argument(help="Likewise.", show_default="the lock as it lies there")
 
 
 def diff(
     *,
-    old: Annotated[str, OLD] = "HEAD",
+    old: Annotated[str | None, OLD] = None,
     new: Annotated[str | None, NEW] = None,
     spec: SpecPath = None,
+    engine: EngineOption = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Write Markdown, for a pull request.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 1 when they differ.")] = False,
     as_json: AsJson = False,
@@ -26,28 +29,22 @@ def diff(
 
     Packages by kind, CUDA and drivers, the base, variables and sizes; only what makes images differ.
     """
-    from envbuild.cli.differences import as_document, as_markdown, as_text
     from envbuild.cli.output import Output
+    from envbuild.cli.text.diff import as_markdown, as_text
     from envbuild.errors import ExitCode, UsageError
-    from envbuild.lock.diff import diff_projections
-    from envbuild.workflows.diff import lock_now, place_of, read_side, shared_targets
+    from envbuild.workflows.diff import diff_locks, open_compared
 
     output = Output(quiet=quiet, as_json=as_json)
     if markdown and as_json:
         raise UsageError("--markdown and --json are two forms of one answer: choose one")
-    project = place_of(spec)
-    before = read_side(old, project)
-    after = read_side(new, project) if new is not None else lock_now(project)
-    if before.is_image or after.is_image:
-        before, after = shared_targets(before, after)
-    found = diff_projections(before.projections, after.projections)
+    found = diff_locks(open_compared(spec), old, new, engine=engine)
     if as_json:
-        output.document(as_document(found, old=before.label, new=after.label))
+        output.document(found.document())
     elif markdown:
-        output.data(as_markdown(found, old=before.label, new=after.label))
+        output.data(as_markdown(found))
     elif found.differs:
         output.data(as_text(found))
     else:
-        output.say(f"{before.label} and {after.label} make the same images")
+        output.say(f"{found.old} and {found.new} make the same images")
     if exit_code and found.differs:
         raise typer.Exit(ExitCode.FAILURE)

@@ -46,6 +46,13 @@ class PackageChange:
     new: PackageVersion | None
 
     @property
+    def verb(self) -> Literal["added", "removed", "changed"]:
+        """What happened to the package."""
+        if self.old is None:
+            return "added"
+        return "removed" if self.new is None else "changed"
+
+    @property
     def versions(self) -> tuple[str | None, str | None]:
         """Both versions as shown: with a digest when only the file differs."""
         if self.old and self.new and self.old.version == self.new.version:

@@ -1,86 +1,286 @@
-"""What `envbuild diff` may be given: a lock, a revision of one, or an image; and how it is found."""
+"""Comparing two locks: of a file, of a revision in git, or what an image carries."""
 
 import json
-import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError, LockInvalidError, LockMissingError, UsageError
+from envbuild.files.sizes import readable_size
+from envbuild.lock.diff import (
+    LockDiff,
+    PackageChange,
+    PackageVersion,
+    Projections,
+    TargetDiff,
+    diff_projections,
+    projections_of,
+)
+from envbuild.workflows.engines import EngineName, choose_engine
+from envbuild.workflows.machine import Machine
+from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, lock_missing, open_project, read_lock
 
-if TYPE_CHECKING:
-    from envbuild.lock.diff import Projections
-    from envbuild.workflows.project import Project
+__all__ = ["DiffResult", "LockDiff", "PackageChange", "TargetDiff", "diff_locks", "open_compared", "sizes_of"]
 
 IMAGE_LOCK = "/etc/envbuild/lock.json"
 """The target's lock that an image carries."""
 
-_KINDS = ("file", "git", "image")
+HEAD = "HEAD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One side of a comparison."""
+class DiffResult:
+    """What changed between two locks."""
 
-    label: str
-    projections: "Projections"
-    is_image: bool = False
-    """An image carries one target: what else the other side has cannot be compared with it."""
+    old: str
+    """What the old side is called."""
+
+    new: str
+    changes: LockDiff
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two make different images."""
+        return self.changes.differs
+
+    def document(self) -> dict[str, Any]:
+        """Return the differences as plain JSON values."""
+        return {
+            "old": self.old,
+            "new": self.new,
+            "differs": self.differs,
+            "added": [_named(key) for key in self.changes.added],
+            "removed": [_named(key) for key in self.changes.removed],
+            "targets": [_target_document(target) for target in self.changes.targets],
+        }
+
+    def _repr_html_(self) -> str:
+        from envbuild.workflows.html import table
+
+        return table(f"{self.old} → {self.new}", ("target", "what", self.old, self.new), self._rows())
+
+    def _rows(self) -> Iterator[tuple[str, str, str, str]]:
+        for variant, platform in self.changes.added:
+            yield f"{variant} on {platform}", "target", "", "new"
+        for variant, platform in self.changes.removed:
+            yield f"{variant} on {platform}", "target", "", "gone"
+        for target in self.changes.targets:
+            lost, gained = " ".join(target.architectures_lost), " ".join(target.architectures_gained)
+            changes = [
+                *((fact.name, fact.old, fact.new) for fact in target.facts),
+                *([("architectures", lost, gained)] if lost or gained else []),
+                *((f"{package.kind} {package.name}", *package.versions) for package in target.packages),
+            ]
+            for what, old, new in changes:
+                yield f"{target.variant} on {target.platform}", what, old or "", new or ""
 
 
-def read_side(text: str, project: "Project") -> Side:
-    """Return what ``text`` names: a file or folder, a git revision, ``REVISION:PATH``, or an image.
+def open_compared(spec: Path | None) -> Project:
+    """Return the project that names are read from.
 
-    The first of these that exists is taken; ``file:``, ``git:`` and ``image:`` before it leave no choice.
+    That is the one of ``spec``; a folder without any will do where two images or two files are compared.
 
-    :raises UsageError: there is nothing of that name.
-    :raises LockError: the lock cannot be used.
+    :raises SpecError: a folder holds two specs.
     """
-    kind, _, rest = text.partition(":")
-    if kind in _KINDS and rest:
-        found = {"file": _of_file, "git": _of_revision, "image": _of_image}[kind](rest, project)
-        if found is None:
-            nouns = {"file": "file", "git": "revision", "image": "image"}
-            raise UsageError(f"there is no {nouns[kind]} `{rest}`")
-        return found
-    for attempt in (_of_file, _of_revision, _of_image):
-        try:
-            found = attempt(text, project)
-        except EngineError as error:
-            raise UsageError(
-                f"`{text}` is neither a file nor a revision, and no engine can be asked for such an image",
-                hint="check the spelling; `git log` shows revisions",
-                detail=error.message,
-            ) from error
-        if found is not None:
-            return found
-    raise UsageError(
-        f"there is no file, revision or image `{text}`",
-        hint="name a lock or its folder, a revision such as HEAD~1, or an image the engine holds",
-    )
-
-
-def place_of(spec: Path | None) -> "Project":
-    """Return the project names are read from: the one of ``spec``, or a folder without any for two images."""
-    from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, open_project
-
     folder = spec or Path()
     if folder.is_dir() and not any((folder / name).exists() for name in (LOCK_NAME, SPEC_NAME)):
         return Project(folder / SPEC_NAME)
     return open_project(spec, frozen=True)
 
 
-def lock_now(project: "Project") -> Side:
-    """Return the lock of the project as it lies there."""
-    from envbuild.workflows.project import lock_missing
+def diff_locks(
+    project: Project,
+    old: str | None = None,
+    new: str | None = None,
+    *,
+    engine: EngineName | None = None,
+    machine: Machine | None = None,
+) -> DiffResult:
+    """Return what ``new`` says otherwise than ``old``; only what makes images differ.
 
-    side = _of_file(str(project.lock), project)
-    if side is None:
-        raise lock_missing(project.lock.name)
-    return side
+    Each is the name of a lock or its folder, of a git revision, ``REVISION:PATH``, or of an image that the
+    engine holds: the first of these that exists.  ``file:``, ``git:`` and ``image:`` before a name leave no
+    choice.  ``old`` is by default the lock of the last commit, ``new`` the lock in the project's folder.
+
+    :raises UsageError: there is nothing of that name, or the two have no target in common.
+    :raises LockError: there is no lock, or it cannot be used.
+    :raises EngineError: an image was named, and the engine does not answer.
+    """
+    reader = _SideReader(project, engine, machine or Machine())
+    before = reader.last_commit() if old is None else reader.named(old)
+    after = reader.current() if new is None else reader.named(new)
+    if before.is_image or after.is_image:
+        before, after = _shared_targets(before, after)
+    changes = diff_projections(before.projections, after.projections)
+    return DiffResult(old=before.label, new=after.label, changes=changes)
 
 
-def shared_targets(old: Side, new: Side) -> tuple[Side, Side]:
+def sizes_of(target: TargetDiff) -> str:
+    """Return the sizes of all locked files before and after, as people read them."""
+    before, after = readable_size(target.old_size), readable_size(target.new_size)
+    return before if before == after else f"{before} → {after}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """One side of a comparison."""
+
+    label: str
+    projections: Projections
+    is_image: bool = False
+    """An image carries one target: what else the other side has cannot be compared with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SideReader:
+    """Finds what a name means, seen from a project's folder."""
+
+    project: Project
+    engine: EngineName | None
+    machine: Machine
+
+    def named(self, text: str) -> _Side:
+        """Return the first thing that ``text`` names.
+
+        :raises UsageError: there is none.
+        """
+        attempts = {"file": self._file, "git": self._revision, "image": self._image}
+        kind, _, rest = text.partition(":")
+        if kind in attempts and rest:
+            found = attempts[kind](rest)
+            if found is None:
+                noun = {"git": "revision"}.get(kind, kind)
+                raise UsageError(f"there is no {noun} `{rest}`")
+            return found
+        for attempt in attempts.values():
+            try:
+                found = attempt(text)
+            except EngineError as error:
+                message = "is neither a file nor a revision, and no engine can be asked for such an image"
+                raise UsageError(
+                    f"`{text}` {message}",
+                    hint="check the spelling; `git log` shows revisions",
+                    detail=error.message,
+                ) from error
+            if found is not None:
+                return found
+        raise UsageError(
+            f"there is no file, revision or image `{text}`",
+            hint="name a lock or its folder, a revision such as HEAD~1, or an image the engine holds",
+        )
+
+    def current(self) -> _Side:
+        """Return the project's lock as it is now.
+
+        :raises LockMissingError: there is none.
+        """
+        side = self._file(str(self.project.lock))
+        if side is None:
+            raise lock_missing(self.project.lock.name)
+        return side
+
+    def last_commit(self) -> _Side:
+        """Return the project's lock as it was committed last.
+
+        :raises UsageError: there is no commit.
+        :raises LockMissingError: it has no lock.
+        """
+        default = "OLD defaults to the lock of the last commit"
+        hint = "name OLD: a lock or its folder, a git revision, or an image"
+        try:
+            repository = self._git("rev-parse", "--git-dir")
+        except process.ProgramMissingError as error:
+            raise UsageError(f"{default}, and git is not installed", hint=hint) from error
+        if not repository.succeeded:
+            detail = repository.stderr.strip()
+            raise UsageError(f"{default}, and there is no git repository here", hint=hint, detail=detail)
+        try:
+            side = self._revision(HEAD)
+        except LockMissingError as error:
+            raise LockMissingError(
+                f"{default}, which has none", hint=f"commit the lock, or {hint}"
+            ) from error
+        if side is None:
+            raise UsageError(f"{default}, and nothing is committed yet", hint=hint)
+        return side
+
+    def _file(self, text: str) -> _Side | None:
+        path = Path(text)
+        if path.is_dir():
+            path /= LOCK_NAME
+        if not path.exists():
+            return None
+        return _Side(label=str(path), projections=projections_of(read_lock(path)))
+
+    def _revision(self, text: str) -> _Side | None:
+        from envbuild.lock.codec import loads
+
+        revision, _, path = text.partition(":")
+        if not revision or revision.startswith("-") or not self._is_revision(revision):
+            return None
+        lock = self.project.lock.name
+        # `./` makes git read the path from the folder it runs in, as a person in that folder means it
+        shown = self._git("show", f"{revision}:{path or f'./{lock}'}")
+        if not shown.succeeded:
+            raise LockMissingError(
+                f"there is no {path or lock} in revision {revision}",
+                hint="name another revision, or the lock's path as REVISION:PATH",
+            )
+        try:
+            return _Side(label=text, projections=projections_of(loads(shown.stdout)))
+        except EnvbuildError as error:
+            error.message = f"{text}: {error.message}"
+            raise
+
+    def _is_revision(self, text: str) -> bool:
+        try:
+            return self._git(
+                "rev-parse", "--quiet", "--verify", "--end-of-options", f"{text}^{{commit}}"
+            ).succeeded
+        except process.ProgramMissingError:
+            return False
+
+    def _git(self, *arguments: str) -> process.ProcessResult:
+        return process.run(
+            ["git", *arguments],
+            environment=self.machine.environment,
+            folder=self.project.folder,
+            timeout=60,
+        )
+
+    def _image(self, text: str) -> _Side | None:
+        name = choose_engine(self.engine, self.project, self.machine.environment)
+        content = read_image_lock(text, name, self.machine)
+        if content is None:
+            return None
+        try:
+            carried = json.loads(content)
+            key = (carried["variant"], carried["platform"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise LockInvalidError(
+                f"the image {text} carries no lock",
+                hint=f"envbuild puts one at {IMAGE_LOCK}; build the image with `envbuild build`",
+            ) from error
+        return _Side(label=text, projections={key: carried}, is_image=True)
+
+
+def read_image_lock(reference: str, engine: EngineName, machine: Machine) -> bytes | None:
+    """Return what an image has at ``IMAGE_LOCK``, empty when that is no file; None: there is no such image.
+
+    :raises EngineError: the engine does not answer.
+    """
+    from envbuild.workflows.containers import open_engine
+
+    holder = open_engine(engine, None, offline=machine.offline)
+    facts = holder.find(reference)
+    if facts is None:
+        return None
+    return holder.run(facts.identifier, ("cat", IMAGE_LOCK), files={}, user=None).stdout
+
+
+def _shared_targets(old: _Side, new: _Side) -> tuple[_Side, _Side]:
     """Return both sides with the targets they have in common.
 
     :raises UsageError: there are none.
@@ -97,76 +297,40 @@ def shared_targets(old: Side, new: Side) -> tuple[Side, Side]:
     return before, after
 
 
-def _listed(side: Side) -> str:
+def _listed(side: _Side) -> str:
     return ", ".join(f"{variant} on {platform}" for variant, platform in sorted(side.projections))
 
 
-def _of_file(text: str, _: "Project") -> Side | None:
-    from envbuild.lock.diff import projections_of
-    from envbuild.workflows.project import LOCK_NAME, read_lock
+def _target_document(target: TargetDiff) -> dict[str, Any]:
+    return {
+        "variant": target.variant,
+        "platform": target.platform,
+        "differs": target.differs,
+        "tag": {"old": target.old_tag, "new": target.new_tag},
+        "size": {"old": target.old_size, "new": target.new_size},
+        "facts": [{"name": fact.name, "old": fact.old, "new": fact.new} for fact in target.facts],
+        "architectures": {
+            "gained": list(target.architectures_gained),
+            "lost": list(target.architectures_lost),
+        },
+        "packages": [
+            {
+                "kind": package.kind,
+                "name": package.name,
+                "change": package.verb,
+                "old": _package(package.old),
+                "new": _package(package.new),
+            }
+            for package in target.packages
+        ],
+    }
 
-    path = Path(text)
-    if path.is_dir():
-        path /= LOCK_NAME
-    if not path.exists():
+
+def _package(package: PackageVersion | None) -> dict[str, Any] | None:
+    if package is None:
         return None
-    return Side(label=str(path), projections=projections_of(read_lock(path)))
+    return {"version": package.version, "sha256": package.sha256, "size": package.size}
 
 
-def _of_revision(text: str, project: "Project") -> Side | None:
-    from envbuild.lock.codec import loads
-    from envbuild.lock.diff import projections_of
-
-    revision, _, path = text.partition(":")
-    if not revision or revision.startswith("-") or not _is_revision(revision, project.folder):
-        return None
-    # `./` makes git read the path from the folder it runs in, as a person in that folder means it
-    place = path or f"./{project.lock.name}"
-    shown = _git(["show", f"{revision}:{place}"], project.folder)
-    if shown is None:
-        raise LockMissingError(
-            f"there is no {path or project.lock.name} in revision {revision}",
-            hint="name another revision, or the lock's path as REVISION:PATH",
-        )
-    try:
-        return Side(label=text, projections=projections_of(loads(shown)))
-    except EnvbuildError as error:
-        error.message = f"{text}: {error.message}"
-        raise
-
-
-def _is_revision(text: str, folder: Path) -> bool:
-    return (
-        _git(["rev-parse", "--quiet", "--verify", "--end-of-options", f"{text}^{{commit}}"], folder)
-        is not None
-    )
-
-
-def _git(arguments: list[str], folder: Path) -> str | None:
-    """Return what git says, or None when it refuses or is not there."""
-    from envbuild import process
-
-    try:
-        result = process.run(["git", *arguments], environment=os.environ, folder=folder, timeout=60)
-    except process.ProgramMissingError:
-        return None
-    return result.stdout if result.succeeded else None
-
-
-def _of_image(text: str, _: "Project") -> Side | None:
-    from envbuild.image.docker.engine import DockerEngine
-
-    engine = DockerEngine()
-    facts = engine.find(text)
-    if facts is None:
-        return None
-    outcome = engine.run(facts.identifier, ("cat", IMAGE_LOCK), files={}, user=None)
-    try:
-        carried = json.loads(outcome.stdout)
-        key = (carried["variant"], carried["platform"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise LockInvalidError(
-            f"the image {text} carries no lock",
-            hint=f"envbuild puts one at {IMAGE_LOCK}; build the image with `envbuild build`",
-        ) from error
-    return Side(label=text, projections={key: carried}, is_image=True)
+def _named(key: tuple[str, str]) -> dict[str, str]:
+    return {"variant": key[0], "platform": key[1]}

@@ -232,3 +232,69 @@ def test_two_locks_need_no_project(program: Program):
 
     assert program("diff", "old.lock", "new.lock").code == 0
     assert program("diff", "old.lock").stderr.startswith("error: there is no envbuild.lock\n")
+
+
+DEFAULT = "error: OLD defaults to the lock of the last commit"
+NAME_OLD = "name OLD: a lock or its folder, a git revision, or an image\n"
+
+
+class TestWithoutOld:
+    """What is compared by default is in git: nobody typed HEAD, so no message speaks of it."""
+
+    @pytest.fixture(autouse=True)
+    def identity(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in IDENTITY.items():
+            monkeypatch.setenv(name, value)
+
+    def test_outside_git(self, two: Program):
+        answer = two("diff")
+
+        assert (answer.code, answer.stdout) == (2, "")
+        assert answer.stderr == (
+            f"{DEFAULT}, and there is no git repository here\n"
+            "  | fatal: not a git repository (or any of the parent directories): .git\n\n"
+            f"hint: {NAME_OLD}"
+        )
+
+    def test_git_is_not_installed(self, two: Program, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("PATH", str(two.folder))
+
+        answer = two("diff")
+
+        assert (answer.code, answer.stderr) == (
+            2,
+            f"{DEFAULT}, and git is not installed\n\nhint: {NAME_OLD}",
+        )
+
+    def test_nothing_is_committed(self, two: Program):
+        Repository(two).git("init", "--quiet")
+
+        answer = two("diff")
+
+        assert (answer.code, answer.stderr) == (
+            2,
+            f"{DEFAULT}, and nothing is committed yet\n\nhint: {NAME_OLD}",
+        )
+
+    def test_the_lock_is_not_in_git(self, two: Program):
+        repository = Repository(two)
+        repository.git("init", "--quiet")
+        (two.folder / ".gitignore").write_text("envbuild.lock\n")
+        repository.commit()
+
+        answer = two("diff")
+
+        assert (answer.code, answer.stderr) == (
+            4,
+            f"{DEFAULT}, which has none\n\nhint: commit the lock, or {NAME_OLD}",
+        )
+
+
+# Docker's SDK leaves the socket of a connection that failed to the garbage collector
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_an_image_is_asked_of_the_docker_engine_unless_said_otherwise(two: Program):
+    answer = two("diff", "image:train")
+    gc.collect()
+
+    assert answer.code == 6
+    assert answer.stderr.startswith("error: no Docker Engine answers")
