@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import posixpath
 import struct
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,7 +29,11 @@ Run = Callable[[tuple[str, ...], bytes], bytes]
 """Runs the interpreter with arguments and standard input, and returns its standard output."""
 
 
-class OutputError(Exception):
+class CompileError(Exception):
+    """The program failed."""
+
+
+class OutputError(CompileError):
     """What the program wrote is not in its form."""
 
 
@@ -54,6 +59,38 @@ def compile_sources(
     """
     for names, frames in _batches(sources):
         yield _decode(run(arguments(program, series), frames), names)
+
+
+def compile_in_children(
+    owner: str,
+    sources: Iterable[tuple[str, bytes]],
+    *,
+    interpreter: str,
+    series: tuple[int, int],
+    program: str,
+) -> Iterator[Compiled]:
+    """Yield what :func:`compile_sources` does, from child processes of ``interpreter``.
+
+    ``owner`` is the wheel or package that the sources are of, for a message.
+
+    :raises CompileError: the program failed.
+    """
+
+    def run(words: tuple[str, ...], frames: bytes) -> bytes:
+        child = subprocess.run(
+            [interpreter, *words],
+            input=frames,
+            env=dict(ENVIRONMENT),
+            cwd="/",
+            capture_output=True,
+            check=False,
+        )
+        if child.returncode:
+            said = child.stderr.decode(errors="replace").strip()[-2000:]
+            raise CompileError(f"compiling {owner} failed: {said}")
+        return child.stdout
+
+    return compile_sources(program, series, sources, run)
 
 
 def arguments(program: str, version: tuple[int, int]) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from bytecode import ENVIRONMENT, compile_sources
+from bytecode import CompileError, compile_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -56,7 +55,7 @@ def main() -> int:
         environment.compile(locked["interpreter"]["path"], locked["interpreter"]["version"])
         environment.settle()
         environment.split(plan["layers"], options.layers)
-    except (LayingError, OSError, ValueError) as error:
+    except (LayingError, CompileError, OSError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
@@ -295,24 +294,10 @@ def compile_apart(
     package: str, sources: "list[str]", interpreter: str, version: "tuple[int, int]", prefix: Path
 ) -> "set[str]":
     """Compile the sources of one package in interpreters that have done nothing else; return what came."""
-
-    def run(words: "tuple[str, ...]", frames: bytes) -> bytes:
-        child = subprocess.run(
-            [interpreter, *words],
-            input=frames,
-            env=dict(ENVIRONMENT),
-            cwd="/",
-            capture_output=True,
-            check=False,
-        )
-        if child.returncode:
-            said = child.stderr.decode(errors="replace").strip()[-2000:]
-            raise LayingError(f"compiling {package} failed: {said}")
-        return child.stdout
-
     texts = ((str(prefix / source), (prefix / source).read_bytes()) for source in sources)
     made = set()
-    for batch in compile_sources(PROGRAM, version, texts, run):
+    batches = compile_in_children(package, texts, interpreter=interpreter, series=version, program=PROGRAM)
+    for batch in batches:
         for _source, path, data in batch.files:
             place = Path(path)
             place.parent.mkdir(exist_ok=True)

@@ -14,14 +14,13 @@ What was written, and the folders it lies in, get the time SOURCE_DATE_EPOCH whe
 import argparse
 import hashlib
 import os
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bytecode import ENVIRONMENT, compile_sources
+from bytecode import CompileError, compile_in_children
 from wheel_files import BROKEN, EXECUTABLE, PLAIN, File, content, is_source, plan_wheel, site_packages
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -46,7 +45,7 @@ def main() -> int:
         install_wheels(sorted(options.wheels.glob("*.whl")), environment)
         if epoch:
             environment.set_times(int(epoch))
-    except (InstallationError, OSError) as error:
+    except (InstallationError, CompileError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
@@ -130,24 +129,12 @@ def write(archive: zipfile.ZipFile, file: File, wheel: str, environment: Environ
 
 def compile_wheel(wheel: str, sources: "list[File]", environment: Environment) -> None:
     """Compile the sources of one wheel in interpreters that have done nothing else."""
-
-    def run(words: "tuple[str, ...]", frames: bytes) -> bytes:
-        child = subprocess.run(
-            [sys.executable, *words],
-            input=frames,
-            env=dict(ENVIRONMENT),
-            cwd="/",
-            capture_output=True,
-            check=False,
-        )
-        if child.returncode:
-            said = child.stderr.decode(errors="replace").strip()[-2000:]
-            raise InstallationError(f"compiling {wheel} failed: {said}")
-        return child.stdout
-
     above = f"{environment.prefix}/"
     texts = ((above + file.name, (environment.folder / file.name).read_bytes()) for file in sources)
-    for batch in compile_sources(PROGRAM, sys.version_info[:2], texts, run):
+    batches = compile_in_children(
+        wheel, texts, interpreter=sys.executable, series=sys.version_info[:2], program=PROGRAM
+    )
+    for batch in batches:
         for source, path, data in batch.files:
             if environment.last_owners[source[len(above) :]] != wheel:
                 continue
