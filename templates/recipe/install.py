@@ -21,7 +21,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bytecode import CompileError, compile_in_children
-from wheel_files import BROKEN, EXECUTABLE, PLAIN, File, content, is_source, plan_wheel, site_packages
+from wheel_files import (
+    BROKEN,
+    EXECUTABLE,
+    PLAIN,
+    InstalledFile,
+    content,
+    is_source,
+    plan_wheel,
+    site_packages,
+)
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PROGRAM = Path(__file__).with_name("compile.py").read_text()
@@ -92,7 +101,7 @@ def install_wheels(wheels: Iterable[Path], environment: Environment) -> None:
         list(threads.map(lambda item: compile_wheel(*item, environment), queue))
 
 
-def install_wheel(wheel: Path, environment: Environment) -> "list[File]":
+def install_wheel(wheel: Path, environment: Environment) -> "list[InstalledFile]":
     """Write the files of one wheel; return those to compile, sorted."""
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -104,7 +113,7 @@ def install_wheel(wheel: Path, environment: Environment) -> "list[File]":
     return [file for name, file in plan.items() if is_source(name, PYTHON)]
 
 
-def write(archive: zipfile.ZipFile, file: File, wheel: str, environment: Environment) -> None:
+def write(archive: zipfile.ZipFile, file: InstalledFile, wheel: str, environment: Environment) -> None:
     """Write one file, or see that it is there."""
     target = environment.folder / file.name
     if os.path.lexists(target):
@@ -127,7 +136,7 @@ def write(archive: zipfile.ZipFile, file: File, wheel: str, environment: Environ
     environment.last_owners[file.name] = wheel
 
 
-def compile_wheel(wheel: str, sources: "list[File]", environment: Environment) -> None:
+def compile_wheel(wheel: str, sources: "list[InstalledFile]", environment: Environment) -> None:
     """Compile the sources of one wheel in interpreters that have done nothing else."""
     above = f"{environment.prefix}/"
     texts = ((above + file.name, (environment.folder / file.name).read_bytes()) for file in sources)

@@ -8,6 +8,7 @@ from envbuild.verify.checks.comparison import Context, Difference
 from envbuild.verify.checks.expected_files import ExpectedEntry
 from envbuild.verify.checks.facts import BytecodeFinding, FileEntry
 from envbuild.verify.checks.files import FileIndex, describe_difference, is_unread
+from envbuild.verify.checks.owners import Files
 from envbuild.verify.checks.plan import Check
 from envbuild.verify.checks.report import CheckResult
 
@@ -26,36 +27,17 @@ _PROBLEMS = {
 
 def evaluate_wheel_files(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare a wheel's files with what installing the locked file gives."""
-    files = context.files
-    entries = context.claims.of_wheel(check.subject)
-    if files is None or entries is None:
-        yield context.skipped(check, _NOT_ASKED if files is None else _NOT_LOCKED)
-        return
-    yield from _compare_package(
-        check, context, files, [(path, path, entry) for path, entry in entries.items()]
-    )
+    return _compare_package(check, context, context.claims.of_wheel(check.subject))
 
 
 def evaluate_conda_files(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare a conda package's files with what the locked file holds, its prefix replaced."""
-    files = context.files
-    entries = context.claims.of_conda(check.subject)
-    if files is None or entries is None:
-        yield context.skipped(check, _NOT_ASKED if files is None else _NOT_LOCKED)
-        return
-    yield from _compare_package(
-        check, context, files, [(path, path, entry) for path, entry in entries.items()]
-    )
+    return _compare_package(check, context, context.claims.of_conda(check.subject))
 
 
 def evaluate_deb_files(check: Check, context: Context) -> Iterator[CheckResult]:
     """Compare a deb's files with what the locked file holds."""
-    files = context.files
-    places = context.claims.of_deb(check.subject)
-    if files is None or places is None:
-        yield context.skipped(check, _NOT_ASKED if files is None else _NOT_LOCKED)
-        return
-    yield from _compare_package(check, context, files, list(places))
+    return _compare_package(check, context, context.claims.of_deb(check.subject))
 
 
 def evaluate_prefix_extras(check: Check, context: Context) -> Iterator[CheckResult]:
@@ -65,7 +47,7 @@ def evaluate_prefix_extras(check: Check, context: Context) -> Iterator[CheckResu
         yield context.skipped(check, _NOT_ASKED)
         return
     prefix = context.target.prefix
-    claimed = {**context.claims.wheel_paths, **context.claims.conda_paths}
+    claimed = {*context.claims.wheel_paths, *context.claims.conda_paths}
     results: list[CheckResult] = []
     for path, found in files.deep.files.items():
         if not path.startswith(f"{prefix}/") or found[0] == "d" or path in claimed:
@@ -139,14 +121,16 @@ _WRITABLE = 0o222
 _KIND_WORDS = {"f": "a file", "l": "a link", "o": "a special file"}
 
 
-def _compare_package(
-    check: Check, context: Context, files: FileIndex, places: list[tuple[str, str, ExpectedEntry]]
-) -> Iterator[CheckResult]:
+def _compare_package(check: Check, context: Context, locked: Files | None) -> Iterator[CheckResult]:
+    files = context.files
+    if files is None or locked is None:
+        yield context.skipped(check, _NOT_ASKED if files is None else _NOT_LOCKED)
+        return
     missing: list[str] = []
     results: list[CheckResult] = []
     unread = 0
     owned = 0
-    for path, place, entry in places:
+    for path, place, entry in locked:
         if entry.kind != "d":
             owned += 1
         found = files.get(place)
@@ -208,47 +192,32 @@ def _judge_skeleton(
     if context.target.conda is not None:
         yield from _judge_conda_prefix(check, context, path, found)
         return
-    prefix = context.target.prefix
-    name = path[len(prefix) + 1 :]
-    deep = files.deep
-    if name == "pyvenv.cfg":
-        return  # compared by value in the check of that name
-    if name == "lib64" and found[0] == "l" and found[3] == "lib":
+    name = path[len(context.target.prefix) + 1 :]
+    kind, _, _, content = found
+    interpreter = context.target.interpreter.path
+    scripts = files.deep.environment_scripts or {}
+    if name == "pyvenv.cfg":  # compared by value in the check of that name
         return
-    folder, _, program = name.rpartition("/")
-    names = {
-        "python",
-        "python3",
-        f"python{context.target.python_tag}",
-        "\N{MATHEMATICAL ITALIC SMALL PI}thon",
-    }
-    if folder == "bin" and found[0] == "l" and program in names:
+    if (name, kind, content) == ("lib64", "l", "lib"):
+        return
+    if kind == "l" and name in _links_to_python(context.target.python_tag):
         target = files.follow(path)
-        if target != context.target.interpreter.path:
-            yield context.single(
-                check,
-                f"file{path}",
-                "changed",
-                title=path,
-                expected=f"a link to {context.target.interpreter.path}",
-                found=f"a link to {target or found[3]}",
-            )
+        is_right = target == interpreter
+        expected, now = f"a link to {interpreter}", f"a link to {target or content}"
+    elif name in scripts:
+        is_right = kind == "f" and content in scripts[name]
+        expected, now = f"as {interpreter} writes it", "other content"
+    else:
+        reason = "no locked wheel brings it"
+        yield context.unlocked(check, f"file{path}", title=path, found=_KIND_WORDS[kind], reason=reason)
         return
-    scripts = deep.environment_scripts or {}
-    if name in scripts:
-        if found[0] != "f" or found[3] not in scripts[name]:
-            yield context.single(
-                check,
-                f"file{path}",
-                "changed",
-                title=path,
-                expected=f"as {context.target.interpreter.path} writes it",
-                found="other content",
-            )
-        return
-    yield context.unlocked(
-        check, f"file{path}", title=path, found=_KIND_WORDS[found[0]], reason="no locked wheel brings it"
-    )
+    if not is_right:
+        yield context.single(check, f"file{path}", "changed", title=path, expected=expected, found=now)
+
+
+def _links_to_python(tag: str) -> frozenset[str]:
+    names = ("python", "python3", f"python{tag}", "\N{MATHEMATICAL ITALIC SMALL PI}thon")
+    return frozenset(f"bin/{name}" for name in names)
 
 
 def _judge_conda_prefix(check: Check, context: Context, path: str, found: FileEntry) -> Iterator[CheckResult]:

@@ -2,13 +2,19 @@
 
 import fnmatch
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from envbuild.verify.checks.expected_files import ExpectedEntry, ExpectedFiles, Tree
 from envbuild.verify.checks.facts import FileEntry
 from envbuild.verify.checks.files import FileIndex, describe_difference
 from envbuild.verify.checks.target import LockedTarget
+
+Files = list[tuple[str, str, ExpectedEntry]]
+"""Of one package: the path it gives a file, the path on disk, and what is to be there."""
+
+Owners = Mapping[str, list[ExpectedEntry]]
+"""By path on disk, what each of its owners has there."""
 
 
 class Claims:
@@ -19,58 +25,41 @@ class Claims:
         self._expected = expected
         self._files = files
 
-    def of_wheel(self, file: str) -> dict[str, ExpectedEntry] | None:
-        """Return a wheel's files by absolute path, or None when its tree is not known."""
-        tree = self._expected.wheels.get(file)
-        if tree is None:
-            return None
-        return {f"{self._target.prefix}/{path}": entry for path, entry in tree.items()}
+    def of_wheel(self, file: str) -> Files | None:
+        """Return a wheel's files, or None when its tree is not known."""
+        return self._in_prefix(self._expected.wheels.get(file))
 
-    def of_conda(self, file: str) -> dict[str, ExpectedEntry] | None:
-        """Return a conda package's files by absolute path, or None when its tree is not known."""
-        tree = self._expected.conda.get(file)
-        if tree is None:
-            return None
-        return {f"{self._target.prefix}/{path}": entry for path, entry in tree.items()}
+    def of_conda(self, file: str) -> Files | None:
+        """Return a conda package's files, or None when its tree is not known."""
+        return self._in_prefix(self._expected.conda.get(file))
 
-    @cached_property
-    def conda_paths(self) -> dict[str, list[ExpectedEntry]]:
-        """Every path a conda package owns, with each owner's entry: py-rattler lets one of them win."""
-        claims: dict[str, list[ExpectedEntry]] = {}
-        for file in self._expected.conda:
-            for path, entry in (self.of_conda(file) or {}).items():
-                claims.setdefault(path, []).append(entry)
-        return claims
-
-    def of_deb(self, file: str) -> Iterator[tuple[str, str, ExpectedEntry]] | None:
-        """Return (path in the package, path on disk, entry) of a deb, or None when its tree is not known."""
+    def of_deb(self, file: str) -> Files | None:
+        """Return a deb's files, or None when its tree is not known."""
         tree = self._expected.debs.get(file)
-        return None if tree is None else self._places(file, tree)
+        return None if tree is None else list(self._places(file, tree))
 
     @cached_property
-    def wheel_paths(self) -> dict[str, ExpectedEntry]:
+    def wheel_paths(self) -> Owners:
         """Every path a wheel owns; where two own it the build has made sure that they agree."""
-        return {
-            path: entry
-            for file in self._expected.wheels
-            for path, entry in (self.of_wheel(file) or {}).items()
-        }
+        return _owners(map(self.of_wheel, self._expected.wheels))
 
     @cached_property
-    def deb_paths(self) -> dict[str, list[ExpectedEntry]]:
-        """Every path some deb owns, with each owner's entry: one may replace a file of another."""
-        claims: dict[str, list[ExpectedEntry]] = {}
-        for file in self._expected.debs:
-            for _, path, entry in self.of_deb(file) or ():
-                claims.setdefault(path, []).append(entry)
-        return claims
+    def conda_paths(self) -> Owners:
+        """Every path a conda package owns: py-rattler lets one of several win."""
+        return _owners(map(self.of_conda, self._expected.conda))
+
+    @cached_property
+    def deb_paths(self) -> Owners:
+        """Every path a deb owns: one may replace a file of another."""
+        return _owners(map(self.of_deb, self._expected.debs))
 
     def is_owned_as_found(self, path: str, found: FileEntry) -> bool:
         """Return whether some locked artifact brings exactly this content."""
-        entries = [*self.deb_paths.get(path, ()), *self.conda_paths.get(path, ())]
-        if path in self.wheel_paths:
-            entries.append(self.wheel_paths[path])
-        return any(describe_difference(entry, found, mode=found[1]) is None for entry in entries)
+        return any(
+            describe_difference(entry, found, mode=found[1]) is None
+            for owners in (self.deb_paths, self.conda_paths, self.wheel_paths)
+            for entry in owners.get(path, ())
+        )
 
     def may_be_absent(self, path: str) -> bool:
         """Return whether dpkg was told not to unpack ``path`` (``path-exclude``): the last rule wins."""
@@ -100,6 +89,12 @@ class Claims:
     def _names(self) -> dict[str, str]:
         return {deb.file: deb.name for deb in self._target.debs}
 
+    def _in_prefix(self, tree: Tree | None) -> Files | None:
+        if tree is None:
+            return None
+        places = ((f"{self._target.prefix}/{path}", entry) for path, entry in tree.items())
+        return [(place, place, entry) for place, entry in places]
+
     def _places(self, file: str, tree: Tree) -> Iterator[tuple[str, str, ExpectedEntry]]:
         name = self._names.get(file)
         for path, entry in tree.items():
@@ -108,3 +103,11 @@ class Claims:
             if diverted is not None and diverted[1] != name:
                 place = diverted[0]
             yield path, place if self._files is None else self._files.resolve(place), entry
+
+
+def _owners(packages: Iterable[Files | None]) -> Owners:
+    owners: dict[str, list[ExpectedEntry]] = {}
+    for files in packages:
+        for _, place, entry in files or ():
+            owners.setdefault(place, []).append(entry)
+    return owners

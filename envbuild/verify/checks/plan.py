@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from envbuild.verify.checks.target import LockedGpu, LockedTarget
+from envbuild.verify.checks.target import LockedCondaPackage, LockedDeb, LockedGpu, LockedTarget, LockedWheel
 
 VENDORS = {"nvidia": "NVIDIA", "amd": "AMD"}
 
@@ -55,6 +55,37 @@ class Check:
     expected: str | None = None
 
 
+class _Group(NamedTuple):
+    """A heading of a report, and how its checks are made."""
+
+    name: str
+
+    def check(
+        self, check_id: str, title: str, kind: Kind, expected: str | None = None, *, subject: str = ""
+    ) -> Check:
+        """Return one check of this group."""
+        return Check(id=check_id, group=self.name, title=title, kind=kind, subject=subject, expected=expected)
+
+    def each(
+        self, check_id: str, kind: Kind, values: Mapping[str, str | None], *, title: str = "{}"
+    ) -> Iterator[Check]:
+        """Yield a check of each name that has a value; the name goes into ``title`` and ends the id."""
+        for name, expected in values.items():
+            if expected is not None:
+                yield self.check(f"{check_id}/{name}", title.format(name), kind, expected, subject=name)
+
+
+_SYSTEM = _Group("system")
+_INTERPRETER = _Group("interpreter")
+_SYSTEM_PACKAGES = _Group("system packages")
+_CONDA_PACKAGES = _Group("conda packages")
+_PYTHON_PACKAGES = _Group("python packages")
+_ENVIRONMENT = _Group("environment")
+_CONFIGURATION = _Group("configuration")
+_FILES = _Group("files")
+_GPU = _Group("gpu")
+
+
 def plan_checks(
     target: LockedTarget, *, labels: Mapping[str, str] | None = None, deep: bool = False
 ) -> tuple[Check, ...]:
@@ -87,11 +118,8 @@ def plan_host_checks(target: LockedTarget) -> tuple[Check, ...]:
     """
     checks = [check for check in _system(target) if check.kind == "architecture"]
     if target.gpu is not None:
-        vendor = target.gpu.vendor
-        title = "vendor of the GPUs"
-        checks.append(
-            Check(id="gpu/vendor", group="gpu", title=title, kind="gpu-vendor", expected=VENDORS[vendor])
-        )
+        vendor = VENDORS[target.gpu.vendor]
+        checks.append(_GPU.check("gpu/vendor", "vendor of the GPUs", "gpu-vendor", vendor))
         checks += [check for check in _gpu(target.gpu) if check.kind != "gpu-library"]
     return tuple(checks)
 
@@ -118,205 +146,111 @@ def locked_debs(target: LockedTarget) -> dict[str, str]:
 
 def _system(target: LockedTarget) -> Iterator[Check]:
     locked = target.base.os
-    for field, expected in (
-        ("id", locked.id),
-        ("version-id", locked.version_id),
-        ("codename", locked.codename),
-    ):
-        if expected is not None:
-            yield Check(
-                id=f"os/{field}",
-                group="system",
-                title=f"os {field}",
-                kind="os",
-                subject=field,
-                expected=expected,
-            )
+    fields = {"id": locked.id, "version-id": locked.version_id, "codename": locked.codename}
+    yield from _SYSTEM.each("os", "os", fields, title="os {}")
     libc = f"{target.base.libc.family} {target.base.libc.version}"
-    yield Check(id="libc", group="system", title="C library", kind="libc", expected=libc)
-    yield Check(
-        id="architecture", group="system", title="architecture", kind="architecture", expected=target.platform
-    )
+    yield _SYSTEM.check("libc", "C library", "libc", libc)
+    yield _SYSTEM.check("architecture", "architecture", "architecture", target.platform)
 
 
 def _interpreter(target: LockedTarget) -> Iterator[Check]:
-    interpreter = target.interpreter
-    for field, expected in (
-        ("implementation", interpreter.implementation),
-        ("version", interpreter.version),
-        ("path", interpreter.path),
-        ("sha256", interpreter.sha256),
-    ):
-        if expected is not None:
-            yield Check(
-                id=f"interpreter/{field}",
-                group="interpreter",
-                title=f"python {field}",
-                kind="interpreter",
-                subject=field,
-                expected=expected,
-            )
+    locked = target.interpreter
+    fields = {
+        "implementation": locked.implementation,
+        "version": locked.version,
+        "path": locked.path,
+        "sha256": locked.sha256,
+    }
+    yield from _INTERPRETER.each("interpreter", "interpreter", fields, title="python {}")
     if target.conda is None:
-        yield Check(id="venv", group="interpreter", title=f"{target.prefix}/pyvenv.cfg", kind="venv")
+        yield _INTERPRETER.check("venv", f"{target.prefix}/pyvenv.cfg", "venv")
 
 
 def _debs(target: LockedTarget) -> Iterator[Check]:
     for key, version in locked_debs(target).items():
         name, _, architecture = key.partition(":")
         title = name if architecture in {"all", _native(target)} else key
-        yield Check(
-            id=f"deb/{key}", group="system packages", title=title, kind="deb", subject=key, expected=version
-        )
-    yield Check(id="debs", group="system packages", title="no other system packages", kind="extra-debs")
+        yield _SYSTEM_PACKAGES.check(f"deb/{key}", title, "deb", version, subject=key)
+    yield _SYSTEM_PACKAGES.check("debs", "no other system packages", "extra-debs")
 
 
 def _conda(target: LockedTarget) -> Iterator[Check]:
     if target.conda is None:
         return
-    for package in sorted(target.conda.packages, key=lambda package: package.name):
-        yield Check(
-            id=f"conda/{package.name}",
-            group="conda packages",
-            title=package.name,
-            kind="conda",
-            subject=package.name,
-            expected=f"{package.version} {package.build}",
-        )
-    yield Check(id="conda", group="conda packages", title="no other conda packages", kind="extra-conda")
+    versions = {package.name: f"{package.version} {package.build}" for package in _conda_packages(target)}
+    yield from _CONDA_PACKAGES.each("conda", "conda", versions)
+    yield _CONDA_PACKAGES.check("conda", "no other conda packages", "extra-conda")
 
 
 def _wheels(target: LockedTarget) -> Iterator[Check]:
-    for wheel in sorted(target.wheels, key=lambda wheel: wheel.name):
-        yield Check(
-            id=f"wheel/{wheel.name}",
-            group="python packages",
-            title=wheel.name,
-            kind="wheel",
-            subject=wheel.name,
-            expected=wheel.version,
-        )
-    yield Check(id="wheels", group="python packages", title="no other python packages", kind="extra-wheels")
+    versions = {wheel.name: wheel.version for wheel in _sorted_wheels(target)}
+    yield from _PYTHON_PACKAGES.each("wheel", "wheel", versions)
+    yield _PYTHON_PACKAGES.check("wheels", "no other python packages", "extra-wheels")
 
 
 def _variables(target: LockedTarget) -> Iterator[Check]:
-    for name, value in sorted(target.env.items()):
-        yield Check(
-            id=f"env/{name}", group="environment", title=name, kind="variable", subject=name, expected=value
-        )
-    yield Check(id="env", group="environment", title="no other variables", kind="extra-variables")
+    yield from _ENVIRONMENT.each("env", "variable", dict(sorted(target.env.items())))
+    yield _ENVIRONMENT.check("env", "no other variables", "extra-variables")
 
 
 def _configuration(target: LockedTarget, labels: Mapping[str, str]) -> Iterator[Check]:
     user = target.user
-    yield Check(
-        id="user",
-        group="configuration",
-        title="user",
-        kind="user",
-        expected=f"{user.name} ({user.uid}:{user.gid})",
-    )
-    for field, expected in (
-        ("architecture", target.platform.partition("/")[2]),
-        ("user", f"{user.uid}:{user.gid}"),
-        ("workdir", target.workdir),
-        ("command", " ".join(target.command)),
-        ("entrypoint", ""),
-    ):
-        yield Check(
-            id=f"image/{field}",
-            group="configuration",
-            title=f"image {field}",
-            kind="image",
-            subject=field,
-            expected=expected,
-        )
-    for name, value in sorted(labels.items()):
-        yield Check(
-            id=f"label/{name}", group="configuration", title=name, kind="label", subject=name, expected=value
-        )
-    if target.base.image is not None:
-        yield Check(
-            id="base-layers",
-            group="configuration",
-            title=f"layers of {target.base.image.reference}",
-            kind="base-layers",
-            expected=f"{len(target.base.image.diff_ids)} layers of the locked base",
-        )
+    yield _CONFIGURATION.check("user", "user", "user", f"{user.name} ({user.uid}:{user.gid})")
+    fields = {
+        "architecture": _native(target),
+        "user": f"{user.uid}:{user.gid}",
+        "workdir": target.workdir,
+        "command": " ".join(target.command),
+        "entrypoint": "",
+    }
+    yield from _CONFIGURATION.each("image", "image", fields, title="image {}")
+    yield from _CONFIGURATION.each("label", "label", dict(sorted(labels.items())))
+    if image := target.base.image:
+        expected = f"{len(image.diff_ids)} layers of the locked base"
+        yield _CONFIGURATION.check("base-layers", f"layers of {image.reference}", "base-layers", expected)
 
 
 def _files(target: LockedTarget) -> Iterator[Check]:
-    for wheel in sorted(target.wheels, key=lambda wheel: wheel.name):
-        yield Check(
-            id=f"files/wheel/{wheel.name}",
-            group="files",
-            title=f"files of {wheel.name} {wheel.version}",
-            kind="wheel-files",
-            subject=wheel.file,
-        )
-    for package in sorted(target.conda.packages if target.conda else (), key=lambda package: package.name):
-        yield Check(
-            id=f"files/conda/{package.name}",
-            group="files",
-            title=f"files of {package.name} {package.version}",
-            kind="conda-files",
-            subject=package.file,
-        )
-    yield Check(
-        id="files/prefix", group="files", title=f"no other files in {target.prefix}", kind="prefix-extras"
-    )
+    def package(kind: Kind, name: str, locked: LockedWheel | LockedCondaPackage | LockedDeb) -> Check:
+        title = f"files of {locked.name} {locked.version}"
+        return _FILES.check(f"files/{name}", title, kind, subject=locked.file)
+
+    for wheel in _sorted_wheels(target):
+        yield package("wheel-files", f"wheel/{wheel.name}", wheel)
+    for conda in _conda_packages(target):
+        yield package("conda-files", f"conda/{conda.name}", conda)
+    yield _FILES.check("files/prefix", f"no other files in {target.prefix}", "prefix-extras")
     for deb in sorted(target.debs, key=lambda deb: deb.file):
-        yield Check(
-            id=f"files/deb/{deb.name}:{deb.architecture}",
-            group="files",
-            title=f"files of {deb.name} {deb.version}",
-            kind="deb-files",
-            subject=deb.file,
-        )
+        yield package("deb-files", f"deb/{deb.name}:{deb.architecture}", deb)
     if target.base.image is None:
         # of an image base the files are its layers, which base-layers compares
-        yield Check(
-            id="files/system", group="files", title="no other files in system folders", kind="system-extras"
-        )
-    yield Check(id="bytecode", group="files", title="bytecode", kind="bytecode")
+        yield _FILES.check("files/system", "no other files in system folders", "system-extras")
+    yield _FILES.check("bytecode", "bytecode", "bytecode")
 
 
 def _gpu(gpu: LockedGpu) -> Iterator[Check]:
-    for library in sorted(gpu.libraries, key=lambda library: (library.name, library.soname)):
-        yield Check(
-            id=f"gpu/library/{library.soname}",
-            group="gpu",
-            title=library.soname,
-            kind="gpu-library",
-            subject=library.soname,
-            expected=library.version,
-        )
-    yield Check(
-        id="gpu/driver",
-        group="gpu",
-        title=f"{VENDORS[gpu.vendor]} driver",
-        kind="gpu-driver",
-        expected=f">={gpu.driver_minimum}" if gpu.driver_minimum else None,
-    )
-    yield Check(id="gpu/device", group="gpu", title="GPUs", kind="gpu-devices")
+    libraries = sorted(gpu.libraries, key=lambda library: (library.name, library.soname))
+    versions = {library.soname: library.version for library in libraries}
+    yield from _GPU.each("gpu/library", "gpu-library", versions)
+    driver = f">={gpu.driver_minimum}" if gpu.driver_minimum else None
+    yield _GPU.check("gpu/driver", f"{VENDORS[gpu.vendor]} driver", "gpu-driver", driver)
+    yield _GPU.check("gpu/device", "GPUs", "gpu-devices")
 
 
 def _frameworks(target: LockedTarget) -> Iterator[Check]:
-    for framework in target.frameworks:
-        yield Check(
-            id=f"gpu/import/{framework}",
-            group="gpu",
-            title=f"libraries that {framework} loads",
-            kind="gpu-import",
-            subject=framework,
-            expected="locked files",
-        )
-        yield Check(
-            id=f"gpu/kernel/{framework}",
-            group="gpu",
-            title=f"{framework} on each GPU",
-            kind="gpu-kernels",
-            subject=framework,
-        )
+    for name in target.frameworks:
+        title = f"libraries that {name} loads"
+        yield _GPU.check(f"gpu/import/{name}", title, "gpu-import", "locked files", subject=name)
+        yield _GPU.check(f"gpu/kernel/{name}", f"{name} on each GPU", "gpu-kernels", subject=name)
+
+
+def _sorted_wheels(target: LockedTarget) -> list[LockedWheel]:
+    return sorted(target.wheels, key=lambda wheel: wheel.name)
+
+
+def _conda_packages(target: LockedTarget) -> list[LockedCondaPackage]:
+    packages = target.conda.packages if target.conda else ()
+    return sorted(packages, key=lambda package: package.name)
 
 
 def _native(target: LockedTarget) -> str:
