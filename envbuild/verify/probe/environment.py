@@ -1,20 +1,18 @@
 """Interpreters, and the Python environment an image is made for."""
 
 import hashlib
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from envbuild.verify.checks.facts import EnvironmentFacts, InterpreterFacts
+from envbuild.verify.probe.isolated import Answer, ask
 from envbuild.verify.probe.roots import place, read_text, real_path
 
-_MARK = "envbuild-interpreter:"
-# The environment's own interpreter answers, with site and everything it starts, since that is what users get.
-_QUESTION = f"""
-import json, sys
-print({_MARK!r} + json.dumps([sys.implementation.name, sys.version.split()[0], sys.version, sys.path]))
+_QUESTION = """
+import sys
+reply([sys.implementation.name, sys.version.split()[0], sys.version, sys.path])
 """
 _PATIENCE = 60.0
 """Seconds the environment's interpreter may take to start."""
@@ -40,14 +38,19 @@ def environment_facts(prefix: str, root: Path) -> EnvironmentFacts:
     settings = _settings(place(root, f"{prefix}/pyvenv.cfg"))
     program = f"{prefix}/bin/python"
     executable = real_path(root, program)
-    answer: tuple[str, str, str, list[str]] | None = None
+    answer: Any = None
     reason = None
     if executable is None:
         reason = f"{program} does not exist"
     elif root != Path("/"):
         answer = ("cpython", (settings or {}).get("version", ""), "", [])
     else:
-        answer, reason = _ask(program)
+        try:
+            asked = ask(program, _QUESTION, seconds=_PATIENCE)
+        except OSError as error:
+            asked = Answer(problem=error.strerror)
+        answer = asked.value
+        reason = f"{program} cannot be started: {asked.problem}" if asked.problem else None
     python = None
     if answer is not None and executable is not None:
         implementation, version, build, _ = answer
@@ -78,31 +81,6 @@ def file_sha256(path: Path) -> str | None:
     except OSError:
         return None
     return state.hexdigest()
-
-
-def _ask(program: str) -> tuple[tuple[str, str, str, list[str]] | None, str | None]:
-    try:
-        child = subprocess.run(
-            [program, "-B", "-c", _QUESTION],
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None, f"{program} did not start within {_PATIENCE:.0f} seconds"
-    except OSError as error:
-        return None, f"{program} cannot be started: {error.strerror}"
-    for line in child.stdout.splitlines():
-        # a .pth file may have printed before
-        if line.startswith(_MARK):
-            implementation, version, build, path = json.loads(line[len(_MARK) :])
-            return (implementation, version, build, path), None
-    last = (child.stderr.strip().splitlines() or [f"exit status {child.returncode}"])[-1]
-    return None, f"{program} cannot be started: {last}"
 
 
 def _settings(path: Path) -> dict[str, str] | None:

@@ -3,22 +3,19 @@
 The environment's own interpreter answers, with site: what it loads is what users get.
 """
 
-import json
-import subprocess
 from collections.abc import Iterable, Iterator
 
 from envbuild.verify.checks.gpu_facts import ImportFacts, KernelFacts
+from envbuild.verify.probe.isolated import ask
 
 _PATIENCE = 900.0
 """Seconds: a first import from a cold disk reads gigabytes, a first kernel may be compiled."""
-
-_MARK = "envbuild-framework:"
 
 # Sum of 2x + 1 over 0 … 1023: a kernel of the framework's own, with a result known beforehand.
 _EXPECTED = 1_048_576
 
 _COMMON = f"""
-import json, re, sys
+import re
 NAMES = (
     "cudart|cublas(Lt)?|cudnn\\\\w*|cufft\\\\w*|cufile\\\\w*|cupti|curand|cusolver\\\\w*|cusparse\\\\w*|nccl|nvJitLink"
     "|nvrtc[-\\\\w]*|nvshmem\\\\w*|amdhip64|rccl|MIOpen|hipblas\\\\w*|rocblas|hsa-runtime64"
@@ -36,11 +33,11 @@ def on_each(count, compute):
             answer["kernels"].append([index, False, first_line(error)])
 """
 
-_CLOSING = f"""
+_CLOSING = """
 with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
-    paths = {{line[line.index("/"):].rstrip("\\n") for line in maps if "/" in line}}
+    paths = {line[line.index("/"):].rstrip("\\n") for line in maps if "/" in line}
 answer["mapped"] = sorted(path for path in paths if LIBRARY.match(path.rpartition("/")[2]))
-print({_MARK!r} + json.dumps(answer))
+reply(answer)
 """
 
 _PROGRAMS = {
@@ -97,38 +94,19 @@ def import_facts(python: str, frameworks: Iterable[str]) -> Iterator[ImportFacts
 def _import(python: str, framework: str) -> ImportFacts:
     program = _COMMON + _PROGRAMS[framework] + _CLOSING
     try:
-        child = subprocess.run(
-            [python, "-B", "-c", program],
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return ImportFacts(framework=framework, problem=f"no answer within {_PATIENCE:.0f} seconds")
+        asked = ask(python, program, seconds=_PATIENCE)
     except OSError as error:
         return ImportFacts(framework=framework, problem=f"{python} cannot be started: {error.strerror}")
-    for line in child.stdout.splitlines():
-        # frameworks print what they like
-        if line.startswith(_MARK):
-            answer = json.loads(line[len(_MARK) :])
-            return ImportFacts(
-                framework=framework,
-                version=answer["version"],
-                mapped=tuple(answer["mapped"]),
-                kernels=tuple(
-                    KernelFacts(index=index, succeeded=succeeded, detail=detail)
-                    for index, succeeded, detail in answer["kernels"]
-                ),
-                no_kernels=answer["no-kernels"],
-            )
-    return ImportFacts(framework=framework, problem=_last_words(child))
-
-
-def _last_words(child: "subprocess.CompletedProcess[str]") -> str:
-    if child.returncode < 0:
-        return f"the interpreter was ended by signal {-child.returncode}"
-    return (child.stderr.strip().splitlines() or [f"exit status {child.returncode}"])[-1]
+    if asked.problem:
+        return ImportFacts(framework=framework, problem=asked.problem)
+    answer = asked.value
+    return ImportFacts(
+        framework=framework,
+        version=answer["version"],
+        mapped=tuple(answer["mapped"]),
+        kernels=tuple(
+            KernelFacts(index=index, succeeded=succeeded, detail=detail)
+            for index, succeeded, detail in answer["kernels"]
+        ),
+        no_kernels=answer["no-kernels"],
+    )

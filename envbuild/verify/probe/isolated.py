@@ -1,14 +1,22 @@
-"""Work that may crash or hang, done in a process of its own: loading libraries nobody here vouches for."""
+"""Work that may crash or hang, done in a process of its own: libraries are loaded, interpreters asked."""
 
 import contextlib
 import json
 import os
 import select
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+_MARK = "envbuild-answer:"
+_PROLOGUE = f"""
+import json
+def reply(value):
+    print({_MARK!r} + json.dumps(value))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,34 @@ def isolated(work: Callable[[], Any], *, seconds: float) -> Answer:
     except ValueError:
         return Answer(problem=f"ended without an answer, with status {os.waitstatus_to_exitcode(status)}")
     return Answer(value, problem)
+
+
+def ask(python: str, program: str, *, seconds: float) -> Answer:
+    """Return what ``program``, run by the interpreter ``python``, gives to ``reply``: a JSON value.
+
+    The interpreter starts as it does for users, with site; whatever else it prints is passed over.
+
+    :raises OSError: the interpreter cannot be started.
+    """
+    try:
+        child = subprocess.run(
+            [python, "-B", "-c", _PROLOGUE + program],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Answer(problem=f"no answer within {seconds:.0f} seconds")
+    for line in child.stdout.splitlines():
+        if line.startswith(_MARK):
+            return Answer(json.loads(line[len(_MARK) :]))
+    if child.returncode < 0:
+        return Answer(problem=f"the interpreter was ended by signal {-child.returncode}")
+    return Answer(problem=(child.stderr.strip().splitlines() or [f"exit status {child.returncode}"])[-1])
 
 
 def _work(work: Callable[[], Any], read_end: int, write_end: int) -> None:
