@@ -5,14 +5,12 @@ The seed starts a throw-away stage and never reaches an image.
 """
 
 import io
-import posixpath
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from debian.debfile import DebError, DebFile
-
 from envbuild.errors import IntegrityError
+from envbuild.formats.deb import DebArchive, DebError
 
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 """Top-level folders that are links into /usr on every supported release (Debian's usrmerge)."""
@@ -43,17 +41,16 @@ def write_seed(debs: Iterable[Path], destination: Path, *, epoch: int) -> None:
 
 
 def _entries_of(deb: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    contents: dict[str, bytes] = {}
     try:
-        with DebFile(filename=str(deb)) as package, package.data.tgz() as data:
-            for packed in data:
-                name = _safe_name(str(packed.name), deb)
-                if not name or name in MERGED:
-                    continue
-                # a hard link becomes a copy: sorted by name it could stand before its target
-                stream = data.extractfile(packed) if packed.isreg() or packed.islnk() else None
-                content = stream.read() if stream else b""
+        for packed, chunks in DebArchive(deb).entries():
+            # a hard link becomes a copy: sorted by name it could stand before its target
+            content = contents[packed.linkname] if packed.islnk() else b"".join(chunks or ())
+            contents[packed.name] = content
+            name = _safe_name(packed.name, deb)
+            if name not in MERGED:
                 yield _copy(packed, name, len(content)), content
-    except (DebError, tarfile.TarError, EOFError, OSError) as error:
+    except (DebError, KeyError) as error:
         raise IntegrityError(
             f"{deb.name} cannot be unpacked",
             hint="the archive published a broken package; lock again, or take another mirror",
@@ -75,14 +72,11 @@ def _copy(packed: tarfile.TarInfo, name: str, size: int) -> tarfile.TarInfo:
 
 
 def _safe_name(name: str, deb: Path) -> str:
-    """Return the path inside the root, through the merged-/usr links; empty for the root itself."""
-    clean = posixpath.normpath(name.lstrip("/")).removeprefix("./")
-    if clean == ".":
-        return ""
-    if clean.startswith("../") or clean == "..":
+    """Return the path inside the root, through the merged-/usr links."""
+    if ".." in name.split("/"):
         raise IntegrityError(f"{deb.name} has a file outside the root: {name}")
-    top, _, rest = clean.partition("/")
-    return f"usr/{clean}" if top in MERGED and rest else clean
+    top, _, rest = name.partition("/")
+    return f"usr/{name}" if top in MERGED and rest else name
 
 
 def _link(folder: str, epoch: int) -> tarfile.TarInfo:

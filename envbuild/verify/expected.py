@@ -12,9 +12,7 @@ from envbuild.digest import canonical_json
 from envbuild.files.atomic import write_bytes
 from envbuild.verify.checks.expected_files import ExpectedEntry, ExpectedFiles, Tree
 from envbuild.verify.checks.target import LockedCondaPackage, LockedDeb, LockedTarget, LockedWheel
-from envbuild.verify.conda import conda_tree
-from envbuild.verify.debs import deb_tree
-from envbuild.verify.wheels import wheel_tree
+from envbuild.verify.expected_trees import conda_tree, deb_tree, wheel_tree
 
 TREES_FORMAT = 1
 """Goes up when a tree of the same artifact would come out otherwise."""

@@ -25,10 +25,9 @@ from envbuild.verify.checks import (
     read_facts,
     read_target,
 )
-from envbuild.verify.debs import deb_tree
 from envbuild.verify.expected import TreeCache, expected_files
+from envbuild.verify.expected_trees import deb_tree, wheel_tree
 from envbuild.verify.probe_bundle import build_probe
-from envbuild.verify.wheels import wheel_tree
 from tests.rig.paths import SCRIPTS
 from tests.rig.recipe import lay_scripts
 

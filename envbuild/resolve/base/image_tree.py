@@ -7,12 +7,9 @@ Directories and links are all known; files only where someone asks for their pat
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
+from envbuild.oci.layer_paths import PathWalk
 from envbuild.resolve.base.layer_scan import LayerEntry, LayerScan
-
-MOST_LINKS: Final = 40
-"""How many links a path may lead through; Linux' own limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,33 +75,18 @@ class ImageTree:
 
     def find(self, path: str) -> ResolvedPath:
         """Follow ``path`` to its end, links included."""
-        todo = _parts(path)
-        found: list[str] = []
-        stack = [self._root]
-        links = 0
-        while todo:
-            name = todo.pop()
-            if name == "..":
-                if found:
-                    found.pop()
-                    stack.pop()
-                continue
-            node = stack[-1].get(name)
-            if isinstance(node, Link):
-                links += 1
-                if links > MOST_LINKS:
-                    return ResolvedPath("/".join((*found, name)), None, has_parent=True)
-                todo += _parts(node.target)
-                if node.target.startswith("/"):
-                    found, stack = [], [self._root]
-            elif isinstance(node, Folder):
-                found.append(name)
-                stack.append(node)
-            else:
-                rest = [name, *reversed(todo)]
-                is_last = len(rest) == 1
-                return ResolvedPath("/".join((*found, *rest)), node if is_last else None, has_parent=is_last)
-        return ResolvedPath("/".join(found), stack[-1], has_parent=True)
+        walk = PathWalk(self._root, path)
+        for folder, name in walk:
+            node = folder.get(name)
+            if isinstance(node, Folder):
+                walk.enter(name, node)
+            elif not isinstance(node, Link):
+                names = [name, *walk.rest]
+                is_last = len(names) == 1
+                return ResolvedPath(_join(walk.path, *names), node if is_last else None, has_parent=is_last)
+            elif not walk.follow(node.target):
+                return ResolvedPath(_join(walk.path, name), None, has_parent=True)
+        return ResolvedPath(walk.path, walk.folder, has_parent=True)
 
     def _put(self, entry: LayerEntry, layer: int) -> None:
         folder, _, name = entry.path.rpartition("/")
@@ -121,8 +103,7 @@ class ImageTree:
         if isinstance(parent.get(name), Folder | Link):
             # what was below it, or behind it, is no longer there
             self._last = None
-        path = f"{place}/{name}" if place else name
-        node = self._node(entry, path, layer)
+        node = self._node(entry, _join(place, name), layer)
         if node is None:
             parent.pop(name, None)
         else:
@@ -142,31 +123,16 @@ class ImageTree:
 
     def _folder(self, path: str, layer: int) -> tuple[Folder, str]:
         """Return the directory an entry of ``layer`` lies in, made if need be, and its path without links."""
-        todo = _parts(path)
-        found: list[str] = []
-        stack = [self._root]
-        links = 0
-        while todo:
-            name = todo.pop()
-            if name == "..":
-                if found:
-                    found.pop()
-                    stack.pop()
-                continue
-            node = stack[-1].get(name)
-            if isinstance(node, Link) and node.layer == layer and links < MOST_LINKS:
-                links += 1
-                todo += _parts(node.target)
-                if node.target.startswith("/"):
-                    found, stack = [], [self._root]
+        walk = PathWalk(self._root, path)
+        for folder, name in walk:
+            node = folder.get(name)
+            if isinstance(node, Link) and node.layer == layer and walk.follow(node.target):
                 continue
             if not isinstance(node, Folder):
-                node = stack[-1][name] = Folder()
-            found.append(name)
-            stack.append(node)
-        return stack[-1], "/".join(found)
+                node = folder[name] = Folder()
+            walk.enter(name, node)
+        return walk.folder, walk.path
 
 
-def _parts(path: str) -> list[str]:
-    """Return the names of a path, last first: a stack to take them from."""
-    return [name for name in reversed(path.split("/")) if name not in {"", "."}]
+def _join(folder: str, *names: str) -> str:
+    return "/".join((folder, *names) if folder else names)

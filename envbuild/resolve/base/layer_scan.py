@@ -14,6 +14,7 @@ from typing import IO, Final, Literal
 
 from envbuild.digest import CHUNK
 from envbuild.formats.tar_reader import LayerArchive, LayerError, normal_path
+from envbuild.oci.layer_paths import BOOKKEEPING, OPAQUE, WHITEOUT
 
 LARGEST_CONTENT: Final = 32 << 20
 """Bytes of one file kept; dpkg's status of a very full image is a quarter of that."""
@@ -24,8 +25,6 @@ LARGEST_CONTENTS: Final = 64 << 20
 LATEST_TIME: Final = 253_402_300_799
 """Seconds from 1970 to the end of the year 9999; later times are damage, not dates."""
 
-WHITEOUT: Final = ".wh."
-OPAQUE: Final = ".wh..wh..opq"
 
 WANTED_FILES: Final = frozenset(
     {
@@ -224,8 +223,7 @@ class _Findings:
     def _remove(self, folder: str, name: str) -> None:
         if name == OPAQUE:
             self.opaques.append(folder)
-        # names with two prefixes are bookkeeping of one old engine, and no files
-        elif not name.startswith(WHITEOUT + WHITEOUT):
+        elif not name.startswith(BOOKKEEPING):
             self.whiteouts.append(f"{folder}/{name[len(WHITEOUT) :]}".lstrip("/"))
 
     def _read(self, path: str, content: IO[bytes], size: int) -> None:

@@ -10,7 +10,7 @@ import zstandard
 
 from envbuild.errors import IntegrityError
 from envbuild.verify.checks import ExpectedEntry
-from envbuild.verify.debs import deb_tree
+from envbuild.verify.expected_trees import deb_tree
 
 MakeDeb = Callable[..., Path]
 TarEntry = Callable[..., tarfile.TarInfo]

@@ -7,7 +7,7 @@ import pytest
 
 from envbuild.errors import IntegrityError
 from envbuild.verify.checks import ExpectedEntry, Tree
-from envbuild.verify.wheels import wheel_tree
+from envbuild.verify.expected_trees import wheel_tree
 
 SITE = "lib/python{}/site-packages"
 ENTRY_POINTS = b"[console_scripts]\ndemo = demo.cli:main\n[other]\nx = y:z\n"

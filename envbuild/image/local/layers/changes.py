@@ -17,8 +17,9 @@ from typing import Final
 from envbuild.digest import CHUNK
 from envbuild.image.local.layers.writer import MTIME, LayerWriter, whiteout_name
 from envbuild.image.local.roots.unpack import CAPABILITY, OPAQUE
+from envbuild.oci import layer_paths
 
-_OPAQUE_NAME: Final = b".wh..wh..opq"
+_OPAQUE_NAME: Final = layer_paths.OPAQUE.encode()
 
 
 @dataclass(frozen=True, slots=True)

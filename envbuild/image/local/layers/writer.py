@@ -9,6 +9,7 @@ from envbuild.digest import CHUNK
 from envbuild.formats import tar_writer as tar
 from envbuild.formats.compression import Codec
 from envbuild.formats.tar_writer import TarEntry
+from envbuild.oci import layer_paths
 from envbuild.oci.layer import Layer, media_type_of
 
 FORMAT = 1
@@ -24,7 +25,7 @@ Not per environment, or nothing would be shared; not 0, which some programs take
 _LARGE = CHUNK >> 3
 """Bytes from which a piece is hashed and compressed by itself: smaller ones are gathered."""
 
-_WHITEOUT, _OPAQUE = b".wh.", b".wh..wh..opq"
+_WHITEOUT, _OPAQUE = layer_paths.WHITEOUT.encode(), layer_paths.OPAQUE.encode()
 
 
 class EntryOrderError(Exception):

@@ -24,14 +24,14 @@ from envbuild.digest import CHUNK, OciDigest
 from envbuild.errors import IntegrityError
 from envbuild.files.atomic import write_all
 from envbuild.formats.tar_reader import LayerArchive, LayerError, normal_path, unpacked
+from envbuild.oci import layer_paths
+from envbuild.oci.layer_paths import PathWalk
 
 OPAQUE: Final = "user.overlay.opaque"
 CAPABILITY: Final = "security.capability"
 """The one extended attribute of a layer that is kept: what a program may do (capabilities(7))."""
 
-_WHITEOUT, _OPAQUE_NAME, _AUFS = ".wh.", ".wh..wh..opq", ".wh..wh."
 _XATTR: Final = f"SCHILY.xattr.{CAPABILITY}"
-_MOST_LINKS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class _Tree:
                 self._own(self._folder, entry)
             return
         place = f"{self._parent(parent)}/{name}"
-        if name.startswith(_WHITEOUT):
+        if name.startswith(layer_paths.WHITEOUT):
             self._remove(place, name)
         elif entry.isdir():
             self._make_folder(place, entry)
@@ -223,10 +223,10 @@ class _Tree:
                 self._forget()
 
     def _remove(self, place: str, name: str) -> None:
-        if name == _OPAQUE_NAME:
+        if name == layer_paths.OPAQUE:
             os.setxattr(posixpath.dirname(place), OPAQUE, b"y")
-        elif not name.startswith(_AUFS):
-            removed = name.removeprefix(_WHITEOUT)
+        elif not name.startswith(layer_paths.BOOKKEEPING):
+            removed = name.removeprefix(layer_paths.WHITEOUT)
             if removed in {"", ".", ".."}:
                 raise LayerError(f"a layer removes what no folder holds: {name!r}")
             hidden = f"{posixpath.dirname(place)}/{removed}"
@@ -241,39 +241,29 @@ class _Tree:
         """Return the real folder of a path in the tree, links followed as from a root."""
         known = self._parents.get(path)
         if known is None:
-            known = self._parents[path] = self._walk(path.split("/"), make=make)
+            known = self._parents[path] = self._walk(path, make=make)
         return known
 
-    def _walk(self, parts: list[str], *, make: bool) -> str:
-        pending, place, links = parts[::-1], self._folder, 0
-        while pending:
-            part = pending.pop()
-            if part in {"", "."}:
-                continue
-            if part == "..":
-                place = place if place == self._folder else posixpath.dirname(place)
-                continue
-            here = f"{place}/{part}"
+    def _walk(self, path: str, *, make: bool) -> str:
+        walk = PathWalk(self._folder, path)
+        for folder, name in walk:
+            here = f"{folder}/{name}"
             try:
                 mode = os.lstat(here).st_mode
             except FileNotFoundError:
                 mode = 0
             if stat.S_ISLNK(mode):
-                links += 1
-                if links > _MOST_LINKS:
-                    raise LayerError(f"a layer has links in a circle: {'/'.join(parts)!r}")
-                target = os.readlink(here)
-                place = self._folder if target.startswith("/") else place
-                pending += target.split("/")[::-1]
+                if not walk.follow(os.readlink(here)):
+                    raise LayerError(f"a layer has links in a circle: {path!r}")
                 continue
             if not stat.S_ISDIR(mode):
                 if not make:
-                    raise LayerError(f"a layer links to {'/'.join(parts)!r}, which it does not hold")
+                    raise LayerError(f"a layer links to {path!r}, which it does not hold")
                 # a folder that is only implied
                 self._make_anew(here)
                 os.chmod(here, 0o755)  # noqa: S103 - as engines make it
-            place = here
-        return place
+            walk.enter(name, here)
+        return walk.folder
 
     def _forget(self) -> None:
         self._parents = {"": self._folder}

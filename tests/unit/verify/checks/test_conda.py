@@ -7,7 +7,7 @@ from envbuild.digest import sha256_bytes
 from envbuild.verify.checks import evaluate, plan_checks, read_target
 from envbuild.verify.checks.expected_files import ExpectedEntry, ExpectedFiles
 from envbuild.verify.checks.facts import CondaFacts
-from envbuild.verify.conda import conda_tree
+from envbuild.verify.expected_trees import conda_tree
 from tests.rig.conda import PLACEHOLDER, File, Package, text, write_package
 
 TQDM: dict[str, Any] = {
