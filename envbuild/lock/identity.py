@@ -5,15 +5,26 @@ so the tag covers exactly that: nothing in it can change without the tag.  Addre
 left out (they say where bytes came from, not what they are), and so are other targets and the request.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from envbuild.digest import canonical_json, sha256_bytes
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Interpreter, Lock, Target, Wheel
 
-RECIPE_FORMAT = 1
-"""Goes up whenever the same lock renders to another image; golden tests of the recipe hold it."""
+FORMAT_CHANGES: Final[Mapping[int, str]] = {
+    1: "the first",
+    2: "code of the probe and of the install scripts moved; they work as before",
+}
+"""Why each format of the recipe came.  A number is added, at most once a release, when the same lock renders
+to another image; golden tests of the recipe hold it."""
+
+RECIPE_FORMAT: Final = max(FORMAT_CHANGES)
+"""The format that this release renders."""
+
+EARLIER_FORMATS: Final = frozenset(FORMAT_CHANGES) - {RECIPE_FORMAT}
+"""Formats of images that an earlier release built; the same lock has another tag in each."""
 
 TAG_DIGITS = 12
 """Hexadecimal digits of the target digest that make the tag: 48 bits."""
@@ -51,7 +62,7 @@ def conda_epoch_of(lock: Lock, target: Target) -> int:
     return int(max(moments).timestamp()) if moments else 0
 
 
-def project_target(lock: Lock, target: Target) -> dict[str, Any]:
+def project_target(lock: Lock, target: Target, *, recipe_format: int = RECIPE_FORMAT) -> dict[str, Any]:
     """Return all that the lock says of one target, as plain JSON values."""
     base = lock.base(target)
     described = base.model_dump(mode="json", by_alias=True, exclude={"created", "packages"})
@@ -61,7 +72,7 @@ def project_target(lock: Lock, target: Target) -> dict[str, Any]:
     # absent rather than null: an environment for CPUs keeps the tag it had before there was such a field
     gpu = {"gpu": target.gpu.model_dump(mode="json", by_alias=True)} if target.gpu else {}
     return {
-        "format": RECIPE_FORMAT,
+        "format": recipe_format,
         "name": lock.request.name,
         "variant": target.variant,
         "platform": target.platform,
@@ -82,9 +93,13 @@ def project_target(lock: Lock, target: Target) -> dict[str, Any]:
     }
 
 
-def target_digest(lock: Lock, target: Target) -> str:
-    """Return ``sha256:…`` of the target's projection: the identity of its image on every machine."""
-    return "sha256:" + sha256_bytes(canonical_json(project_target(lock, target)))
+def target_digest(lock: Lock, target: Target, *, recipe_format: int = RECIPE_FORMAT) -> str:
+    """Return ``sha256:…`` of the target's projection: the identity of its image on every machine.
+
+    With an earlier ``recipe_format`` it is that of the image which an earlier release built of the lock.
+    """
+    projection = project_target(lock, target, recipe_format=recipe_format)
+    return "sha256:" + sha256_bytes(canonical_json(projection))
 
 
 def tag_of(digest: str) -> str:

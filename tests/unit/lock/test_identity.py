@@ -4,8 +4,17 @@ from datetime import timedelta
 import pytest
 
 from envbuild.digest import canonical_json
-from envbuild.lock.identity import epoch_of, project_target, tag_of, target_digest
+from envbuild.lock.codec import loads
+from envbuild.lock.identity import (
+    EARLIER_FORMATS,
+    FORMAT_CHANGES,
+    epoch_of,
+    project_target,
+    tag_of,
+    target_digest,
+)
 from tests.rig.locks import CREATED, UPLOADED, conda_lock, gpu_lock, hexadecimal, image_base, sample_lock
+from tests.rig.paths import CHECKOUT
 
 
 def changed(**wheel_fields):
@@ -64,6 +73,22 @@ def test_the_projection_is_json_and_names_no_address():
 
 def test_the_tag_is_the_first_twelve_digits():
     assert tag_of("sha256:" + "0123456789abcdef" * 4) == "0123456789ab"
+
+
+def test_an_earlier_recipe_format_gives_the_tag_it_gave():
+    lock = loads((CHECKOUT / "examples/sklearn/envbuild.lock").read_text(encoding="utf-8"))
+    tags = {
+        number: tag_of(target_digest(lock, lock.targets[0], recipe_format=number))
+        for number in FORMAT_CHANGES
+    }
+    assert tags == {1: "6c3ff6c8c468", 2: "4b7784d76353"}
+    assert sorted(EARLIER_FORMATS) == [1]
+
+
+def test_the_reference_lists_recipe_formats_with_their_reasons():
+    page = (CHECKOUT / "docs/reference/lock.md").read_text(encoding="utf-8")
+    rows = "".join(f"| {number} | {reason} |\n" for number, reason in FORMAT_CHANGES.items())
+    assert f"| recipe format | what changed |\n|---|---|\n{rows}\n" in page
 
 
 def test_cuda_is_part_of_the_identity_where_there_is_any():
