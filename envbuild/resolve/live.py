@@ -3,24 +3,24 @@
 import contextlib
 import importlib.metadata
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.utils import NormalizedName
 
 from envbuild.cache.location import cache_folder, vendor_folder
 from envbuild.catalog.active import catalog_in_force
 from envbuild.catalog.bases import DISTRIBUTIONS
 from envbuild.catalog.tables import Catalog
-from envbuild.errors import NoSolutionError, SpecError
-from envbuild.formats.apt_sources_list import parse_source_list
+from envbuild.errors import NoSolutionError
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Interpreter, Wheel
 from envbuild.platforms import PLATFORMS, PlatformName
 from envbuild.progress import Progress
-from envbuild.remote.apt import AptSettings, Keyring, read_settings
+from envbuild.remote.apt import AptSettings, read_settings
 from envbuild.remote.index.client import PythonIndex
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.system import resolve_system
@@ -31,7 +31,8 @@ from envbuild.resolve.python.pip_tools import PipToolsResolver
 from envbuild.resolve.python.resolve import CONDA_INSTALLER, INSTALLER, pin_tool, resolve_python
 from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.python.uv import UvResolver
-from envbuild.resolve.resolvers import Foundation, Upgrade
+from envbuild.resolve.resolvers import Foundation
+from envbuild.resolve.upgrade import Upgrade
 from envbuild.spec.request import VariantRequest
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import IndexLocator
@@ -43,34 +44,28 @@ if TYPE_CHECKING:
     from envbuild.resolve.conda.resolution import CondaResolution
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LiveResolvers:
     """Resolves with what this machine is configured for.  One object serves one run."""
 
     cache: Path
     index: PythonIndex
-    environment: dict[str, str]
+    environment: Mapping[str, str]
     catalog: Catalog
+    upgrade: Upgrade
+    progress: Progress
     _tools: dict[str, str] = field(default_factory=dict)
-    _images: "dict[str, ImageBaseFacts]" = field(default_factory=dict)
+    _images: "dict[tuple[object, ...], ImageBaseFacts]" = field(default_factory=dict)
 
     def foundation(
-        self,
-        request: VariantRequest,
-        platform: PlatformName,
-        *,
-        previous: Foundation | None,
-        upgrade: Upgrade,
-        progress: Progress,
+        self, request: VariantRequest, platform: PlatformName, *, previous: Foundation | None
     ) -> Foundation:
         """Return the base: from its registry, or bootstrapped from packages."""
         if request.base.packages is None:
-            facts, interpreter = self._with_python(request, platform, progress)
-            # a build clamps what is newer than its epoch: nothing of the base may be
-            newest = max(facts.base.created, facts.newest)
-            base = facts.base.model_copy(update={"created": newest})
-            return Foundation(base=base, interpreter=interpreter)
-        self._note_apt()
+            # images of CUDA have no Python
+            needs_python = request.gpu is None
+            facts = self._image(str(request.base.image), platform, request.python, needs_python=needs_python)
+            return Foundation(base=facts.base, interpreter=self._interpreter(facts, request))
         found = resolve_packages_base(
             self.apt,
             request.base.packages,
@@ -80,41 +75,26 @@ class LiveResolvers:
             settings=self.apt_settings,
             snapshot=request.snapshot,
             previous=previous.debs if previous else (),
-            upgrade=upgrade,
-            progress=progress,
+            upgrade=self.upgrade,
         )
         return Foundation(base=found.base, interpreter=found.interpreter, debs=found.debs)
 
     def system(
-        self,
-        request: VariantRequest,
-        foundation: Foundation,
-        *,
-        previous: tuple[Deb, ...],
-        upgrade: Upgrade,
-        progress: Progress,
+        self, request: VariantRequest, foundation: Foundation, *, previous: tuple[Deb, ...]
     ) -> tuple[Deb, ...]:
         """Return the packages to lay on ``foundation``."""
-        self._note_apt()
-        world, installed = self._ground(request, foundation, progress)
+        world, installed = self._archives(request, foundation)
         return resolve_system(
             self.apt,
             world,
             (*request.system.packages, *foundation.python_packages),
             installed=installed,
             previous=previous,
-            upgrade=upgrade,
-            progress=progress,
+            upgrade=self.upgrade,
         )
 
     def python(
-        self,
-        request: VariantRequest,
-        foundation: Foundation,
-        *,
-        previous: tuple[Wheel, ...],
-        upgrade: Upgrade,
-        progress: Progress,
+        self, request: VariantRequest, foundation: Foundation, *, previous: tuple[Wheel, ...]
     ) -> tuple[Wheel, ...]:
         """Return the wheels of the environment."""
         kind = UvResolver if request.pip.resolver == "uv" else PipToolsResolver
@@ -127,74 +107,50 @@ class LiveResolvers:
             resolver=resolver,
             index=self.index,
             cache=self.cache,
-            progress=progress,
+            progress=self.progress,
             previous=previous,
-            upgrade=upgrade.everything,
-            upgrade_packages=upgrade.packages,
+            upgrade=self.upgrade,
         )
 
-    def architectures(
-        self, request: VariantRequest, wheels: tuple[Wheel, ...], *, progress: Progress
-    ) -> WheelArchitectures:
+    def architectures(self, request: VariantRequest, wheels: tuple[Wheel, ...]) -> WheelArchitectures:
         """Return what GPU architectures ``wheels`` have device code for; those not yet read are fetched."""
-        store = Store(self.cache)
         locator = IndexLocator(lambda: self.index.bound_to(request.pip.indexes))
 
         def fetch(wanted: Sequence[Wheel]) -> None:
-            progress.on_stage("fetching wheels to read their GPU architectures")
-            fetch_all(
-                [wheel_artifact(wheel, locator) for wheel in wanted],
-                store=store,
-                vendor=vendor_folder(),
-                progress=progress,
-            )
+            self.progress.on_stage("fetching wheels to read their GPU architectures")
+            artifacts = [wheel_artifact(wheel, locator) for wheel in wanted]
+            fetch_all(artifacts, store=self.store, vendor=self.vendor, progress=self.progress)
 
-        return read_architectures(wheels, store=store, fetch=fetch, cache=self.cache, progress=progress)
+        return read_architectures(
+            wheels, store=self.store, fetch=fetch, cache=self.cache, progress=self.progress
+        )
 
     def conda(
-        self,
-        request: VariantRequest,
-        foundation: Foundation,
-        *,
-        previous: tuple[CondaPackage, ...],
-        upgrade: Upgrade,
-        progress: Progress,
+        self, request: VariantRequest, foundation: Foundation, *, previous: tuple[CondaPackage, ...]
     ) -> "CondaResolution":
         """Return the conda packages of the environment, and the Python among them."""
         from envbuild.remote.channels import read_channel_configuration
         from envbuild.resolve.conda.resolve import CondaResolver
 
-        for tool in ("conda-lock", "py-rattler"):
-            self._tools[tool] = importlib.metadata.version(tool)
+        self._note("conda-lock", "py-rattler")
         resolver = CondaResolver(
             configuration=read_channel_configuration(self.environment),
-            store=Store(self.cache),
+            store=self.store,
             cache=self.cache,
             environment=self.environment,
-            vendor=vendor_folder(self.environment),
+            vendor=self.vendor,
+            upgrade=self.upgrade,
+            progress=self.progress,
         )
-        return resolver.resolve(
-            request,
-            foundation.base,
-            previous=previous,
-            upgrade=upgrade.everything,
-            upgrade_packages=upgrade.packages,
-            progress=progress,
-        )
+        return resolver.resolve(request, foundation.base, previous=previous)
 
-    def conda_installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
+    def conda_installer(self, foundation: Foundation, *, previous: Wheel | None) -> Wheel:
         """Return the wheel whose program lays conda packages down: the release this envbuild has itself."""
-        if previous and previous.version == importlib.metadata.version(CONDA_INSTALLER):
-            return previous
-        progress.on_stage("looking up the wheel that lays conda packages down")
-        return pin_tool(CONDA_INSTALLER, _target_python(foundation), index=self.index, cache=self.cache)
+        return self._tool(CONDA_INSTALLER, "lays conda packages down", foundation, previous)
 
-    def installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
+    def installer(self, foundation: Foundation, *, previous: Wheel | None) -> Wheel:
         """Return the wheel that installs the others: the release this envbuild was tested with."""
-        if previous and previous.version == importlib.metadata.version(INSTALLER):
-            return previous
-        progress.on_stage("looking up the wheel that installs the others")
-        return pin_tool(INSTALLER, _target_python(foundation), index=self.index, cache=self.cache)
+        return self._tool(INSTALLER, "installs the others", foundation, previous)
 
     def tools(self) -> dict[str, str]:
         """Return the version of each program and table that had a say."""
@@ -202,130 +158,113 @@ class LiveResolvers:
 
     @cached_property
     def apt(self) -> Apt:
-        """This machine's apt, on private roots."""
-        return Apt(self.cache / "apt", environment=self.environment)
+        """This machine's apt, on private roots; its version is one of the tools from then on."""
+        apt = Apt(self.cache / "apt", environment=self.environment, progress=self.progress)
+        self._tools["apt"] = apt.version()
+        return apt
 
     @cached_property
     def apt_settings(self) -> AptSettings:
         """Mirrors and keyrings, as this machine is configured."""
         return read_settings(self.environment)
 
-    def _note_apt(self) -> None:
-        if "apt" not in self._tools:
-            self._tools["apt"] = self.apt.version()
+    @property
+    def store(self) -> Store:
+        """Where artifacts that are read are fetched to."""
+        return Store(self.cache)
 
-    def _ground(
-        self, request: VariantRequest, foundation: Foundation, progress: Progress
+    @property
+    def vendor(self) -> Path | None:
+        """The folder of vendored artifacts, if one is named."""
+        return vendor_folder(self.environment)
+
+    def _note(self, *distributions: str) -> None:
+        for name in distributions:
+            self._tools[name] = importlib.metadata.version(name)
+
+    def _tool(
+        self, name: NormalizedName, purpose: str, foundation: Foundation, previous: Wheel | None
+    ) -> Wheel:
+        if previous and previous.version == importlib.metadata.version(name):
+            return previous
+        self.progress.on_stage(f"looking up the wheel that {purpose}")
+        return pin_tool(name, _target_python(foundation), index=self.index, cache=self.cache)
+
+    def _archives(
+        self, request: VariantRequest, foundation: Foundation
     ) -> tuple[AptWorld, str | tuple[Deb, ...]]:
         """Return the archives a base takes packages from, and what it has installed."""
         base = foundation.base
-        platform = PLATFORMS[base.platform]
-        snapshot = request.snapshot
         if base.packages:
             world = world_of_distribution(
-                base.packages.distribution, platform=platform, settings=self.apt_settings, snapshot=snapshot
+                base.packages.distribution,
+                platform=PLATFORMS[base.platform],
+                settings=self.apt_settings,
+                snapshot=request.snapshot,
             )
             return world, foundation.debs
         if base.image is None:
             raise ValueError("a base has either an image or packages")
         # the base may be a previous lock's: read exactly what is pinned, whatever its tag names today
         pinned = f"{base.image.reference.partition('@')[0]}@{base.image.digest}"
-        facts = self._image(pinned, None, base.platform, progress)
+        facts = self._image(pinned, base.platform)
         if not facts.can_install:
             raise NoSolutionError(
                 f"{base.image.reference} has no dpkg, so no system packages can be laid on it",
                 hint="take another base, or leave [system] empty",
             )
-        return self._world_of(facts, snapshot, key=base.key)
+        return self._archives_of(facts, request, name=base.key), facts.dpkg_status
 
-    def _world_of(self, facts: "ImageBaseFacts", snapshot: date | None, *, key: str) -> tuple[AptWorld, str]:
-        """Return the archives an image takes packages from, and its dpkg status."""
-        world = world_of_image(
-            key,
-            [
-                source
-                for path, text in facts.apt_sources.items()
-                for source in parse_source_list(text, name=path)
-            ],
-            [Keyring(path=path, content=content) for path, content in facts.apt_keyrings.items()],
+    def _archives_of(self, facts: "ImageBaseFacts", request: VariantRequest, *, name: str) -> AptWorld:
+        return world_of_image(
+            name,
+            facts.apt_sources,
+            facts.apt_keyrings,
             platform=PLATFORMS[facts.base.platform],
             settings=self.apt_settings,
-            snapshot=snapshot,
+            snapshot=request.snapshot,
         )
-        return world, facts.dpkg_status
 
-    def _with_python(
-        self, request: VariantRequest, platform: PlatformName, progress: Progress
-    ) -> "tuple[ImageBaseFacts, Interpreter]":
-        """Return an image, and the Python in it or for it.
+    def _interpreter(self, facts: "ImageBaseFacts", request: VariantRequest) -> Interpreter:
+        """Return the Python of an image, or for it: the distribution's where it is the wanted one."""
+        from envbuild.resolve.base.python import distribution_brings, packaged_interpreter, standalone_python
 
-        Images of CUDA have none: then it is the distribution's own where that is the wanted one, else a
-        standalone build.
-
-        :raises SpecError: there is no such Python.
-        """
-        from envbuild.resolve.base.python import distribution_python, standalone_python
-
-        reference = str(request.base.image)
-        try:
-            facts = self._image(reference, request.python, platform, progress)
-        except SpecError:
-            if request.gpu is None:
-                raise
-            facts = self._image(reference, None, platform, progress)
-            if facts.can_install and distribution_python(facts.base.os) == request.python:
-                progress.on_stage(f"Python {request.python} of {facts.base.os.pretty_name}")
-                world, installed = self._world_of(facts, request.snapshot, key=facts.base.key)
-                return facts, self._packaged(request.python, world, installed, progress)
-            progress.on_stage(f"standalone Python {request.python}")
-            found = standalone_python(
-                request.python,
-                PLATFORMS[platform],
-                image=reference,
-                snapshot=request.snapshot,
-                store=Store(self.cache),
-                vendor=vendor_folder(),
-            )
-            self._tools["pbs-installer"] = importlib.metadata.version("pbs-installer")
-            return facts, found
-        if facts.interpreter is None:
-            raise ValueError("an interpreter was asked for")
-        return facts, facts.interpreter
-
-    def _packaged(
-        self, python: str, world: AptWorld, installed: str | tuple[Deb, ...], progress: Progress
-    ) -> Interpreter:
-        """Return the Python that the distribution's packages will bring."""
-        from envbuild.resolve.base.python import packaged_interpreter
-
-        self._note_apt()
-        debs = resolve_system(
-            self.apt,
-            world,
-            (f"python{python}",),
-            installed=installed,
-            previous=(),
-            upgrade=Upgrade(),
-            progress=progress,
+        python = request.python
+        if facts.interpreter:
+            return facts.interpreter
+        if distribution_brings(python, facts):
+            self.progress.on_stage(f"Python {python} of {facts.base.os.pretty_name}")
+            world = self._archives_of(facts, request, name=facts.base.key)
+            debs = resolve_system(self.apt, world, (f"python{python}",), installed=facts.dpkg_status)
+            return packaged_interpreter(python, debs)
+        self.progress.on_stage(f"standalone Python {python}")
+        self._note("pbs-installer")
+        return standalone_python(
+            python,
+            PLATFORMS[facts.base.platform],
+            image=str(request.base.image),
+            snapshot=request.snapshot,
+            store=self.store,
+            vendor=self.vendor,
         )
-        return packaged_interpreter(python, debs)
 
     def _image(
-        self, reference: str, python: str | None, platform: PlatformName, progress: Progress
+        self, reference: str, platform: PlatformName, python: str | None = None, *, needs_python: bool = True
     ) -> "ImageBaseFacts":
         from envbuild.remote.registry.client import RegistryClient
         from envbuild.resolve.base.image import read_image_base
 
-        key = f"{reference} {python} {platform}"
+        key = (reference, platform, python, needs_python)
         if key not in self._images:
-            progress.on_stage(f"reading {reference}")
+            self.progress.on_stage(f"reading {reference}")
             self._images[key] = read_image_base(
                 reference,
                 PLATFORMS[platform],
                 python,
-                registry=RegistryClient(),
+                registry=RegistryClient(environment=self.environment),
                 cache=self.cache,
-                progress=progress,
+                needs_python=needs_python,
+                progress=self.progress,
             )
         return self._images[key]
 
@@ -339,11 +278,18 @@ def _target_python(foundation: Foundation) -> TargetPython:
 
 
 @contextlib.contextmanager
-def open_resolvers() -> Iterator[LiveResolvers]:
+def open_resolvers(
+    upgrade: Upgrade, progress: Progress, *, environment: Mapping[str, str] = os.environ
+) -> Iterator[LiveResolvers]:
     """Yield the resolvers of one run."""
-    cache = cache_folder()
+    cache = cache_folder(environment)
     # what is fetched to be read stays until it is read
-    with Store(cache).use(), contextlib.closing(PythonIndex.of_this_machine()) as index:
+    with Store(cache).use(), contextlib.closing(PythonIndex.of_this_machine(environment)) as index:
         yield LiveResolvers(
-            cache=cache, index=index, environment=dict(os.environ), catalog=catalog_in_force()
+            cache=cache,
+            index=index,
+            environment=dict(environment),
+            catalog=catalog_in_force(environment),
+            upgrade=upgrade,
+            progress=progress,
         )

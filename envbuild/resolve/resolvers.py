@@ -1,6 +1,7 @@
-"""What a resolution asks of the world, and the values such questions and answers are made of."""
+"""The edges of a resolution: the protocol of what answers its questions, and the base it works on."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -10,20 +11,8 @@ from envbuild.platforms import PlatformName
 from envbuild.progress import Progress
 from envbuild.resolve.conda.resolution import CondaResolution
 from envbuild.resolve.gpu.architectures import WheelArchitectures
+from envbuild.resolve.upgrade import Upgrade
 from envbuild.spec.request import VariantRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """How much of the previous lock may be given up without need."""
-
-    everything: bool = False
-    packages: frozenset[str] = frozenset()
-    """Normalised Python names and Debian package names."""
-
-    def touches(self, names: Iterable[str]) -> bool:
-        """Whether any of ``names`` is to be upgraded."""
-        return self.everything or not self.packages.isdisjoint(names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +27,10 @@ class Foundation:
     provided: tuple[str, ...] = ()
     """Python distributions that conda packages bring, ``name==version``, sorted."""
 
-    def under(self, conda: CondaResolution) -> "Foundation":
-        """Return what Python packages stand on once conda packages lie on this base: conda's Python."""
+    def under(self, conda: CondaResolution | None) -> "Foundation":
+        """Return what Python packages are installed on: with conda packages on this base, conda's Python."""
+        if conda is None:
+            return self
         provided = {line for package in conda.packages for line in package.distributions}
         return replace(self, interpreter=conda.interpreter, provided=tuple(sorted(provided)))
 
@@ -54,7 +45,7 @@ class Foundation:
 
 
 class Resolvers(Protocol):
-    """The edges a resolution may touch."""
+    """Answers from outside: registries, archives, indexes.  What may be upgraded is known to them."""
 
     def foundation(
         self,
@@ -62,8 +53,6 @@ class Resolvers(Protocol):
         platform: PlatformName,
         *,
         previous: Foundation | None,
-        upgrade: Upgrade,
-        progress: Progress,
     ) -> Foundation:
         """Return the base: from its registry, or bootstrapped from packages."""
 
@@ -73,8 +62,6 @@ class Resolvers(Protocol):
         foundation: Foundation,
         *,
         previous: tuple[Deb, ...],
-        upgrade: Upgrade,
-        progress: Progress,
     ) -> tuple[Deb, ...]:
         """Return the packages to lay on ``foundation``."""
 
@@ -84,14 +71,10 @@ class Resolvers(Protocol):
         foundation: Foundation,
         *,
         previous: tuple[Wheel, ...],
-        upgrade: Upgrade,
-        progress: Progress,
     ) -> tuple[Wheel, ...]:
         """Return the wheels of the environment."""
 
-    def architectures(
-        self, request: VariantRequest, wheels: tuple[Wheel, ...], *, progress: Progress
-    ) -> WheelArchitectures:
+    def architectures(self, request: VariantRequest, wheels: tuple[Wheel, ...]) -> WheelArchitectures:
         """Return what GPU architectures ``wheels`` have device code for."""
 
     def conda(
@@ -100,16 +83,18 @@ class Resolvers(Protocol):
         foundation: Foundation,
         *,
         previous: tuple[CondaPackage, ...],
-        upgrade: Upgrade,
-        progress: Progress,
     ) -> CondaResolution:
         """Return the conda packages of the environment, and the Python among them."""
 
-    def conda_installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
+    def conda_installer(self, foundation: Foundation, *, previous: Wheel | None) -> Wheel:
         """Return the wheel whose program lays conda packages down during a build."""
 
-    def installer(self, foundation: Foundation, *, previous: Wheel | None, progress: Progress) -> Wheel:
+    def installer(self, foundation: Foundation, *, previous: Wheel | None) -> Wheel:
         """Return the wheel that installs the others during a build."""
 
     def tools(self) -> dict[str, str]:
         """Return the version of each program and table that had a say, by name."""
+
+
+OpenResolvers = Callable[[Upgrade, Progress], AbstractContextManager[Resolvers]]
+"""Opens the resolvers of one lock."""

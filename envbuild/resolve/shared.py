@@ -1,25 +1,25 @@
-"""Resolutions shared by the locks of one run: what several specs ask alike is asked of the world once.
+"""Resolutions shared by the locks of one run: a question several specs have in common is answered once.
 
 Each question is answered by resolvers opened for it alone, so an answer depends on the question and on
-nothing that was asked before it: a lock made beside nineteen others has the bytes it has when made alone.
+no question before it: a lock made beside nineteen others has the bytes it has when made alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
 from threading import Lock
 from typing import Any, cast
 
 from envbuild.digest import canonical_json, sha256_bytes
-from envbuild.resolve.resolvers import Resolvers
+from envbuild.progress import Progress
+from envbuild.resolve.resolvers import OpenResolvers, Resolvers
+from envbuild.resolve.upgrade import Upgrade
 from envbuild.spec.request import VariantRequest
 from envbuild.values import Value
 
-OpenResolvers = Callable[[], AbstractContextManager[Resolvers]]
-
-_NO_SAY: Mapping[str, frozenset[str]] = {
+_IRRELEVANT_FIELDS: Mapping[str, frozenset[str]] = {
     "foundation": frozenset({"pip", "system", "image", "seed"}),
     "system": frozenset({"pip", "conda", "image", "seed"}),
     "conda": frozenset({"pip", "system", "image", "seed"}),
@@ -30,15 +30,15 @@ _NO_SAY: Mapping[str, frozenset[str]] = {
 
 @dataclass
 class Answers:
-    """What was asked so far and what came of it; shared by threads."""
+    """The answers so far, by question; shared by threads."""
 
     _futures: dict[str, "Future[Any]"] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def of(self, question: str, find: Callable[[], Any]) -> Any:
-        """Return the answer to ``question``; who asks first finds it, the others wait for it.
+        """Return the answer to ``question``: the first caller calls ``find``, the others wait for it.
 
-        An error is an answer too: everybody who asks gets it.
+        An error is an answer too: every caller gets it.
         """
         with self._lock:
             known = self._futures.get(question)
@@ -52,18 +52,26 @@ class Answers:
         return future.result()
 
 
+def share_resolvers(open_resolvers: OpenResolvers, answers: Answers) -> OpenResolvers:
+    """Return a way to open resolvers that takes from ``answers`` and adds to them."""
+
+    @contextmanager
+    def open_shared(upgrade: Upgrade, progress: Progress) -> Iterator[Resolvers]:
+        yield cast("Resolvers", SharedResolvers(open_resolvers, answers, upgrade, progress))
+
+    return open_shared
+
+
 class SharedResolvers:
     """The resolvers of one lock: any question of :class:`Resolvers`, answered once for all who share."""
 
-    def __init__(self, open_resolvers: OpenResolvers, answers: Answers) -> None:
-        self._open = open_resolvers
+    def __init__(
+        self, open_resolvers: OpenResolvers, answers: Answers, upgrade: Upgrade, progress: Progress
+    ) -> None:
+        self._open = partial(open_resolvers, upgrade, progress)
         self._answers = answers
+        self._upgrade = upgrade
         self._tools: dict[str, str] = {}
-
-    @classmethod
-    def of(cls, open_resolvers: OpenResolvers, answers: Answers) -> Resolvers:
-        """Return them as what they stand in for."""
-        return cast("Resolvers", cls(open_resolvers, answers))
 
     def tools(self) -> dict[str, str]:
         """Return the version of each program and table that had a say in the answers of this lock."""
@@ -75,14 +83,15 @@ class SharedResolvers:
             raise AttributeError(name)
         return partial(self._ask, name)
 
-    def _ask(self, name: str, *arguments: Any, progress: Any, **named: Any) -> Any:
+    def _ask(self, name: str, *arguments: Any, **named: Any) -> Any:
         def find() -> tuple[Any, dict[str, str]]:
             with self._open() as resolvers:
-                answer = getattr(resolvers, name)(*arguments, progress=progress, **named)
+                answer = getattr(resolvers, name)(*arguments, **named)
                 return answer, resolvers.tools()
 
-        asked = [_plain(value, without=_NO_SAY.get(name, frozenset())) for value in (*arguments, named)]
-        answer, tools = self._answers.of(sha256_bytes(canonical_json([name, *asked])), find)
+        without = _IRRELEVANT_FIELDS.get(name, frozenset())
+        question = [name, *(_plain(value, without=without) for value in (*arguments, named, self._upgrade))]
+        answer, tools = self._answers.of(sha256_bytes(canonical_json(question)), find)
         self._tools |= tools
         return answer
 

@@ -1,8 +1,8 @@
 """Locking: the exact files that satisfy a spec."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from envbuild.errors import NetworkError, Problem, UsageError
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from envbuild.lock.model import Lock
-    from envbuild.resolve.resolvers import Resolvers
-    from envbuild.resolve.shared import OpenResolvers
+    from envbuild.progress import Progress
+    from envbuild.resolve.resolvers import OpenResolvers, Resolvers
+    from envbuild.resolve.upgrade import Upgrade
     from envbuild.workflows.many import ProjectResult
 
 
@@ -174,16 +175,18 @@ def lock_project(
     from envbuild.files import atomic
     from envbuild.lock.codec import dumps
     from envbuild.resolve.lock_environment import lock_environment
-    from envbuild.resolve.resolvers import Upgrade
+    from envbuild.resolve.upgrade import Upgrade
 
-    with (resolvers or _open_resolvers)() as opened:
+    open_resolvers = resolvers or partial(_open_resolvers, machine)
+    upgrade = Upgrade(options.upgrade, options.upgrade_packages)
+    with open_resolvers(upgrade, machine.progress) as opened:
         lock = lock_environment(
             request,
             previous=previous,
             resolvers=opened,
-            upgrade=Upgrade(options.upgrade, options.upgrade_packages),
+            upgrade=upgrade,
             progress=machine.progress,
-            catalog=catalog_in_force(),
+            catalog=catalog_in_force(machine.environment),
         )
     atomic.write_text(project.lock, dumps(lock))
     return LockResult(project=project, lock=lock, written=True)
@@ -200,7 +203,7 @@ def lock_projects(
 
     An error of one is in its result, and does not stop the others.
     """
-    from envbuild.resolve.shared import Answers, SharedResolvers
+    from envbuild.resolve.shared import Answers, share_resolvers
     from envbuild.workflows.many import for_each_project
 
     answers = Answers()
@@ -210,14 +213,16 @@ def lock_projects(
             project,
             options,
             machine=machine,
-            resolvers=lambda: nullcontext(SharedResolvers.of(_open_resolvers, answers)),
+            resolvers=share_resolvers(partial(_open_resolvers, machine), answers),
             on_stale=on_stale,
         )
 
     return for_each_project(projects, lock_one, machine=machine or Machine())
 
 
-def _open_resolvers() -> "AbstractContextManager[Resolvers]":
+def _open_resolvers(
+    machine: Machine, upgrade: "Upgrade", progress: "Progress"
+) -> "AbstractContextManager[Resolvers]":
     from envbuild.resolve.live import open_resolvers
 
-    return open_resolvers()
+    return open_resolvers(upgrade, progress, environment=machine.environment)

@@ -5,19 +5,18 @@ import os
 import shutil
 import sys
 from dataclasses import replace
-from typing import cast
 
 import pytest
 import yaml
 
 from envbuild.errors import IntegrityError, NetworkError, NoSolutionError, SpecError
 from envbuild.lock.codec import dumps
-from envbuild.progress import SilentProgress
+from envbuild.progress import SILENT
 from envbuild.remote.channels import read_channel_configuration
 from envbuild.render.conda_files import render_conda_lock
 from envbuild.resolve.conda.resolve import CondaResolver
 from envbuild.resolve.lock_environment import lock_environment
-from envbuild.resolve.resolvers import Foundation, Resolvers, Upgrade
+from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from envbuild.spec.load import parse_toml
 from envbuild.spec.normalize import normalize
 from envbuild.spec.validation import validate
@@ -31,7 +30,7 @@ from tests.rig.conda import (
     standard_channel,
     write_package,
 )
-from tests.rig.locks import BASE_DEBS, INSTALLER, RATTLER, packages_base, sample_lock
+from tests.rig.resolvers import FakeResolvers
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("conda")]
 
@@ -78,42 +77,31 @@ class Laboratory:
         assert not validated.problems
         return normalize(validated.spec, self.folder)
 
-    def lock(self, spec=SPEC, *, previous=None, upgrade=None):
+    def lock(self, spec=SPEC, *, previous=None, upgrade=NO_UPGRADE):
         return lock_environment(
             self.request(spec),
             previous=previous,
-            resolvers=cast("Resolvers", self),
-            upgrade=upgrade or Upgrade(),
-            progress=SilentProgress(),
+            resolvers=CondaAlone(self, upgrade),
+            upgrade=upgrade,
+            progress=SILENT,
         )
 
-    # --- Resolvers
 
-    def foundation(self, request, platform, *, previous, upgrade, progress):
-        interpreter = sample_lock().targets[0].interpreter
-        return Foundation(base=packages_base(), interpreter=interpreter, debs=BASE_DEBS)
+class CondaAlone(FakeResolvers):
+    """Resolves conda packages for real, and nothing else."""
 
-    def conda(self, request, foundation, *, previous, upgrade, progress):
-        resolver = CondaResolver(
-            configuration=read_channel_configuration(self.environment, root=self.folder),
-            store=Store(self.cache),
-            cache=self.cache,
-            environment=self.environment,
-        )
-        return resolver.resolve(
-            request,
-            foundation.base,
-            previous=previous,
-            upgrade=upgrade.everything,
-            upgrade_packages=upgrade.packages,
-            progress=progress,
+    def __init__(self, laboratory, upgrade):
+        super().__init__()
+        self.resolver = CondaResolver(
+            configuration=read_channel_configuration(laboratory.environment, root=laboratory.folder),
+            store=Store(laboratory.cache),
+            cache=laboratory.cache,
+            environment=laboratory.environment,
+            upgrade=upgrade,
         )
 
-    def conda_installer(self, foundation, *, previous, progress):
-        return RATTLER
-
-    def installer(self, foundation, *, previous, progress):
-        return INSTALLER
+    def conda(self, request, foundation, *, previous):
+        return self.resolver.resolve(request, foundation.base, previous=previous)
 
     def tools(self):
         return {}

@@ -12,6 +12,7 @@ from envbuild.resolve.python.pip_tools import PipToolsResolver
 from envbuild.resolve.python.resolve import resolve_python
 from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.python.uv import UvResolver
+from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
 from tests.rig.index import PackageIndex
 from tests.rig.progress import RecordedProgress
@@ -47,8 +48,7 @@ class Desk:
         resolver: str = "uv",
         provided: tuple[str, ...] = (),
         previous: tuple[Wheel, ...] = (),
-        upgrade: bool = False,
-        upgrade_packages: tuple[str, ...] = (),
+        upgrade: Upgrade = NO_UPGRADE,
         request: VariantRequest | None = None,
     ) -> tuple[Wheel, ...]:
         asked = request or VariantRequest(
@@ -64,5 +64,4 @@ class Desk:
             provided=provided,
             previous=previous,
             upgrade=upgrade,
-            upgrade_packages=upgrade_packages,
         )

@@ -1,6 +1,7 @@
 """Client of Python package indexes: project pages, fetched in parallel and kept, and the files they name."""
 
 import hashlib
+import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -77,9 +78,9 @@ class PythonIndex:
         self._addresses: dict[str, IndexAddress] = {}
 
     @classmethod
-    def of_this_machine(cls) -> Self:
+    def of_this_machine(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Return a client of the indexes this machine is configured for."""
-        return cls(read_client_configuration())
+        return cls(read_client_configuration(environment))
 
     @property
     def configuration(self) -> ClientConfiguration:

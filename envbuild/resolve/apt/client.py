@@ -14,7 +14,7 @@ from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError, IntegrityError, NetworkError
 from envbuild.formats.deb822 import stanzas
 from envbuild.process import ProcessResult, ProgramMissingError, ProgramTimeoutError
-from envbuild.progress import Progress
+from envbuild.progress import SILENT, Progress
 from envbuild.remote.http import ca_bundle
 from envbuild.resolve.apt.failures import update_error, without_credentials_in
 from envbuild.resolve.apt.output import (
@@ -45,8 +45,16 @@ class Apt:
     One object serves a whole run of envbuild and may be shared between threads.
     """
 
-    def __init__(self, cache: Path, *, environment: Mapping[str, str], offline: bool = False) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        *,
+        environment: Mapping[str, str],
+        offline: bool = False,
+        progress: Progress = SILENT,
+    ) -> None:
         """``cache`` keeps package lists between runs; ``offline`` uses them as they are."""
+        self.progress = progress
         self._cache = cache
         self._offline = offline
         self._environment = {name: environment[name] for name in _PASSED_ON if name in environment} | {
@@ -62,7 +70,7 @@ class Apt:
         return words[1] if len(words) > 1 else "unknown"
 
     @contextlib.contextmanager
-    def session(self, world: AptWorld, *, progress: Progress) -> Iterator["AptSession"]:
+    def session(self, world: AptWorld) -> Iterator["AptSession"]:
         """Open a view of the archives, its lists up to date, nothing installed and nothing pinned.
 
         No other process uses the same lists meanwhile: apt's own cache points into them.
@@ -85,7 +93,7 @@ class Apt:
             if self._offline:
                 session.require_lists()
             elif not fresh:
-                progress.on_stage(f"package lists of {world.name} for {world.architecture}")
+                self.progress.on_stage(f"package lists of {world.name} for {world.architecture}")
                 session.update()
                 with self._guard:
                     self._updated.add(world.key())

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 
 from envbuild.formats.dpkg_status import InstalledPackage, installed_packages, provided_names
 from envbuild.lock.model import Deb
-from envbuild.progress import SILENT, Progress
 from envbuild.resolve.apt.client import Apt, AptSession
 from envbuild.resolve.apt.debs import compose_debs
 from envbuild.resolve.apt.no_solution import no_solution, unknown_error, unknown_problem
@@ -17,7 +16,7 @@ from envbuild.resolve.apt.output import parse_downloads
 from envbuild.resolve.apt.requests import AskedPackages, PackageRequest, parse_requests
 from envbuild.resolve.apt.status import status_of_debs
 from envbuild.resolve.apt.world import AptWorld
-from envbuild.resolve.resolvers import Upgrade
+from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 
 PIN_PRIORITY = 990
 """Above any archive's (500), below 1000, from which on apt would downgrade: apt_preferences(5)."""
@@ -30,9 +29,8 @@ def resolve_system(
     *,
     installed: str | tuple[Deb, ...],
     previous: Iterable[Deb] = (),
-    upgrade: Upgrade | None = None,
+    upgrade: Upgrade = NO_UPGRADE,
     fields: Mapping[str, str] | None = None,
-    progress: Progress = SILENT,
 ) -> tuple[Deb, ...]:
     """Return the packages to add to a base so that it has ``packages``, sorted by key.
 
@@ -45,25 +43,32 @@ def resolve_system(
     :raises NetworkError, IntegrityError, EngineError: see :meth:`Apt.session`.
     """
     asked = parse_requests(packages, fields=fields)
-    upgrade = upgrade or Upgrade()
     present = _present(installed)
     wanted = tuple(request for request in asked.requests if not _is_there(request, present))
     if not wanted:
         return ()
     for address in world.left_out:
-        progress.on_note(f"packages of {address} are not considered: it has no archive of {world.snapshot}")
-    with apt.session(world, progress=progress) as session:
-        progress.on_stage(f"system packages on {world.name} for {world.architecture}")
+        apt.progress.on_note(
+            f"packages of {address} are not considered: it has no archive of {world.snapshot}"
+        )
+    with apt.session(world) as session:
+        apt.progress.on_stage(f"system packages on {world.name} for {world.architecture}")
         if isinstance(installed, str):
             session.set_installed(installed)
         else:
             records = session.records(f"{deb.name}={deb.version}" for deb in installed)
             session.set_installed(status_of_debs(installed, records))
-        debs = install(session, asked, wanted, pins=_pins(previous, upgrade), present=present)
+        debs = install(
+            session,
+            asked,
+            wanted,
+            pins={deb.name: deb.version for deb in upgrade.kept(previous)},
+            present=present,
+        )
     for deb in debs:
         before = present.get(deb.name)
         if before:
-            progress.on_note(
+            apt.progress.on_note(
                 f"`{deb.name}` of the base is upgraded from {before.version} to {deb.version}: "
                 "a package that was asked for needs it"
             )
@@ -111,12 +116,6 @@ def preferences(pins: Mapping[str, str]) -> str:
         f"Package: {name}\nPin: version {version}\nPin-Priority: {PIN_PRIORITY}\n"
         for name, version in sorted(pins.items())
     )
-
-
-def _pins(previous: Iterable[Deb], upgrade: Upgrade) -> dict[str, str]:
-    if upgrade.everything:
-        return {}
-    return {deb.name: deb.version for deb in previous if deb.name not in upgrade.packages}
 
 
 def _present(installed: str | tuple[Deb, ...]) -> dict[str, InstalledPackage]:

@@ -1,13 +1,13 @@
 """All that decides what apt can see: archives, the keys that sign them, and the machine packages are for."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from envbuild.catalog.distributions import archive_of_suite, family_of_archive
 from envbuild.digest import canonical_json
-from envbuild.formats.apt_sources_list import AptSource, format_sources
+from envbuild.formats.apt_sources_list import AptSource, format_sources, parse_source_list
 from envbuild.platforms import Platform
 from envbuild.remote.apt import (
     AptSettings,
@@ -71,8 +71,8 @@ def world_of_distribution(
 
 def world_of_image(
     name: str,
-    sources: Iterable[AptSource],
-    keyrings: Iterable[Keyring],
+    sources: Mapping[str, str],
+    keyrings: Mapping[str, bytes],
     *,
     platform: Platform,
     settings: AptSettings,
@@ -80,14 +80,23 @@ def world_of_image(
 ) -> AptWorld:
     """Return the archives an image base itself is configured with, through the mirrors of the environment.
 
-    Keys are the image's own and the one the environment names; this machine's when the image has none.
+    ``sources`` are its source lists and ``keyrings`` its keys, by the paths of the files.  To its own keys
+    comes the one the environment names; where there is none at all, this machine's count.
 
     :raises SpecError: ``snapshot`` is given and no service of dated archives is configured.
     """
-    own = tuple(source for source in sources if source.is_binary)
+    own = tuple(
+        source
+        for path, text in sources.items()
+        for source in parse_source_list(text, name=path)
+        if source.is_binary
+    )
     read = with_configured_mirrors(own, settings=settings, snapshot=snapshot)
     archives = sorted({archive_of_suite(suite) or "" for source in own for suite in source.suites})
-    keys = (*keyrings, *configured_keyring(settings))
+    keys = (
+        *(Keyring(path=path, content=content) for path, content in keyrings.items()),
+        *configured_keyring(settings),
+    )
     if not keys:
         found = {key.path: key for name in archives for key in family_keyrings(family_of_archive(name))}
         keys = tuple(found.values())

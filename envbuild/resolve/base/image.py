@@ -52,12 +52,9 @@ class ImageBaseFacts:
 
     base: Base
     interpreter: Interpreter | None
-    """None when none was asked for."""
+    """None when none was asked for, or the image need not have it and has not."""
 
     image: ResolvedImage
-
-    newest: datetime
-    """The latest modification time of any file, UTC: a build's epoch must not be before it."""
 
     dpkg_status: str
     """Text of dpkg's status; empty without Debian packages."""
@@ -85,11 +82,13 @@ def read_image_base(
     *,
     registry: ImageRegistry,
     cache: Path,
+    needs_python: bool = True,
     progress: Progress = SILENT,
 ) -> ImageBaseFacts:
     """Read what ``reference`` is made of for ``platform``, and find its Python.
 
-    ``python`` is ``3.11`` or ``3.11.9``; with None no interpreter is looked for.  Scans of layers are kept
+    ``python`` is ``3.11`` or ``3.11.9``; with None no interpreter is looked for.  Without ``needs_python`` it
+    is no error that the image has not that one.  Scans of layers are kept
     in ``cache``, so that reading the same base, or another on the same layers, needs no layer again.
 
     :raises SpecError: the reference, the platform or the Python asked for is not to be had.
@@ -103,22 +102,22 @@ def read_image_base(
     scans = reader.read_all()
     files = ImageFiles(scans, read_again=reader.read_again)
     with naming(wanted):
-        return _facts(
-            image, platform, python, files=files, newest=max((scan.newest for scan in scans), default=0)
+        facts = _facts(image, platform, files=files, newest=max((scan.newest for scan in scans), default=0))
+        if python is None:
+            return facts
+        search = InterpreterSearch(
+            files=files, environment=facts.base.env, debs=parse_status(facts.dpkg_status)
         )
+        name = image.reference.familiar
+        found = search.find(python, image=name) if needs_python else search.look_for(python)
+        return replace(facts, interpreter=found)
 
 
-def _facts(
-    image: ResolvedImage, platform: Platform, python: str | None, *, files: ImageFiles, newest: int
-) -> ImageBaseFacts:
+def _facts(image: ResolvedImage, platform: Platform, *, files: ImageFiles, newest: int) -> ImageBaseFacts:
     name = image.reference.familiar
     environment = image.config.environment
     status = _status(files)
     debs = parse_status(status)
-    interpreter = None
-    if python is not None:
-        search = InterpreterSearch(files=files, environment=environment, debs=debs)
-        interpreter = search.find(python, image=name)
     base = Base(
         key=f"{name} {platform.name}",
         platform=platform.name,
@@ -130,7 +129,8 @@ def _facts(
             layers=tuple(layer.digest for layer in image.layers),
             diff_ids=image.config.diff_ids,
         ),
-        created=image.config.created,
+        # a build clamps what is newer than its epoch: nothing of the base may be
+        created=max(image.config.created, datetime.fromtimestamp(newest, UTC)),
         os=parse_os_release(_first_text(files, ("/etc/os-release", "/usr/lib/os-release"))),
         libc=_libc(files, platform, debs),
         env=dict(sorted(environment.items())),
@@ -141,9 +141,8 @@ def _facts(
     sources = _texts(files, _paths(files, "/etc/apt/sources.list", (".list", ".sources")))
     return ImageBaseFacts(
         base=base,
-        interpreter=interpreter,
+        interpreter=None,
         image=image,
-        newest=datetime.fromtimestamp(newest, UTC),
         dpkg_status=status,
         dpkg_architectures=tuple((files.text("/var/lib/dpkg/arch") or "").split()),
         can_install=files.exists("/usr/bin/dpkg") and files.exists(_STATUS),

@@ -46,35 +46,50 @@ class InterpreterSearch:
     def find(self, python: str, *, image: str) -> Interpreter:
         """Return the interpreter that ``python`` (``3.11`` or ``3.11.9``) asks for.
 
-        ``pythonX.Y`` is looked for in every folder of the PATH, then ``python3`` and ``python``.
-
         :raises SpecError: ``image`` has no such Python; the hint names those it has.
         """
-        wanted = _minor(python)
-        script = ""
-        for name in (f"python{wanted}", "python3", "python"):
-            for folder in self._folders():
-                found = self._look_at(f"{folder}/{name}")
-                if found is None:
-                    continue
-                if not found.program.is_elf:
-                    script = script or f"{folder}/{name}"
-                elif found.version and python in {_minor(found.version), found.version}:
-                    return Interpreter(
-                        version=found.version,
-                        path=found.path,
-                        provider=f"deb {owner.name}"
-                        if (owner := self._owner(found.path))
-                        else PROVIDED_BY_IMAGE,
-                        sha256=found.program.sha256,
-                    )
+        found = self.look_for(python)
+        if found is None:
+            raise self._lacking(python, image)
+        return found
+
+    def look_for(self, python: str) -> Interpreter | None:
+        """Return the interpreter that ``python`` asks for, or None where there is none.
+
+        ``pythonX.Y`` is looked for in every folder of the PATH, then ``python3`` and ``python``.
+        """
+        for _, found in self._named(python):
+            if found.program.is_elf and found.version and python in {_minor(found.version), found.version}:
+                owner = self._owner(found.path)
+                return Interpreter(
+                    version=found.version,
+                    path=found.path,
+                    provider=f"deb {owner.name}" if owner else PROVIDED_BY_IMAGE,
+                    sha256=found.program.sha256,
+                )
+        return None
+
+    def _lacking(self, python: str, image: str) -> SpecError:
         others = list(self._all())
+        script = next((path for path, found in self._named(python) if not found.program.is_elf), None)
         if script and not others:
-            raise SpecError(
+            return SpecError(
                 f"`{script}` of `{image}` is a script, not an interpreter",
                 hint="choose an image whose PATH leads to Python itself",
             )
-        raise _lacking(python, image, others)
+        there = ", ".join(f"{other.version or 'of an unknown version'} ({other.path})" for other in others)
+        hint = f"it has Python {there}" if there else "it has no Python on its PATH"
+        return SpecError(
+            f"`{image}` has no Python {python}",
+            hint=f"{hint}; ask for another `python`, or choose another `base.image`",
+        )
+
+    def _named(self, python: str) -> Iterator[tuple[str, _InterpreterCandidate]]:
+        """Yield what programs of the PATH could be ``python`` by their name, each with where it was found."""
+        for name in (f"python{_minor(python)}", "python3", "python"):
+            for folder in self._folders():
+                if found := self._look_at(f"{folder}/{name}"):
+                    yield f"{folder}/{name}", found
 
     def _folders(self) -> tuple[str, ...]:
         path = self.environment.get("PATH", DEFAULT_PATH)
@@ -146,15 +161,6 @@ def _only(versions: Sequence[str], minor: str) -> str | None:
     """Return the one version of this release; of two, neither is to be trusted."""
     matching = [version for version in versions if _minor(version) == minor]
     return matching[0] if len(matching) == 1 else None
-
-
-def _lacking(python: str, image: str, others: Sequence[_InterpreterCandidate]) -> SpecError:
-    there = ", ".join(f"{other.version or 'of an unknown version'} ({other.path})" for other in others)
-    hint = f"it has Python {there}" if there else "it has no Python on its PATH"
-    return SpecError(
-        f"`{image}` has no Python {python}",
-        hint=f"{hint}; ask for another `python`, or choose another `base.image`",
-    )
 
 
 def _minor(version: str) -> str:

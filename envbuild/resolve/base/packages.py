@@ -9,14 +9,13 @@ from envbuild.catalog.distributions import Distribution, distributions
 from envbuild.errors import IntegrityError, Problem, SpecError
 from envbuild.lock.model import Base, Deb, Interpreter, Libc, OsRelease, PackagesSource
 from envbuild.platforms import Platform
-from envbuild.progress import SILENT, Progress
 from envbuild.remote.apt import AptSettings
 from envbuild.resolve.apt.client import Apt, AptSession
 from envbuild.resolve.apt.requests import AskedPackages, PackageRequest
 from envbuild.resolve.apt.system import install
 from envbuild.resolve.apt.world import AptWorld, world_of_distribution
 from envbuild.resolve.compose import DEFAULT_PATH
-from envbuild.resolve.resolvers import Upgrade
+from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 
 _PYTHON_PACKAGE = re.compile(r"python3\.(\d+)")
 _UPSTREAM = re.compile(r"(?:\d+:)?(\d+(?:\.\d+)*)")
@@ -44,8 +43,7 @@ def resolve_packages_base(
     settings: AptSettings,
     snapshot: date | None = None,
     previous: Iterable[Deb] = (),
-    upgrade: Upgrade | None = None,
-    progress: Progress = SILENT,
+    upgrade: Upgrade = NO_UPGRADE,
 ) -> PackagesBase:
     """Resolve distribution ``name`` (``debian:bookworm``) with its Python ``python``, on an empty system.
 
@@ -56,11 +54,9 @@ def resolve_packages_base(
     :raises NoSolutionError, NetworkError, IntegrityError, EngineError: as ``resolve_system``.
     """
     distribution = _distribution(name)
-    upgrade = upgrade or Upgrade()
     world = world_of_distribution(name, platform=platform, settings=settings, snapshot=snapshot)
-    keep = () if upgrade.everything else previous
-    with apt.session(world, progress=progress) as session:
-        progress.on_stage(f"packages of {name} for {platform.debian}")
+    with apt.session(world) as session:
+        apt.progress.on_stage(f"packages of {name} for {platform.debian}")
         package = _python_package(session, name, python)
         patterns = [entry for entry in distribution.packages if entry.startswith(("?", "~"))]
         names = {entry for entry in distribution.packages if entry not in patterns}
@@ -70,7 +66,7 @@ def resolve_packages_base(
             session,
             AskedPackages(requests, dict.fromkeys(names, "base.packages")),
             requests,
-            pins={deb.name: deb.version for deb in keep if deb.name not in upgrade.packages},
+            pins={deb.name: deb.version for deb in upgrade.kept(previous)},
             present={},
             patterns=patterns,
         )

@@ -13,6 +13,7 @@ from envbuild.errors import IntegrityError, NoSolutionError, SpecError
 from envbuild.lock.model import STANDALONE, Deb, Interpreter, OsRelease, PythonArchive
 from envbuild.platforms import Platform
 from envbuild.remote.python_builds import URL_VARIABLE, find_standalone, size_of, standalone_address
+from envbuild.resolve.base.image import ImageBaseFacts
 from envbuild.resolve.base.system_files import upstream_version
 from envbuild.store.fetch import fetch_all
 from envbuild.store.plan import python_artifact
@@ -28,6 +29,11 @@ _TOP: Final = "python/"
 def distribution_python(os: OsRelease) -> str | None:
     """Return ``major.minor`` of the Python a distribution ships, or None where that is not known."""
     return DISTRIBUTIONS.get(f"{os.id}:{os.codename}") or python_of_distribution(f"{os.id}{os.version_id}")
+
+
+def distribution_brings(python: str, facts: ImageBaseFacts) -> bool:
+    """Return whether an image's own distribution brings ``python``, as that of CUDA's images may."""
+    return facts.can_install and distribution_python(facts.base.os) == python
 
 
 def packaged_interpreter(python: str, debs: tuple[Deb, ...]) -> Interpreter:

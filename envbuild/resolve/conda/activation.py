@@ -7,7 +7,7 @@ set counts as unknown from there on, never as empty.
 
 Tests see no variable but those of the scripts.  In a value a variable that may come from elsewhere, the base
 or another package, stays a reference where the script says what holds without it (``${NAME:-WORD}``), to be
-settled for each image (:func:`settle_value`).
+expanded for each image (:func:`expand_value`).
 """
 
 import re
@@ -335,10 +335,10 @@ def read_activation(
     return result
 
 
-def settle_value(value: str, env: Mapping[str, str]) -> str:
+def expand_value(value: str, env: Mapping[str, str]) -> str:
     """Return a variable's value with the references that scripts left in it, where ``env`` is set already."""
 
-    def settled(match: re.Match[str]) -> str:
+    def expanded(match: re.Match[str]) -> str:
         if match["name"] is None:
             return env[KEPT_OPEN]
         present = env.get(match["name"])
@@ -346,4 +346,4 @@ def settle_value(value: str, env: Mapping[str, str]) -> str:
             return match["word"]
         return present
 
-    return _KEPT.sub(settled, value)
+    return _KEPT.sub(expanded, value)

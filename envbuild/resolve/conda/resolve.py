@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -18,12 +18,13 @@ from envbuild.formats.conda_prefix import CondaPython
 from envbuild.lock.conda import CONDA_PREFIX, CondaPackage, CondaSubdir
 from envbuild.lock.model import Base, Interpreter
 from envbuild.platforms import PLATFORMS
-from envbuild.progress import Progress
+from envbuild.progress import SILENT, Progress
 from envbuild.remote.channels import ChannelAddress, ChannelConfiguration
 from envbuild.resolve.conda.condalock import CondaAnswer, CondaQuestion, read_records, solve
 from envbuild.resolve.conda.contents import interpreter_sha256, read_contents
 from envbuild.resolve.conda.resolution import CondaResolution
 from envbuild.resolve.conda.virtual import cuda_of, virtual_packages
+from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from envbuild.spec.request import CondaRequest, VariantRequest
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import ChannelLocator
@@ -42,21 +43,16 @@ class CondaResolver:
     cache: Path
     environment: Mapping[str, str]
     vendor: Path | None = None
+    upgrade: Upgrade = NO_UPGRADE
+    progress: Progress = SILENT
 
     def resolve(
-        self,
-        request: VariantRequest,
-        base: Base,
-        *,
-        previous: Sequence[CondaPackage] = (),
-        upgrade: bool = False,
-        upgrade_packages: Iterable[str] = (),
-        progress: Progress,
+        self, request: VariantRequest, base: Base, *, previous: Sequence[CondaPackage] = ()
     ) -> CondaResolution:
         """Return the packages of one target.
 
-        ``previous`` are those locked for it: where nothing that is asked speaks against them, and neither
-        ``upgrade`` nor their name in ``upgrade_packages`` does, they stay.
+        ``previous`` are those locked for it: where nothing that is asked speaks against them, and they are
+        not to be upgraded, they stay.
 
         :raises NoSolutionError: nothing satisfies the request, or a package locked elsewhere is gone.
         :raises NetworkError: a channel or a package cannot be had.
@@ -66,36 +62,34 @@ class CondaResolver:
         conda = request.conda
         if conda is None:
             raise ValueError("the request has no conda packages")
-        upgraded = set(upgrade_packages)
-        keep = () if upgrade else tuple(item for item in previous if item.name not in upgraded)
         question = CondaQuestion(
             specs=conda.packages,
             channels=tuple(self.configuration.address(name) for name in conda.channels),
             subdir=PLATFORMS[base.platform].conda,
             virtual_packages=virtual_packages(base, cuda_of(request)),
             program=conda.solver,
-            prefer=tuple(f"{item.name} {item.version} {item.build}" for item in keep),
+            prefer=tuple(f"{item.name} {item.version} {item.build}" for item in self.upgrade.kept(previous)),
             snapshot=request.snapshot,
         )
         with self._login_file(question.channels) as login_file:
-            records = self._records(question, conda, login_file, progress)
+            records = self._records(question, conda, login_file)
         packages = tuple(
             sorted((_package(record, question) for record in records), key=lambda item: item.key)
         )
-        self._fetch(packages, progress)
-        progress.on_stage("reading conda packages")
-        filled = tuple(self._filled(package, conda, progress) for package in packages)
+        self._fetch(packages)
+        self.progress.on_stage("reading conda packages")
+        filled = tuple(self._filled(package, conda) for package in packages)
         return CondaResolution(packages=filled, interpreter=self._interpreter(filled))
 
     def _records(
-        self, question: CondaQuestion, conda: CondaRequest, login_file: Path | None, progress: Progress
+        self, question: CondaQuestion, conda: CondaRequest, login_file: Path | None
     ) -> Sequence[Mapping[str, Any]]:
         known = {"cache": self.cache, "environment": self.environment, "login_file": login_file}
         read = partial(read_records, **cast("Any", known))
         if conda.pins:
-            progress.on_stage("looking up the packages of the conda-lock.yml")
+            self.progress.on_stage("looking up the packages of the conda-lock.yml")
             return _pinned(question, conda.pins, read)
-        progress.on_stage(f"resolving conda packages for {question.subdir}")
+        self.progress.on_stage(f"resolving conda packages for {question.subdir}")
         answer: CondaAnswer = solve(question, **cast("Any", known))
         if answer.records:
             return answer.records
@@ -114,13 +108,13 @@ class CondaResolver:
             )
         return [found[url] for url in answer.urls]
 
-    def _fetch(self, packages: Sequence[CondaPackage], progress: Progress) -> None:
+    def _fetch(self, packages: Sequence[CondaPackage]) -> None:
         locator = ChannelLocator(lambda: self.configuration)
         artifacts = [conda_artifact(package, locator) for package in packages]
-        progress.on_stage("fetching conda packages")
-        fetch_all(artifacts, store=self.store, vendor=self.vendor, progress=progress)
+        self.progress.on_stage("fetching conda packages")
+        fetch_all(artifacts, store=self.store, vendor=self.vendor, progress=self.progress)
 
-    def _filled(self, package: CondaPackage, conda: CondaRequest, progress: Progress) -> CondaPackage:
+    def _filled(self, package: CondaPackage, conda: CondaRequest) -> CondaPackage:
         contents = read_contents(self._archive(package))
         if contents.link_scripts and package.name not in conda.link_scripts:
             raise SpecError(
@@ -134,7 +128,7 @@ class CondaResolver:
                 ),
             )
         for line in contents.activation.unread:
-            progress.on_note(
+            self.progress.on_note(
                 f"activation of `{package.name}` does what cannot be worked out without running it: {line}"
             )
         return package.model_copy(

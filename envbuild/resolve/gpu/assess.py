@@ -20,13 +20,13 @@ from envbuild.resolve.gpu.derive import Derivation, GpuPackage, derive
 from envbuild.resolve.gpu.facts import compose_facts, cuda_of_base, cudnn_of_base
 from envbuild.resolve.gpu.findings import refuse
 from envbuild.resolve.gpu.match_base import packages_of
-from envbuild.spec.request import GpuRequest, Request, VariantRequest
+from envbuild.spec.request import BaseRequest, GpuRequest, Request, VariantRequest
 
 ReadArchitectures = Callable[[tuple[Wheel, ...]], WheelArchitectures]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class GpuInputs:
     """What the CUDA of a target follows from."""
 
     base: Base
@@ -57,9 +57,9 @@ def refuse_unknown_gpus(request: Request, *, catalog: Catalog = BUILT_IN) -> Non
 
 
 def gpu_facts(
-    asked: VariantRequest,
+    request: VariantRequest,
     gpu: GpuRequest,
-    ground: Ground,
+    inputs: GpuInputs,
     *,
     read: ReadArchitectures,
     known: tuple[GpuArchitectures, ...] | None,
@@ -73,14 +73,14 @@ def gpu_facts(
     :raises NoSolutionError: what was resolved does not fit the GPU, its base or its fleet.
     :raises SpecError: a target of the fleet names no GPU.
     """
-    packages = packages_of(ground.wheels)
-    site = f"lib/python{ground.python}/site-packages"
-    derived = with_conda(derive(packages, site=site, catalog=catalog), ground.conda)
+    packages = packages_of(inputs.wheels)
+    site = f"lib/python{inputs.python}/site-packages"
+    derived = with_conda(derive(packages, site=site, catalog=catalog), inputs.conda)
     for finding in refuse(packages, derived, gpu, catalog=catalog):
         progress.on_note(f"{finding.message}{f' ({finding.hint})' if finding.hint else ''}")
-    flavour = flavour_of_base(ground.base)
+    flavour = flavour_of_base(inputs.base)
     problems = lacking(
-        flavour, derived, cuda=cuda_of_base(ground.base.env), cudnn=cudnn_of_base(ground.base.env)
+        flavour, derived, cuda=cuda_of_base(inputs.base.env), cudnn=cudnn_of_base(inputs.base.env)
     )
     if problems:
         raise NoSolutionError(
@@ -88,19 +88,19 @@ def gpu_facts(
             problems=problems,
             hint="leave [base] out and the one that matches is chosen",
         )
-    for warning in _warnings_of_base(asked, gpu, derived, ground, catalog):
+    for warning in _warnings_of_base(request, gpu, derived, inputs, catalog):
         progress.on_note(warning)
     facts = compose_facts(
         derived,
         gpu,
         flavour=flavour,
-        base_environment=ground.base.env,
-        architectures=_architectures(gpu, ground.wheels, read=read, known=known, progress=progress),
+        base_environment=inputs.base.env,
+        architectures=_architectures(gpu, inputs.wheels, read=read, known=known, progress=progress),
         catalog=catalog,
     )
     if gpu.vendor != "nvidia" or not gpu.targets:
         return facts
-    return _with_fleet(facts, gpu, packages, ground.base, catalog)
+    return _with_fleet(facts, gpu, packages, inputs.base, catalog)
 
 
 def _architectures(
@@ -151,8 +151,8 @@ def _with_fleet(
 
 
 def _warnings_of_base(
-    asked: VariantRequest, gpu: GpuRequest, derived: Derivation, ground: Ground, catalog: Catalog
+    request: VariantRequest, gpu: GpuRequest, derived: Derivation, inputs: GpuInputs, catalog: Catalog
 ) -> Iterator[str]:
-    if asked.base.image is None and asked.base.packages is None and flavour_of_base(ground.base) != "slim":
-        libc = newest_libc_of(wheel.file for wheel in ground.wheels)
-        yield from choose_base(derived, gpu, python=asked.python, libc=libc, catalog=catalog).warnings
+    if request.base == BaseRequest() and flavour_of_base(inputs.base) != "slim":
+        libc = newest_libc_of(wheel.file for wheel in inputs.wheels)
+        yield from choose_base(derived, gpu, python=request.python, libc=libc, catalog=catalog).warnings

@@ -24,7 +24,7 @@ ResolveOn = Callable[[VariantRequest], tuple[Wheel, ...]]
 class Matched:
     """A request whose base is named, and the wheels that were resolved on it."""
 
-    asked: VariantRequest
+    request: VariantRequest
     wheels: tuple[Wheel, ...]
     choice: BaseChoice
 
@@ -37,7 +37,7 @@ def packages_of(wheels: tuple[Wheel, ...]) -> tuple[GpuPackage, ...]:
 
 
 def choose_for(
-    wheels: tuple[Wheel, ...], asked: VariantRequest, gpu: GpuRequest, *, catalog: Catalog = BUILT_IN
+    wheels: tuple[Wheel, ...], request: VariantRequest, gpu: GpuRequest, *, catalog: Catalog = BUILT_IN
 ) -> BaseChoice:
     """Return the base that matches ``wheels``.
 
@@ -49,35 +49,35 @@ def choose_for(
     return choose_base(
         derived,
         gpu,
-        python=asked.python,
+        python=request.python,
         libc=newest_libc_of(wheel.file for wheel in wheels),
         catalog=catalog,
     )
 
 
 def match(
-    asked: VariantRequest,
+    request: VariantRequest,
     gpu: GpuRequest,
     resolve_on: ResolveOn,
     *,
     start: BaseRequest | None = None,
     catalog: Catalog = BUILT_IN,
 ) -> Matched:
-    """Return ``asked`` with the base that matches what its requirements turn out to be.
+    """Return ``request`` with the base that matches what its requirements turn out to be.
 
     ``start`` is the base that is tried first: that of an earlier lock, which then stays while it matches.
 
     :raises NoSolutionError: see :func:`choose_for`; or there is no base both agree on.
     """
-    on = asked.model_copy(update={"base": start}) if start else _first(asked, gpu, catalog)
+    on = request.model_copy(update={"base": start}) if start else _first(request, gpu, catalog)
     seen: list[VariantRequest] = []
     while on not in seen:
         seen.append(on)
         wheels = resolve_on(on)
-        choice = choose_for(wheels, asked, gpu, catalog=catalog)
-        wanted = _on(asked, choice)
+        choice = choose_for(wheels, request, gpu, catalog=catalog)
+        wanted = _on(request, choice)
         if wanted == on:
-            return Matched(asked=on, wheels=wheels, choice=choice)
+            return Matched(request=on, wheels=wheels, choice=choice)
         on = wanted
     images = " and ".join(str(item.base.image) for item in seen)
     raise NoSolutionError(
@@ -86,15 +86,15 @@ def match(
     )
 
 
-def _first(asked: VariantRequest, gpu: GpuRequest, catalog: Catalog) -> VariantRequest:
+def _first(request: VariantRequest, gpu: GpuRequest, catalog: Catalog) -> VariantRequest:
     """Return the request on the base it most likely ends on: the slim one, unless the spec says otherwise."""
     choice = BaseChoice(flavour="slim")
     if gpu.image != "auto" and gpu.cuda != "auto":
-        choice = choose_base(derive((), catalog=catalog), gpu, python=asked.python, catalog=catalog)
-    return _on(asked, choice)
+        choice = choose_base(derive((), catalog=catalog), gpu, python=request.python, catalog=catalog)
+    return _on(request, choice)
 
 
-def _on(asked: VariantRequest, choice: BaseChoice) -> VariantRequest:
-    image = choice.image.reference if choice.image else default_image(asked.python)
-    image = mirrored(image, asked.gpu.registry if asked.gpu else None)
-    return asked.model_copy(update={"base": BaseRequest(image=image)})
+def _on(request: VariantRequest, choice: BaseChoice) -> VariantRequest:
+    image = choice.image.reference if choice.image else default_image(request.python)
+    image = mirrored(image, request.gpu.registry if request.gpu else None)
+    return request.model_copy(update={"base": BaseRequest(image=image)})

@@ -14,6 +14,7 @@ from envbuild.errors import EnvbuildError
 from envbuild.remote.http import ca_bundle
 from envbuild.remote.index.configuration import DEFAULT_INDEX, ClientConfiguration, IndexAddress
 from envbuild.resolve.python.target import TargetPython
+from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 
 _TOOL_VARIABLE = re.compile(r"(UV|PIP|PIP_TOOLS)_")
 _KEPT = {
@@ -66,11 +67,8 @@ class Question:
     preferred: tuple[Pin, ...] = ()
     """Versions to stay with where nothing speaks against them."""
 
-    upgrade: bool = False
-    """Forget all preferences."""
-
-    upgrade_packages: tuple[NormalizedName, ...] = ()
-    """Forget the preferences for these."""
+    upgrade: Upgrade = NO_UPGRADE
+    """Preferences to forget."""
 
     def index_of(self, name: NormalizedName) -> str:
         """Return the name of the index a distribution comes from."""
@@ -128,6 +126,12 @@ def write_lines(path: Path, lines: Sequence[str]) -> Path:
     """Write one requirement a line."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
+
+
+def upgrade_options(upgrade: Upgrade) -> list[str]:
+    """Return the options that uv and pip-tools both have for an upgrade."""
+    names = sorted(canonicalize_name(name) for name in upgrade.packages)
+    return [*(["--upgrade"] if upgrade.everything else []), *(f"--upgrade-package={name}" for name in names)]
 
 
 def pins_as_lines(pins: Sequence[Pin]) -> list[str]:

@@ -21,6 +21,7 @@ from envbuild.resolve.python.backend import (
     parse_pins,
     pins_as_lines,
     process_environment,
+    upgrade_options,
     write_lines,
 )
 from envbuild.resolve.python.failure import without_secrets
@@ -76,7 +77,7 @@ class PipToolsResolver:
         with tempfile.TemporaryDirectory(prefix="envbuild-pip-") as name:
             folder = Path(name)
             answer = folder / "answer.txt"
-            if question.preferred and not question.upgrade:
+            if question.preferred and not question.upgrade.everything:
                 write_lines(answer, pins_as_lines(question.preferred))
             result = process.run(
                 self._arguments(question, folder, answer),
@@ -137,10 +138,7 @@ class PipToolsResolver:
         if question.constraints:
             constraints = write_lines(folder / "constraints.txt", question.constraints)
             arguments.append(f"--constraint={constraints}")
-        if question.upgrade:
-            arguments.append("--upgrade")
-        arguments += [f"--upgrade-package={name}" for name in sorted(question.upgrade_packages)]
-        return arguments
+        return [*arguments, *upgrade_options(question.upgrade)]
 
     def _process_environment(self, question: Question) -> dict[str, str]:
         environment = process_environment(self._environment, self._configuration)

@@ -22,6 +22,7 @@ from envbuild.resolve.python.provided import provided_pins, refuse_conflicts
 from envbuild.resolve.python.releases import Release, ReleaseFinder
 from envbuild.resolve.python.requirements import activate, left_out
 from envbuild.resolve.python.target import TargetPython
+from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from envbuild.spec.request import VariantRequest
 
 UV_CHOOSES_HINT = 'resolver = "uv" chooses versions that the base itself can load'
@@ -43,14 +44,13 @@ def resolve_python(
     progress: Progress,
     provided: Iterable[str] = (),
     previous: Sequence[Wheel] = (),
-    upgrade: bool = False,
-    upgrade_packages: Iterable[str] = (),
+    upgrade: Upgrade = NO_UPGRADE,
 ) -> tuple[Wheel, ...]:
     """Return the wheels ``target`` installs for ``request``, sorted by name.
 
     ``requires`` of each holds the lines that count on this target.  ``previous`` is what was locked for it:
-    with neither ``upgrade`` nor its name in ``upgrade_packages``, a distribution keeps its version and file
-    where nothing that is asked speaks against them.  ``provided`` are distributions of conda packages,
+    unless ``upgrade`` gives it up, a distribution keeps its version and file where nothing that is asked
+    speaks against them.  ``provided`` are distributions of conda packages,
     ``name==version``: they are taken as they are and not among the wheels.  ``cache`` is envbuild's cache
     folder.
 
@@ -61,20 +61,16 @@ def resolve_python(
     if not request.pip.requirements:
         return ()
     index = index.bound_to(request.pip.indexes)
-    upgraded = {canonicalize_name(name) for name in upgrade_packages}
     pins_there = provided_pins(provided)
     if pins_there and resolver.name != "uv":
         raise _blind(resolver.name)
     refuse_conflicts(request.pip.requirements, pins_there, target.marker_environment)
     there = {pin.name for pin in pins_there}
     previous = [wheel for wheel in previous if canonicalize_name(wheel.name) not in there]
-    question = replace(
-        _question(request, target, index, previous, upgrade=upgrade, upgraded=upgraded), provided=pins_there
-    )
+    question = replace(_question(request, target, index, previous), provided=pins_there, upgrade=upgrade)
     for note in index.notes_once():
         progress.on_note(note)
-    locked = {canonicalize_name(wheel.name): wheel.file for wheel in previous if not upgrade}
-    keep = {name: file for name, file in locked.items() if name not in upgraded}
+    keep = {canonicalize_name(wheel.name): wheel.file for wheel in upgrade.kept(previous)}
     finder = ReleaseFinder(question, index=index, cache=cache, keep=keep)
     pins = _pins(question, resolver, finder, progress, index)
     try:
@@ -103,13 +99,7 @@ def pin_tool(name: NormalizedName, target: TargetPython, *, index: PythonIndex, 
 
 
 def _question(
-    request: VariantRequest,
-    target: TargetPython,
-    index: PythonIndex,
-    previous: Sequence[Wheel],
-    *,
-    upgrade: bool,
-    upgraded: set[NormalizedName],
+    request: VariantRequest, target: TargetPython, index: PythonIndex, previous: Sequence[Wheel]
 ) -> Question:
     sources = {
         canonicalize_name(name): source
@@ -126,8 +116,6 @@ def _question(
         sources=sources,
         snapshot=request.snapshot,
         preferred=tuple(Pin(name=name, version=preferred[name]) for name in sorted(preferred)),
-        upgrade=upgrade,
-        upgrade_packages=tuple(sorted(upgraded)),
     )
 
 
@@ -150,7 +138,7 @@ def _pins(
         if (name := canonicalize_name(Requirement(text).name)) not in there:
             finder.expect(name)
     for pin in question.preferred:
-        finder.expect(pin.name, None if question.upgrade else pin.version)
+        finder.expect(pin.name, None if question.upgrade.everything else pin.version)
     try:
         return resolver.resolve(question, on_candidate=on_candidate)
     except SpecError:

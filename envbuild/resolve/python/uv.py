@@ -22,6 +22,7 @@ from envbuild.resolve.python.backend import (
     parse_pins,
     pins_as_lines,
     process_environment,
+    upgrade_options,
     write_lines,
 )
 from envbuild.resolve.python.failure import without_secrets
@@ -104,7 +105,7 @@ class UvResolver:
         with tempfile.TemporaryDirectory(prefix="envbuild-uv-") as name:
             folder = Path(name)
             answer = folder / "answer.txt"
-            if question.preferred and not question.upgrade:
+            if question.preferred and not question.upgrade.everything:
                 write_lines(answer, pins_as_lines(question.preferred))
             arguments = self._arguments(question, folder, answer, also)
             result = process.run(
@@ -145,10 +146,7 @@ class UvResolver:
             arguments.append(f"--constraints={write_lines(folder / 'constraints.txt', constraints)}")
         if question.snapshot:
             arguments.append(f"--exclude-newer={end_of_snapshot(question.snapshot):%Y-%m-%dT%H:%M:%SZ}")
-        if question.upgrade:
-            arguments.append("--upgrade")
-        arguments += [f"--upgrade-package={name}" for name in sorted(question.upgrade_packages)]
-        return arguments
+        return [*arguments, *upgrade_options(question.upgrade)]
 
     def _process_environment(self, question: Question) -> dict[str, str]:
         environment = process_environment(self._environment, self._configuration)

@@ -9,13 +9,18 @@ from envbuild.progress import SilentProgress
 from envbuild.resolve.compose import choose_user, compose_env
 from envbuild.resolve.gpu.architectures import WheelArchitectures
 from envbuild.resolve.lock_environment import lock_environment
-from envbuild.resolve.resolvers import Foundation, Upgrade
-from envbuild.spec.request import BaseRequest, GpuRequest, ImageRequest, PipRequest, SystemRequest
+from envbuild.resolve.upgrade import Upgrade
+from envbuild.spec.request import (
+    BaseRequest,
+    CondaRequest,
+    GpuRequest,
+    ImageRequest,
+    PipRequest,
+    SystemRequest,
+)
 from tests.rig.locks import (
-    BASE_DEBS,
-    GIT,
     INSTALLER,
-    WHEELS,
+    conda_lock,
     conda_package,
     hexadecimal,
     image_base,
@@ -24,43 +29,7 @@ from tests.rig.locks import (
     sample_lock,
     wheel,
 )
-
-FOUNDATION = Foundation(
-    base=packages_base(), interpreter=sample_lock().targets[0].interpreter, debs=BASE_DEBS
-)
-
-
-ENVIRONMENT = tuple(wheel for wheel in WHEELS if wheel is not INSTALLER)
-
-
-class FakeResolvers:
-    """Answers from the sample lock and remembers what it was asked."""
-
-    def __init__(self, wheels=ENVIRONMENT):
-        self.asked: list[str] = []
-        self.wheels = wheels
-
-    def foundation(self, request, platform, *, previous, upgrade, progress):
-        self.asked.append("foundation")
-        return FOUNDATION
-
-    def system(self, request, foundation, *, previous, upgrade, progress):
-        self.asked.append("system")
-        return (GIT,)
-
-    def python(self, request, foundation, *, previous, upgrade, progress):
-        self.asked.append("python")
-        return self.wheels
-
-    def architectures(self, request, wheels, *, progress):
-        self.asked.append("architectures")
-        return WheelArchitectures()
-
-    def installer(self, foundation, *, previous, progress):
-        return previous or INSTALLER
-
-    def tools(self):
-        return {"uv": "0.9.0", "apt": "2.6.1"}
+from tests.rig.resolvers import FOUNDATION, FakeResolvers
 
 
 def lock_with(resolvers, asked=None, previous=None, upgrade=None):
@@ -104,16 +73,39 @@ def test_only_what_changed_is_resolved_again(fields, asked):
     [
         (Upgrade(everything=True), ["foundation", "python", "system"]),
         (Upgrade(packages=frozenset({"numpy"})), ["python"]),
+        (Upgrade(packages=frozenset({"NumPy"})), ["python"]),
         (Upgrade(packages=frozenset({"git"})), ["system"]),
         (Upgrade(packages=frozenset({"bash"})), ["foundation"]),
         (Upgrade(packages=frozenset({"unknown"})), []),
     ],
-    ids=["everything", "wheel", "deb", "base", "unknown"],
+    ids=["everything", "wheel", "wheel as written", "deb", "base", "unknown"],
 )
 def test_an_upgrade_asks_only_who_can_answer(upgrade, asked):
     resolvers = FakeResolvers()
     lock_with(resolvers, previous=sample_lock(), upgrade=upgrade)
     assert resolvers.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        pytest.param({}, [], id="nothing"),
+        pytest.param({"python": "3.12"}, [], id="the base's python"),
+        pytest.param({"pip": PipRequest(requirements=("six",))}, ["python"], id="pip"),
+        pytest.param({"conda": CondaRequest(channels=("lab",))}, ["conda"], id="conda"),
+        pytest.param({"conda": None}, ["foundation", "python"], id="no conda any more"),
+    ],
+)
+def test_only_what_changed_is_resolved_again_with_conda_packages(fields, asked):
+    previous, resolvers = conda_lock(), FakeResolvers()
+    variant = previous.request.variants["default"].model_copy(update=fields)
+    lock_with(resolvers, previous.request.model_copy(update={"variants": {"default": variant}}), previous)
+    assert resolvers.asked == asked
+
+
+def test_a_lock_with_conda_packages_is_taken_over_whole():
+    previous = conda_lock()
+    assert dumps(lock_with(FakeResolvers(), previous.request, previous)) == dumps(previous)
 
 
 def test_two_variants_on_one_base_ask_for_it_once():
@@ -186,7 +178,7 @@ class GpuResolvers(FakeResolvers):
     def __init__(self):
         super().__init__(wheels=(CUDART, TORCH.model_copy(update={"file": PLATFORM_WHEEL})))
 
-    def architectures(self, request, wheels, *, progress):
+    def architectures(self, request, wheels):
         self.asked.append("architectures")
         return WheelArchitectures(
             (
@@ -286,6 +278,6 @@ def test_without_a_base_it_is_matched_and_stays_matched():
 class ImageResolvers(GpuResolvers):
     """Stands on the image that is asked for."""
 
-    def foundation(self, request, platform, *, previous, upgrade, progress):
+    def foundation(self, request, platform, *, previous):
         self.asked.append("foundation")
         return replace(FOUNDATION, base=image_base(request.base.image), debs=())

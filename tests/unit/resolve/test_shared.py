@@ -9,16 +9,13 @@ import pytest
 
 from envbuild.errors import NoSolutionError
 from envbuild.lock.codec import dumps
-from envbuild.progress import SilentProgress
+from envbuild.progress import SILENT
 from envbuild.resolve.lock_environment import lock_environment
-from envbuild.resolve.resolvers import Foundation, Upgrade
-from envbuild.resolve.shared import Answers, SharedResolvers
+from envbuild.resolve.shared import Answers, SharedResolvers, share_resolvers
+from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from envbuild.spec.request import ImageRequest, PipRequest, SystemRequest
-from tests.rig.locks import BASE_DEBS, GIT, INSTALLER, WHEELS, packages_base, request, sample_lock, wheel
-
-FOUNDATION = Foundation(
-    base=packages_base(), interpreter=sample_lock().targets[0].interpreter, debs=BASE_DEBS
-)
+from tests.rig.locks import WHEELS, request, wheel
+from tests.rig.resolvers import FakeResolvers
 
 
 class World:
@@ -28,38 +25,39 @@ class World:
         self.asked: Counter[str] = Counter()
 
     @contextmanager
-    def open(self):
+    def open(self, upgrade, progress):
         yield Desk(self.asked)
 
 
-class Desk:
+class Desk(FakeResolvers):
     """Resolvers of one question; `tools` names those that had a say in it."""
 
-    def __init__(self, asked):
-        self.asked = asked
+    def __init__(self, counter):
+        super().__init__()
+        self.counter = counter
         self.used = {}
 
-    def foundation(self, request, platform, *, previous, upgrade, progress):
-        self.asked["foundation"] += 1
+    def foundation(self, request, platform, *, previous):
+        self.counter["foundation"] += 1
         self.used["apt"] = "2.6.1"
-        return FOUNDATION
+        return super().foundation(request, platform, previous=previous)
 
-    def system(self, request, foundation, *, previous, upgrade, progress):
-        self.asked["system"] += 1
+    def system(self, request, foundation, *, previous):
+        self.counter["system"] += 1
         self.used["apt"] = "2.6.1"
-        return (GIT,)
+        return super().system(request, foundation, previous=previous)
 
-    def python(self, request, foundation, *, previous, upgrade, progress):
-        self.asked["python"] += 1
+    def python(self, request, foundation, *, previous):
+        self.counter["python"] += 1
         self.used["uv"] = "0.9.0"
         if "impossible" in request.pip.requirements:
             raise NoSolutionError("no version of impossible")
         names = {requirement.partition(">")[0] for requirement in request.pip.requirements}
         return tuple(item for item in (*WHEELS, wheel("polars")) if item.name in {*names, "joblib"})
 
-    def installer(self, foundation, *, previous, progress):
-        self.asked["installer"] += 1
-        return INSTALLER
+    def installer(self, foundation, *, previous):
+        self.counter["installer"] += 1
+        return super().installer(foundation, previous=previous)
 
     def tools(self):
         return {"catalog": "2026.11"} | self.used
@@ -71,12 +69,10 @@ def asking(name="train", **fields):
     return asked.model_copy(update={"name": name, "variants": {"default": variant}})
 
 
-def lock(world, answers, asked):
-    with world.open() as alone:
-        resolvers = SharedResolvers.of(world.open, answers) if answers else alone
-        return lock_environment(
-            asked, previous=None, resolvers=resolvers, upgrade=Upgrade(), progress=SilentProgress()
-        )
+def lock(world, answers, asked, upgrade=NO_UPGRADE):
+    open_resolvers = share_resolvers(world.open, answers) if answers else world.open
+    with open_resolvers(upgrade, SILENT) as resolvers:
+        return lock_environment(asked, previous=None, resolvers=resolvers, upgrade=upgrade, progress=SILENT)
 
 
 def test_twenty_alike_are_resolved_once_and_each_is_what_it_is_alone():
@@ -107,6 +103,15 @@ def test_what_differs_is_asked_again(fields, again):
     lock(world, answers, asking(**fields))
 
     assert {name for name, count in world.asked.items() if count == 2} == again
+
+
+def test_an_upgrade_is_part_of_the_question():
+    world, answers = World(), Answers()
+
+    lock(world, answers, asking())
+    lock(world, answers, asking(), Upgrade(packages=frozenset({"numpy"})))
+
+    assert set(world.asked.values()) == {2}
 
 
 def test_a_tool_that_had_no_say_in_a_lock_is_not_in_it():
@@ -148,4 +153,4 @@ def test_who_comes_second_waits_for_the_first():
 
 def test_only_questions_of_a_resolver_are_answered():
     with pytest.raises(AttributeError, match="weather"):
-        SharedResolvers(World().open, Answers()).weather  # noqa: B018 - the access is the point
+        SharedResolvers(World().open, Answers(), NO_UPGRADE, SILENT).weather  # noqa: B018 - the access is the point

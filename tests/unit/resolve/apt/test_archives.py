@@ -10,7 +10,6 @@ import pytest
 
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, NotFoundError
 from envbuild.lock.model import Deb
-from envbuild.progress import SilentProgress
 from envbuild.remote.apt import Keyring
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.system import resolve_system
@@ -126,7 +125,7 @@ def test_a_service_that_answers_with_a_later_state_is_noticed(
 def test_date_of_a_release(apt: Apt, world_of: MadeWorld, flat: Path) -> None:
     world = world_of(f"deb file:{flat} ./", keyrings=(keyring("archive"),))
 
-    with apt.session(world, progress=SilentProgress()) as session:
+    with apt.session(world) as session:
         assert session.release_date("signed") == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
         with pytest.raises(IntegrityError, match="no Release file of the archives says it is of suite other"):
             session.release_date("other")

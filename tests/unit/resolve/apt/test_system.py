@@ -12,7 +12,7 @@ from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.no_solution import near_names
 from envbuild.resolve.apt.system import preferences, resolve_system
 from envbuild.resolve.apt.world import AptWorld
-from envbuild.resolve.resolvers import Upgrade
+from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from tests.rig.archive import DebianArchive, make_deb
 from tests.rig.progress import RecordedProgress
 
@@ -100,9 +100,9 @@ def test_a_needed_upgrade_of_the_base_is_in_the_result_and_told(
     make_deb(debian_archive.folder, "perl-base", "5.2")
     make_deb(debian_archive.folder, "perl", "5.2", depends="perl-base (= 5.2)")
 
-    progress = RecordedProgress()
+    apt.progress = progress = RecordedProgress()
     base = status(("perl-base", "5.1"), ("unrelated", "1"))
-    debs = resolve_system(apt, rig, ["perl"], installed=base, progress=progress)
+    debs = resolve_system(apt, rig, ["perl"], installed=base)
 
     assert files(debs) == ["perl-base_5.2_all.deb", "perl_5.2_all.deb"]
     assert progress.notes == [
@@ -159,7 +159,7 @@ def test_previous_versions_are_kept_while_they_are_there(
     make_deb(folder, "tool", "2", depends="lib")
     make_deb(folder, "lib", "2")
 
-    def again(*, previous: tuple[Deb, ...] = previous, upgrade: Upgrade | None = None) -> list[str]:
+    def again(*, previous: tuple[Deb, ...] = previous, upgrade: Upgrade = NO_UPGRADE) -> list[str]:
         fresh = Apt(tmp_path / "cache", environment=machine)
         return files(
             resolve_system(fresh, rig, ["tool"], installed=EMPTY, previous=previous, upgrade=upgrade)
@@ -297,11 +297,11 @@ def test_sources_left_out_are_told(
     world_of: Callable[..., AptWorld],
 ) -> None:
     make_deb(debian_archive.folder, "git", "2")
-    progress = RecordedProgress()
+    apt.progress = progress = RecordedProgress()
     world = world_of(debian_archive.source, left_out=("https://cuda.example.com/repos",))
 
     with pytest.raises(NoSolutionError) as caught:
-        resolve_system(apt, world, ["cuda-toolkit"], installed=EMPTY, progress=progress)
+        resolve_system(apt, world, ["cuda-toolkit"], installed=EMPTY)
 
     assert "https://cuda.example.com/repos" in str(caught.value.hint)
     assert progress.notes[0].startswith("packages of https://cuda.example.com/repos are not considered")

@@ -11,12 +11,15 @@ from envbuild.remote.apt import AptSettings, Keyring
 from envbuild.resolve.apt.root import AptRoot, write_root
 from envbuild.resolve.apt.world import AptWorld, world_of_distribution, world_of_image
 
-BASE = parse_lines(
+TEXT = (
     "deb http://user:secret@mirror.example.com/debian bookworm main\n"
     "deb-src http://mirror.example.com/debian bookworm main\n"
     "deb https://user:secret@cuda.example.com/repos /\n"
 )
+BASE = parse_lines(TEXT)
+FILES = {"/etc/apt/sources.list": TEXT}
 KEYS = (Keyring(path="/usr/share/keyrings/base.gpg", content=b"binary"),)
+KEY_FILES = {key.path: key.content for key in KEYS}
 DAY = date(2026, 3, 1)
 
 
@@ -36,7 +39,7 @@ def test_world_of_an_image_has_its_own_sources_and_keys_and_the_configured_one(t
     (tmp_path / "k.gpg").write_bytes(b"more")
     settings = AptSettings(keyring=tmp_path / "k.gpg")
 
-    world = world_of_image("python:3", BASE, KEYS, platform=AMD64, settings=settings, snapshot=None)
+    world = world_of_image("python:3", FILES, KEY_FILES, platform=AMD64, settings=settings, snapshot=None)
 
     assert [source.suites[0] for source in world.sources] == ["bookworm", "/"]
     assert [key.content for key in world.keyrings] == [b"binary", b"more"]
@@ -46,7 +49,7 @@ def test_world_of_an_image_has_its_own_sources_and_keys_and_the_configured_one(t
 def test_a_dated_world_says_what_it_leaves_out() -> None:
     settings = AptSettings(snapshot="https://snapshot.example.com")
 
-    world = world_of_image("python:3", BASE, KEYS, platform=AMD64, settings=settings, snapshot=DAY)
+    world = world_of_image("python:3", FILES, KEY_FILES, platform=AMD64, settings=settings, snapshot=DAY)
 
     assert [source.suites[0] for source in world.sources] == ["bookworm"]
     assert world.left_out == ("https://cuda.example.com/repos",)
@@ -54,7 +57,7 @@ def test_a_dated_world_says_what_it_leaves_out() -> None:
 
 def test_a_dated_world_needs_a_service() -> None:
     with pytest.raises(SpecError):
-        world_of_image("python:3", BASE, KEYS, platform=AMD64, settings=AptSettings(), snapshot=DAY)
+        world_of_image("python:3", FILES, KEY_FILES, platform=AMD64, settings=AptSettings(), snapshot=DAY)
 
 
 def test_key_of_a_world_changes_with_all_that_apt_reads() -> None:

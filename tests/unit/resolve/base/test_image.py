@@ -110,7 +110,20 @@ def test_debian_image_is_read_completely(fake: FakeRegistry, read: Read) -> None
     assert base.excludes == ("-/usr/share/doc/*", "+/usr/share/doc/keep/*")
     assert facts.interpreter is not None
     assert (facts.interpreter.path, facts.interpreter.version) == ("/usr/local/bin/python3.11", "3.11.9")
-    assert facts.newest.timestamp() == 1_700_000_000
+
+
+def test_no_file_of_a_base_is_newer_than_the_base(fake: FakeRegistry, read: Read) -> None:
+    put(fake, DEBIAN, PYTHON, config={"config": {"Env": [PATH]}, "created": "2020-01-02T03:04:05Z"})
+
+    assert read().base.created.timestamp() == 1_700_000_000
+
+
+def test_python_may_be_missing_from_an_image_that_need_not_have_it(fake: FakeRegistry, read: Read) -> None:
+    put(fake, DEBIAN)
+
+    assert read(needs_python=False).interpreter is None
+    with pytest.raises(SpecError, match=r"has no Python 3\.11"):
+        read()
 
 
 def test_what_apt_needs_is_there_and_its_passwords_are_not(fake: FakeRegistry, read: Read) -> None:

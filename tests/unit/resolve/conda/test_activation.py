@@ -1,6 +1,6 @@
 import pytest
 
-from envbuild.resolve.conda.activation import read_activation, settle_value
+from envbuild.resolve.conda.activation import expand_value, read_activation
 
 FILES = frozenset({"share/proj/proj.db", "share/proj/licenses.csv", "bin/tool"})
 
@@ -126,4 +126,4 @@ def test_a_preset_that_looks_like_a_reference_is_told():
 def test_references_are_settled_with_what_the_image_has(value, settled):
     env = {"PATH": "/usr/bin", "LD_LIBRARY_PATH": "/usr/local/cuda/lib64", "EMPTY": ""}
 
-    assert settle_value(value, env) == settled
+    assert expand_value(value, env) == settled

@@ -6,7 +6,7 @@ from envbuild.errors import NoSolutionError
 from envbuild.lock.gpu import TargetGpu
 from envbuild.progress import SilentProgress
 from envbuild.resolve.gpu.architectures import WheelArchitectures
-from envbuild.resolve.gpu.assess import Ground, gpu_facts
+from envbuild.resolve.gpu.assess import GpuInputs, gpu_facts
 from envbuild.spec.request import GpuRequest
 from tests.rig.cuda_bases import cuda_environment
 from tests.rig.gpu_packages import TORCH_13, packages
@@ -21,7 +21,7 @@ def facts_of(
     return gpu_facts(
         request(image=base.key).variants["default"],
         GpuRequest.model_validate(asked),
-        Ground(
+        GpuInputs(
             base=base,
             python="3.11",
             wheels=tuple(wheel(item.name, item.version) for item in packages(line)),

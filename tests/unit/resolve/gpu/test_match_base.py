@@ -40,7 +40,7 @@ def matched(
 
 def test_wheels_with_cuda_stay_on_the_slim_image() -> None:
     resolver = Resolver({}, TORCH_13)
-    assert matched(resolver).asked.base == BaseRequest(image=SLIM)
+    assert matched(resolver).request.base == BaseRequest(image=SLIM)
     assert resolver.asked == [SLIM]
 
 
@@ -48,7 +48,7 @@ def test_wheels_without_it_are_resolved_again_on_an_image_that_has_it() -> None:
     resolver = Resolver({}, "onnxruntime-gpu==1.22.0")
     found = matched(resolver, GpuRequest(cuda="12.6"))
     image = "nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04"
-    assert found.asked.base == BaseRequest(image=image)
+    assert found.request.base == BaseRequest(image=image)
     assert found.choice.flavour == "cudnn-runtime"
     assert resolver.asked == [SLIM, image]
 
@@ -63,15 +63,15 @@ def test_the_base_of_an_earlier_lock_stays_without_asking_for_another() -> None:
 def test_an_image_with_cuda_is_left_when_nothing_needs_it_any_more() -> None:
     resolver = Resolver({}, TORCH_13)
     image = "nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04"
-    assert matched(resolver, start=BaseRequest(image=image)).asked.base.image == SLIM
+    assert matched(resolver, start=BaseRequest(image=image)).request.base.image == SLIM
     assert resolver.asked == [image, SLIM]
 
 
 def test_a_named_flavour_of_a_named_version_is_the_first_that_is_asked() -> None:
     resolver = Resolver({}, "numpy==2.3.4")
     found = matched(resolver, GpuRequest(cuda="12.6", image="devel"))
-    assert resolver.asked == [found.asked.base.image]
-    assert found.asked.base.image == "nvidia/cuda:12.6.3-devel-ubuntu24.04"
+    assert resolver.asked == [found.request.base.image]
+    assert found.request.base.image == "nvidia/cuda:12.6.3-devel-ubuntu24.04"
 
 
 def test_a_mirror_of_docker_hub_has_both_under_the_same_paths() -> None:

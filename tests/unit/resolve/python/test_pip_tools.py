@@ -11,6 +11,7 @@ from envbuild.errors import SpecError
 from envbuild.lock.model import Libc
 from envbuild.platforms import AMD64, ARM64, host
 from envbuild.resolve.python.target import TargetPython
+from envbuild.resolve.upgrade import Upgrade
 from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
 from tests.rig.desk import Desk
 from tests.rig.index import make_wheel
@@ -47,8 +48,14 @@ def test_what_is_locked_stays_unless_upgraded(desk: Desk) -> None:
     make_wheel(desk.folder, "lib", "2.0")
     request = request_for("app")
     assert resolved(desk, request, previous=locked) == ["app==1.0", "lib==1.0"]
-    assert resolved(desk, request, previous=locked, upgrade_packages=("lib",)) == ["app==1.0", "lib==2.0"]
-    assert resolved(desk, request, previous=locked, upgrade=True) == ["app==2.0", "lib==2.0"]
+    assert resolved(desk, request, previous=locked, upgrade=Upgrade(packages=frozenset({"lib"}))) == [
+        "app==1.0",
+        "lib==2.0",
+    ]
+    assert resolved(desk, request, previous=locked, upgrade=Upgrade(everything=True)) == [
+        "app==2.0",
+        "lib==2.0",
+    ]
 
 
 def test_what_pip_looks_at_is_told(desk: Desk) -> None:

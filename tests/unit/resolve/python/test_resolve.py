@@ -16,6 +16,7 @@ from envbuild.remote.index.configuration import ClientConfiguration
 from envbuild.resolve.python.backend import OnCandidate, Pin, Question
 from envbuild.resolve.python.resolve import INSTALLER, pin_tool, resolve_python
 from envbuild.resolve.python.target import TargetPython
+from envbuild.resolve.upgrade import Upgrade
 from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
 from tests.rig.desk import TARGET, Desk
 from tests.rig.index import PackageIndex, make_sdist, make_wheel
@@ -236,12 +237,18 @@ def test_what_is_locked_gives_way_to_the_request(desk: Desk) -> None:
 
 def test_upgrade_forgets_what_is_locked(desk: Desk) -> None:
     locked = two_versions(desk)
-    assert pinned(desk.resolve("app", previous=locked, upgrade=True)) == ["app==2.0", "lib==2.0"]
+    assert pinned(desk.resolve("app", previous=locked, upgrade=Upgrade(everything=True))) == [
+        "app==2.0",
+        "lib==2.0",
+    ]
 
 
 def test_upgrade_of_one_package_leaves_the_others(desk: Desk) -> None:
     locked = two_versions(desk)
-    assert pinned(desk.resolve("app", previous=locked, upgrade_packages=("Lib",))) == ["app==1.0", "lib==2.0"]
+    assert pinned(desk.resolve("app", previous=locked, upgrade=Upgrade(packages=frozenset({"Lib"})))) == [
+        "app==1.0",
+        "lib==2.0",
+    ]
 
 
 def test_a_locked_file_stays_when_a_better_one_appears(desk: Desk) -> None:
@@ -249,7 +256,7 @@ def test_a_locked_file_stays_when_a_better_one_appears(desk: Desk) -> None:
     locked = desk.resolve("app")
     make_wheel(desk.folder, "app", "1.0", tag="cp311-none-any")
     assert desk.resolve("app", previous=locked) == locked
-    (upgraded,) = desk.resolve("app", previous=locked, upgrade=True)
+    (upgraded,) = desk.resolve("app", previous=locked, upgrade=Upgrade(everything=True))
     assert upgraded.file == "app-1.0-cp311-none-any.whl"
 
 
