@@ -1,3 +1,5 @@
 """ML environments that are the same everywhere, and prove it."""
 
-__version__ = "0.1.0"
+from envbuild.version import __version__
+
+__all__ = ["__version__"]

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from envbuild import __version__
 from envbuild.cli import (
     build,
     cache,
@@ -30,6 +29,7 @@ from envbuild.cli import (
 from envbuild.cli.ending import ending_in_order
 from envbuild.cli.output import Output, error_text
 from envbuild.errors import EnvbuildError, ExitCode, from_os_error
+from envbuild.version import __version__
 
 
 class Boundary(TyperGroup):

@@ -10,8 +10,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from envbuild import __version__
 from envbuild.errors import NetworkError, NotFoundError
+from envbuild.version import __version__
 
 CONNECTIONS = 32
 """Connections kept open to one host: enough for every parallel request envbuild makes."""

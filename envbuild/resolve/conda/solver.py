@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
-from envbuild import __version__
+from envbuild.version import __version__
 
 if TYPE_CHECKING:
     from rattler import GenericVirtualPackage, RepoDataRecord
