@@ -90,7 +90,7 @@ def for_each_project(
 
     def one(number: int) -> None:
         project = projects[number]
-        named = replace(machine, progress=_Named(machine.progress, project.label))
+        named = replace(machine, progress=_LabelledProgress(machine.progress, project.label))
         try:
             value = work(project, named)
             found[number] = ProjectResult(project, value, error_of(value))
@@ -105,7 +105,7 @@ def for_each_project(
 
 
 @dataclass(frozen=True, slots=True)
-class _Named(SilentProgress):
+class _LabelledProgress(SilentProgress):
     """Says for which project each stage is; counts of several at once would contradict each other."""
 
     progress: Progress
