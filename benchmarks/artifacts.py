@@ -7,9 +7,9 @@ from pathlib import Path
 
 _FETCH = (
     "import sys; from pathlib import Path; from envbuild.cli.output import Activity;"
-    "from envbuild.workflows.artifacts import Artifacts; from envbuild.lock.codec import loads;"
+    "from envbuild.workflows.machine import Machine; from envbuild.lock.codec import loads;"
     "lock = loads(Path(sys.argv[1]).read_text());"
-    "artifacts = Artifacts(lock, lock.targets[0], False, Activity());"
+    "artifacts = Machine().artifacts(lock, lock.targets[0]);"
     "artifacts.fetch(list(artifacts.by_sha256.values()))"
 )
 

@@ -1,6 +1,5 @@
 """`envbuild build`."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from envbuild.cli.options import (
     AllSpecs,
     AsJson,
+    EngineOption,
     Frozen,
     Offline,
     PlatformOption,
@@ -16,19 +16,11 @@ from envbuild.cli.options import (
     Variant,
     Verbose,
 )
-from envbuild.errors import UsageError
-from envbuild.workflows.engines import EngineOption
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from envbuild.cli.output import Activity, Output
-    from envbuild.lock.model import Lock
-    from envbuild.workflows.built import Built
-    from envbuild.workflows.engines import EngineName
-    from envbuild.workflows.outputs import ImageOutput
-    from envbuild.workflows.project import Project
+    from envbuild.workflows.build import BuildResult
 
 
 def build(
@@ -82,12 +74,14 @@ def build(
 
     Prints its reference; there is nothing to do when the engine has it.
     """
+    from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
+    from envbuild.workflows.build import BuildOptions, BuildResult, build_image, build_images
     from envbuild.workflows.outputs import parse_output
-    from envbuild.workflows.project import find_project
+    from envbuild.workflows.project import open_project
 
     talk = Output(quiet=quiet, verbose=verbose, as_json=as_json)
-    wish = _Wish(
+    options = BuildOptions(
         variant=variant,
         platform=platform,
         frozen=frozen,
@@ -99,139 +93,48 @@ def build(
         push=push,
         check=check,
         compression=compression,
-        offline=offline,
     )
-    if every:
-        raise typer.Exit(_build_all(talk, spec, wish))
-    built = _build(find_project(spec, frozen=frozen), wish, talk.activity(progress))
-    built.tell(talk)
-    if as_json:
-        talk.document(built.document())
-    else:
-        talk.data(built.outcome.reference)
+    if not every:
+        with talk.activity(progress) as activity:
+            machine = command_machine(activity, offline=offline)
+            result = build_image(open_project(spec, frozen=frozen), options, machine=machine)
+        for line in _lines(result):
+            talk.say(line)
+        for note in result.checked.notes if result.checked else ():
+            talk.note(note)
+        if as_json:
+            talk.document(result.document())
+        else:
+            talk.data(result.reference)
+        return
+
+    from envbuild.cli.many import tell_results
+    from envbuild.workflows.many import open_projects
+
+    machine = command_machine(talk.lines(), offline=offline)
+    results = build_images(open_projects(spec, frozen=frozen), options, machine=machine)
+    for done in results if not as_json else ():
+        if done.value:
+            talk.data(done.value.reference)
+    raise typer.Exit(tell_results(talk, results, summary=_summary, document=BuildResult.document))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
-    """What the command line says of building."""
+def _lines(result: "BuildResult") -> "Iterator[str]":
+    from envbuild.workflows.sizes import readable_size
 
-    variant: str | None
-    platform: str | None
-    frozen: bool
-    engine: "EngineName | None"
-    use_cache: bool
-    pull: bool
-    outputs: "tuple[ImageOutput, ...]"
-    load: bool
-    push: bool
-    check: bool
-    compression: Literal["zstd", "gzip"]
-    offline: bool
+    yield f"built {result.reference}" if result.built else f"{result.reference} exists; nothing to do"
+    if result.checked:
+        yield f"it came out the same again, with another {', '.join(result.checked.varied)}"
+    for output in result.outputs:
+        yield f"wrote {output}"
+    if result.loaded:
+        sent = f"by {result.loaded.way}, {readable_size(result.loaded.size)}"
+        has_it = "has it already" if result.loaded.way == "there" else f"was sent it {sent}"
+        yield f"the docker engine {has_it}"
+    if result.pushed:
+        yield f"pushed {result.reference}@{result.pushed}"
 
 
-def _build(project: "Project", wish: _Wish, activity: "AbstractContextManager[Activity]") -> "Built":
-    from envbuild.workflows.artifacts import build_target, pull_image, push_image
-    from envbuild.workflows.built import Built
-    from envbuild.workflows.check import check_build
-    from envbuild.workflows.engines import ENGINES, choose_engine
-    from envbuild.workflows.local import act_as_root, find_locally, load_into_docker, write_output
-    from envbuild.workflows.project import choose_target, fresh_lock
-
-    lock = fresh_lock(project, frozen=wish.frozen)
-    target = choose_target(lock, variant=wish.variant, platform=wish.platform)
-    chosen = choose_engine(wish.engine, project)
-    _refuse_contradictions(lock, chosen, wish)
-    if chosen == "local" and (
-        not wish.use_cache or wish.check or find_locally(lock, target, compression=wish.compression) is None
-    ):
-        act_as_root()
-    with activity as progress:
-        if wish.pull:
-            pull_image(lock, target, activity=progress)
-        outcome = build_target(
-            lock,
-            target,
-            engine=chosen,
-            # what a registry gave may be the other engine's: it is the same environment
-            made_by=ENGINES if wish.pull else None,
-            use_cache=wish.use_cache,
-            offline=wish.offline,
-            activity=progress,
-            compression=wish.compression,
-        )
-        checked = loaded = pushed = None
-        if wish.check:
-            checked = check_build(
-                lock,
-                target,
-                outcome,
-                engine=chosen,
-                offline=wish.offline,
-                activity=progress,
-                compression=wish.compression,
-            )
-        for place in wish.outputs:
-            write_output(outcome, place, offline=wish.offline, activity=progress)
-        if wish.load:
-            loaded = load_into_docker(outcome, offline=wish.offline, activity=progress)
-        if wish.push:
-            pushed = push_image(outcome, engine=chosen, offline=wish.offline, activity=progress)
-    return Built(
-        outcome=outcome,
-        engine=chosen,
-        target=target,
-        checked=checked,
-        outputs=wish.outputs,
-        loaded=loaded,
-        pushed=pushed,
-    )
-
-
-def _build_all(talk: "Output", spec: "Path | None", wish: _Wish) -> int:
-    from contextlib import nullcontext
-
-    from envbuild.cli.many import document, projects_of, tell, work_on
-    from envbuild.workflows.local import act_as_root_for
-
-    if wish.outputs:
-        raise UsageError("--output names one place, and --all builds many images")
-    projects = projects_of(spec, every=True, frozen=wish.frozen)
-    act_as_root_for(projects, wish.engine)
-    done: dict[Project, Built] = {}
-
-    def work(project: "Project", activity: "Activity") -> str:
-        done[project] = built = _build(project, wish, nullcontext(activity))
-        verb = "built" if built.outcome.built else "was there"
-        return f"{built.outcome.reference} {verb}{', pushed' if built.pushed else ''}"
-
-    results = work_on(projects, work, output=talk)
-    if talk.as_json:
-        talk.document(document(results, {project: item.document() for project, item in done.items()}))
-    else:
-        for result in results:
-            if result.project in done:
-                talk.data(done[result.project].outcome.reference)
-    return tell(talk, results)
-
-
-def _refuse_contradictions(lock: "Lock", engine: "EngineName", wish: _Wish) -> None:
-    """Return if the options go together.
-
-    :raises UsageError: they do not.
-    """
-    if wish.push and not lock.request.repository:
-        raise UsageError(
-            "there is nowhere to push to", hint="name `repository` under [image] in the spec and lock again"
-        )
-    if engine != "local" and (wish.outputs or wish.load or wish.compression != "zstd"):
-        raise UsageError(
-            "--output, --load and --compression are the local engine's",
-            hint="use --engine local, or `docker save` for an image of the docker engine",
-        )
-    if wish.pull and engine == "local":
-        raise UsageError(
-            "--pull brings an image into the docker engine",
-            hint="the local engine has nothing to gain: it keeps its layers, and shares them between images",
-        )
-    if wish.pull and wish.offline:
-        raise UsageError("--pull asks a registry, and --offline asks nobody")
+def _summary(result: "BuildResult") -> str:
+    verb = "built" if result.built else "was there"
+    return f"{result.reference} {verb}{', pushed' if result.pushed else ''}"

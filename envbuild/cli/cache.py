@@ -60,8 +60,8 @@ def prune(
     from envbuild.image.local.roots.private_root import RootShelf
     from envbuild.image.local.roots.unpacked_layers import FOLDER as TREES
     from envbuild.image.local.roots.unpacked_layers import LayerTrees
-    from envbuild.image.local.user_namespace import enter_namespace
     from envbuild.store.store import Store
+    from envbuild.workflows.privileges import restart_program
 
     if older_than is None and max_size is None:
         raise UsageError("nothing says what to remove", hint="give --older-than DAYS or --max-size GIGABYTES")
@@ -73,7 +73,7 @@ def prune(
     folder = cache_folder()
     if any(folder.glob(f"{TREES}*/")) and os.geteuid() != 0:
         # their files belong to subordinate ids
-        enter_namespace(sys.argv[1:], environment=os.environ)
+        restart_program(sys.argv[1:], os.environ)
     shelves = (
         LayerStore(folder),
         WheelTreeCache(folder),

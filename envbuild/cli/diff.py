@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from envbuild.cli.options import AsJson, Quiet, SpecPath
-from envbuild.workflows.engines import EngineOption
+from envbuild.cli.options import AsJson, EngineOption, Quiet, SpecPath
 
 OLD = typer.Argument(
     help="A lock or its folder, a git revision, REVISION:PATH, or an image.",

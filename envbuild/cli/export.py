@@ -1,5 +1,6 @@
 """`envbuild export`: a lock in the words of other tools."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,13 +47,13 @@ def bake(
     """
     import shlex
 
+    from envbuild.cli.machine import command_machine
     from envbuild.cli.many import projects_of, shown
     from envbuild.cli.output import Output
     from envbuild.files import atomic
-    from envbuild.image.identity import image_reference_for
     from envbuild.render.bake import FILE, BakeTarget, render_bake, target_names
-    from envbuild.workflows.artifacts import recipe_of, write_folder
     from envbuild.workflows.project import fresh_lock
+    from envbuild.workflows.render import write_target_folder
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     planned = {}
@@ -71,11 +72,12 @@ def bake(
     addresses: dict[str, str] = {}
     with output.activity() as activity:
         for what, (lock, target) in planned.items():
-            name, recipe = names[what], recipe_of(lock, target)
-            command = write_folder(lock, target, recipe, folder / name, offline=offline, activity=activity)
+            name, machine = names[what], command_machine(activity, offline=offline)
+            written = write_target_folder(lock, target, folder / name, machine=machine)
+            recipe = written.recipe
             addresses |= {
                 argument: value
-                for word in command
+                for word in written.command
                 for argument, _, value in [word.partition("=")]
                 if argument in recipe.arguments
             }
@@ -83,7 +85,7 @@ def bake(
                 BakeTarget(
                     name=name,
                     folder=name,
-                    reference=image_reference_for(lock, target),
+                    reference=written.reference,
                     platform=target.platform,
                     epoch=recipe.epoch,
                     arguments=recipe.arguments,
@@ -127,7 +129,7 @@ def conda_lock(
     """
     from envbuild.cli.output import Output
     from envbuild.render.conda_files import render_conda_lock
-    from envbuild.workflows.artifacts import channel_addresses, wheel_addresses
+    from envbuild.store.target_artifacts import channel_addresses, wheel_addresses
     from envbuild.workflows.project import choose_target, fresh_lock, open_project
 
     output = Output(quiet=quiet, verbose=verbose)
@@ -136,7 +138,7 @@ def conda_lock(
     choose_target(lock, variant=name, platform=lock.request.platforms[0])
     with wheel_addresses(lock, name) as wheel_address_of:
         text = render_conda_lock(
-            lock, name, address_of=channel_addresses(), wheel_address_of=wheel_address_of
+            lock, name, address_of=channel_addresses(os.environ), wheel_address_of=wheel_address_of
         )
     _give(output, text, output_file)
 
@@ -158,7 +160,7 @@ def explicit(
     """
     from envbuild.cli.output import Output
     from envbuild.render.conda_files import no_conda, render_explicit, subdir_of
-    from envbuild.workflows.artifacts import channel_addresses
+    from envbuild.store.target_artifacts import channel_addresses
     from envbuild.workflows.project import choose_target, fresh_lock, open_project
 
     output = Output(quiet=quiet, verbose=verbose)
@@ -166,7 +168,7 @@ def explicit(
     target = choose_target(lock, variant=variant, platform=platform)
     if not target.conda:
         raise no_conda(target.variant)
-    text = render_explicit(lock.conda_of(target), subdir_of(target), address_of=channel_addresses())
+    text = render_explicit(lock.conda_of(target), subdir_of(target), address_of=channel_addresses(os.environ))
     _give(output, text, output_file)
 
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from envbuild.workflows.engines import EngineName
+
 SpecPath = Annotated[
     Path | None,
     typer.Option(
@@ -21,6 +23,14 @@ Variant = Annotated[
 PlatformOption = Annotated[
     str | None,
     typer.Option("--platform", help="Which platform, such as linux/amd64.", show_default="this machine's"),
+]
+EngineOption = Annotated[
+    EngineName | None,
+    typer.Option(
+        "--engine",
+        help="What builds and runs: docker, or local, which needs no daemon.",
+        show_default="[build] engine of the spec, else docker",
+    ),
 ]
 Frozen = Annotated[
     bool, typer.Option("--frozen", help="Use the lock as it stands, without comparing it with the spec.")

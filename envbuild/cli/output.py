@@ -65,10 +65,19 @@ class Output:
             self.talk.write(self.styled(text, BOLD) if header and position == 0 else text)
             self.talk.write("\n")
 
+    def report(self, lines: Iterable[str]) -> None:
+        """Write what a person must see, whether or not the command is to be quiet."""
+        for line in lines:
+            self.talk.write(line + "\n")
+
     def columns(self, rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> None:
         """Write rows in aligned columns as data."""
         for text in aligned(rows, header=header):
             self.data(text)
+
+    def lines(self) -> "Activity":
+        """Return what shows long work as plain lines: for several pieces of work at once."""
+        return Activity() if self.quiet else LineActivity(self)
 
     @contextlib.contextmanager
     def activity(self, style: ProgressStyle = "auto") -> Iterator["Activity"]:

@@ -28,15 +28,16 @@ def render(
 
     With --output, the whole folder that plain `docker buildx build` makes the image of.
     """
+    from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
-    from envbuild.workflows.artifacts import recipe_of, write_folder
-    from envbuild.workflows.project import choose_target, find_project, fresh_lock
+    from envbuild.workflows.project import open_project
+    from envbuild.workflows.render import RenderOptions, render_recipe, write_recipe_folder
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
-    lock = fresh_lock(find_project(spec, frozen=frozen), frozen=frozen)
-    target = choose_target(lock, variant=variant, platform=platform)
-    recipe = recipe_of(lock, target)
+    project = open_project(spec, frozen=frozen)
+    options = RenderOptions(variant=variant, platform=platform, frozen=frozen)
     if output_folder is None:
+        recipe = render_recipe(project, options)
         dockerfile = recipe.files["Dockerfile"].decode()
         if as_json:
             output.document({"dockerfile": dockerfile, "target": recipe.digest})
@@ -44,9 +45,10 @@ def render(
             output.data(dockerfile.rstrip("\n"))
         return
     with output.activity() as activity:
-        command = write_folder(lock, target, recipe, output_folder, offline=offline, activity=activity)
+        machine = command_machine(activity, offline=offline)
+        written = write_recipe_folder(project, output_folder, options, machine=machine)
     if as_json:
-        output.document({"folder": str(output_folder), "command": list(command), "target": recipe.digest})
+        output.document(written.document())
     else:
         output.say(f"wrote {output_folder}; build it with:\n")
-        output.data(shlex.join(command))
+        output.data(shlex.join(written.command))

@@ -4,110 +4,79 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envbuild.cli.options import AllSpecs, AsJson, Quiet, SpecPath
+from envbuild.cli.options import AllSpecs, AsJson, EngineOption, Quiet, SpecPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from envbuild.image.engine import ImageFacts
-    from envbuild.workflows.status import Standing
+    from envbuild.workflows.status import TargetStatus
 
 
 def status(
     *,
     spec: SpecPath = None,
     every: AllSpecs = False,
+    engine: EngineOption = None,
+    remote: Annotated[
+        bool,
+        typer.Option("--remote", help="Ask registries too: is the image pushed, and has the base moved?"),
+    ] = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit 1 when a lock or a base is no longer what it was.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show how locks stand today.
+    """Show whether locks, images and bases are up to date.
 
-    Whether each answers its spec, its images are built and pushed, and its base's tag still names what was
-    locked.  Nothing is changed, and what cannot be reached is shown as unknown.
+    Whether each lock answers its spec, and whether the engine holds its images.  Nothing is changed, and
+    without --remote nothing is sent over the network.  What cannot be reached is shown as unknown.
     """
-    from functools import cache
-
-    from envbuild.cli.many import projects_of, shown
+    from envbuild.cli.machine import command_machine
+    from envbuild.cli.many import projects_of
     from envbuild.cli.output import Output, aligned
-    from envbuild.errors import EnvbuildError, ExitCode
-    from envbuild.image.docker.engine import DockerEngine
-    from envbuild.oci.reference import parse_reference
-    from envbuild.remote.registry.client import RegistryClient
-    from envbuild.workflows.status import standings_of, unusable
+    from envbuild.errors import ExitCode
+    from envbuild.workflows.status import StatusOptions, statuses_of
 
     output = Output(quiet=quiet, as_json=as_json)
-    registry, engine = RegistryClient(), DockerEngine()
-
-    @cache
-    def digest_of(reference: str) -> str | None:
-        return registry.digest_of(parse_reference(reference))
-
-    def find_image(reference: str) -> "ImageFacts | None":
-        return engine.find(reference)
-
-    found: list[tuple[str, Standing]] = []
-    for project in projects_of(spec, every=every, frozen=False):
-        try:
-            standings = tuple(standings_of(project, find_image=find_image, digest_of=digest_of))
-        except EnvbuildError as error:
-            if not every:
-                raise
-            # the others have a status too
-            standings = (unusable(project, error),)
-        found += [(shown(project), standing) for standing in standings]
+    projects = projects_of(spec, every=every, frozen=False)
+    options = StatusOptions(engine=engine, remote=remote)
+    # with --all, the others have a status too
+    found = tuple(statuses_of(projects, options, machine=command_machine(), unusable_too=every))
     if as_json:
-        output.document([_document(where, standing) for where, standing in found])
+        output.document([entry for project in found for entry in project.document()])
     else:
-        header = ("spec", "target", "lock", "image", "registry", "base")
-        for line in aligned([_row(where, standing) for where, standing in found], header=header):
+        rows = [_row(one.project.label, target) for one in found for target in one.targets]
+        for line in aligned(rows, header=("spec", "target", "lock", "image", "registry", "base")):
             output.data(line)
-        for note in dict.fromkeys(note for _, standing in found for note in _notes(standing)):
+        notes = (note for one in found for target in one.targets for note in _notes(target))
+        for note in dict.fromkeys(notes):
             output.note(note)
-    if exit_code and any(standing.drifted for _, standing in found):
+    if exit_code and any(one.drifted for one in found):
         raise typer.Exit(ExitCode.FAILURE)
 
 
-def _row(where: str, standing: "Standing") -> tuple[str, ...]:
-    if standing.lock_state != "there":
-        return (where, "-", standing.lock_state, "-", "-", "-")
-    built = {True: "built", False: "not built", None: "unknown"}[standing.built]
+def _row(where: str, target: "TargetStatus") -> tuple[str, ...]:
+    if target.lock_state != "there":
+        return (where, "-", target.lock_state, "-", "-", "-")
     return (
         where,
-        f"{standing.variant} on {standing.platform}",
-        f"stale: {len(standing.stale)} fields" if standing.stale else "answers the spec",
-        f"{standing.reference.rpartition(':')[2]} {built}",
-        standing.pushed.removeprefix("sha256:")[:12] if standing.pushed else "-",
-        f"{standing.base} {standing.base_state}",
+        f"{target.variant} on {target.platform}",
+        f"stale: {len(target.stale)} fields" if target.stale else "answers the spec",
+        f"{target.reference.rpartition(':')[2]} {target.image_state}",
+        target.pushed.removeprefix("sha256:")[:12] if target.pushed else "-",
+        f"{target.base} {target.base_state}",
     )
 
 
-def _notes(standing: "Standing") -> "Iterator[str]":
-    if standing.stale:
-        yield f"run `envbuild lock`: {'; '.join(map(str, standing.stale))}"
-    if standing.base_state == "moved":
-        yield f"{standing.base} names another image now; `envbuild lock --upgrade` takes it"
-    if standing.base_state == "gone":
-        yield f"{standing.base} is no longer in its registry: mirror the locked image while an engine has it"
-    if standing.why:
-        yield standing.why
-
-
-def _document(where: str, standing: "Standing") -> dict[str, object]:
-    is_there = standing.lock_state == "there"
-    base = {"reference": standing.base, "state": standing.base_state}
-    return {
-        "spec": where,
-        "variant": standing.variant if is_there else None,
-        "platform": standing.platform if is_there else None,
-        "reference": standing.reference if is_there else None,
-        "lock": standing.lock_state,
-        "stale": [str(problem) for problem in standing.stale],
-        "built": standing.built,
-        "pushed": standing.pushed,
-        "base": base if is_there else None,
-        "drifted": standing.drifted,
-        "unknown-because": standing.why,
-    }
+def _notes(target: "TargetStatus") -> "Iterator[str]":
+    if target.stale:
+        yield f"run `envbuild lock`: {'; '.join(map(str, target.stale))}"
+    if target.image_state == "older format":
+        yield f"{target.reference} was built in an older format; rebuild it with `envbuild build`"
+    if target.base_state == "moved":
+        yield f"{target.base} names another image now; `envbuild lock --upgrade` takes it"
+    if target.base_state == "gone":
+        yield f"{target.base} is no longer in its registry: mirror the locked image while an engine has it"
+    if target.why:
+        yield target.why

@@ -1,11 +1,26 @@
-"""What an engine is asked to do, whichever it is."""
+"""The engine protocol: what builds, holds and runs images.  Each engine is a folder beside this module.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+Workflows speak to this protocol alone.  Another engine is another implementation and one more line in
+``envbuild/workflows/engines.py``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from envbuild.progress import Progress
+OutputKind = Literal["oci", "archive"]
+
+if TYPE_CHECKING:
+    from envbuild.formats.compression import Compression
+    from envbuild.lock.model import Lock, Target
+    from envbuild.oci.blobs import Blobs
+    from envbuild.oci.image import OciImage
+    from envbuild.store.target_artifacts import TargetArtifacts
+
+Feature = Literal["compression", "export", "load", "pull"]
+"""What not every engine can do: choose the compression of layers, write an image to a folder or an archive,
+give it to a Docker Engine, pull it from a registry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,20 +45,6 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildContext:
-    """A recipe laid out on disk, ready to be built."""
-
-    folder: Path
-    """Holds the Dockerfile and what it binds."""
-
-    artifacts: Path
-    """Holds the verified artifacts under the paths the Dockerfile gives them."""
-
-    epoch: int
-    platform: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerOutcome:
     """How a command in a container ended."""
 
@@ -52,53 +53,189 @@ class ContainerOutcome:
     stderr: bytes
 
 
-class Engine(Protocol):
-    """Holds images, and runs commands in them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """A command for a fresh container, which is removed afterwards."""
+
+    image: str
+    """Reference, or the engine's ID of an image."""
+
+    command: tuple[str, ...]
+    user: str | None = None
+    """Name or number; None: the image's own."""
+
+    workdir: str | None = None
+    """Absolute path; None: the image's own."""
+
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables besides the image's own."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Content by absolute path, written into the container first."""
+
+    archive: bytes | None = field(default=None, repr=False)
+    """A tar, unpacked in ``workdir`` first."""
+
+    gpus: bool = True
+    """False: this container gets no GPU, whatever others get.  A runtime that gives GPUs also writes files of
+    the driver into a container."""
+
+    stdin: bool = False
+    """Whether the command reads this process' standard input."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """A target to be built."""
+
+    lock: "Lock"
+    target: "Target"
+    artifacts: "TargetArtifacts"
+    """Where its packages are; asked only when something must be built."""
+
+    probe: Callable[[], bytes]
+    """Gives the verification probe that the image carries."""
+
+    use_cache: bool = True
+    """False: every step runs again."""
+
+    any_engine: bool = False
+    """Whether an image that another engine made will do."""
+
+    compression: "Compression" = "zstd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltImage:
+    """The image of a target, and whether it was built now."""
+
+    reference: str
+    facts: ImageFacts
+    built: bool
+    """False: the engine held it already."""
+
+    content: "OciImage | None" = field(default=None, repr=False)
+    """Its documents, where the engine keeps them on this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageOutput:
+    """A file or folder an image is written to."""
+
+    kind: OutputKind
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuild:
+    """A second build that gave the same image."""
+
+    varied: tuple[str, ...]
+    """What was different the second time."""
+
+    notes: tuple[str, ...]
+    """What this does not prove."""
+
+
+class ImageHolder(Protocol):
+    """Holds images."""
+
+    @property
+    def name(self) -> str:
+        """What ``--engine`` and the label ``dev.envbuild.engine`` call the engine."""
 
     def find(self, reference: str) -> ImageFacts | None:
-        """Return what the engine says of a local image, or None when it has none of that name."""
+        """Return what the engine says of an image it holds, or None when it has none of that name.
 
-    def run(
-        self,
-        reference: str,
-        command: Sequence[str],
-        *,
-        files: Mapping[str, bytes],
-        user: str | None,
-        gpus: bool = True,
-    ) -> ContainerOutcome:
-        """Run ``command`` in a fresh container without network and remove it.
-
-        ``files`` are laid into the container first, by absolute path.  Without ``gpus`` it gets none,
-        whatever others get: who gives GPUs also lays files of the driver into a container.
-        """
-
-    def run_attached(
-        self,
-        reference: str,
-        command: Sequence[str],
-        *,
-        archive: bytes | None,
-        workdir: str,
-        env: Mapping[str, str],
-        interactive: bool,
-    ) -> int:
-        """Run ``command`` on this terminal's streams and return its exit status.
-
-        ``archive`` is a tar laid into ``workdir`` first.
+        :raises EngineError: the engine does not answer.
         """
 
 
-class GpuEngine(Engine, Protocol):
-    """An engine that knows why its containers get no GPU; it may know only once it has run one."""
+class ContainerRunner(ImageHolder, Protocol):
+    """Holds images and runs commands in them."""
 
     @property
     def withheld(self) -> str | None:
-        """Why containers get no GPU although some were wanted; None when they get them, or none were."""
+        """Why containers get no GPU although some were wanted; None: they get them, or none were wanted.
+
+        It may be known only once a container has run.
+        """
+
+    def run(self, request: RunRequest) -> ContainerOutcome:
+        """Run a command without network, and return what it wrote and how it ended.
+
+        :raises EngineError: the engine does not answer, or does not start the container.
+        """
+
+    def run_attached(self, request: RunRequest) -> int:
+        """Run a command with network on this terminal's streams, and return its exit status.
+
+        :raises EngineError: the engine does not answer.
+        :raises RunError: the command could not be started.
+        """
 
 
-class BuildingEngine(Engine, Protocol):
-    """An engine that builds from a Dockerfile."""
+class Engine(ContainerRunner, Protocol):
+    """Builds, holds, runs and pushes the images of targets."""
 
-    def build(self, context: BuildContext, reference: str, *, use_cache: bool, progress: Progress) -> None:
-        """Build ``context`` and name the result; ``progress`` is told of each step as it starts."""
+    @property
+    def title(self) -> str:
+        """How messages name it: ``the engine``."""
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What it can do that not every engine can."""
+
+    def close(self) -> None:
+        """Close the connection to the engine, if there is one."""
+
+    def require_privileges(self, restart: Callable[[], None]) -> None:
+        """Return if this process may run steps and containers; else call ``restart``, which does not return.
+
+        To be called before anything is shown.
+
+        :raises EngineError: this machine and user allow neither.
+        """
+
+    def find_target(self, request: BuildRequest) -> BuiltImage | None:
+        """Return the image of a target when the engine holds it, whole and as requested."""
+
+    def build(self, request: BuildRequest) -> BuiltImage:
+        """Build the image of a target, whether or not the engine holds one.
+
+        :raises BuildFailedError: a step failed; its last lines are the detail.
+        :raises EngineError: the engine does not answer, or cannot build.
+        """
+
+    def check(self, request: BuildRequest, first: BuiltImage) -> Rebuild:
+        """Build the image once more under other conditions and compare the two.
+
+        :raises VerificationError: they differ; every difference is named by layer, file and field.
+        """
+
+    def pull(self, reference: str) -> bool:
+        """Pull an image; return whether its registry has one of that name.
+
+        :raises NetworkError: the registry refuses or is out of reach.
+        :raises EngineError: the engine does not answer, or has not the feature.
+        """
+
+    def push(self, image: BuiltImage) -> str:
+        """Push an image unless the registry has it; return its digest there.
+
+        :raises NetworkError: the tag names another image there, or the registry refuses this one.
+        """
+
+    def blobs(self, image: BuiltImage) -> "Blobs | None":
+        """Return the layers of an image it built; None when it does not keep them on this machine."""
+
+    def read_file(self, reference: str, path: str, *, limit: int) -> bytes | None:
+        """Return the content of a regular file of an image, or None when there is none at ``path``.
+
+        No process of the image runs, and no link is followed.
+
+        :raises EngineError: there is no such image, or the file has more than ``limit`` bytes.
+        """

@@ -1,13 +1,70 @@
-"""The names images get: repository and tag, from the lock alone."""
+"""Which image is a target's: its name, the labels that prove it, and whether an engine holds it.
 
-from envbuild.lock.identity import tag_of, target_digest
+The tag alone proves nothing: anybody can give an image another's name.  Every command asks here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from envbuild.image.engine import ImageFacts, ImageHolder
+from envbuild.lock.identity import EARLIER_FORMATS, RECIPE_FORMAT, tag_of, target_digest
 from envbuild.lock.model import Lock, Target
+from envbuild.render import labels
 
 
-def image_reference_for(lock: Lock, target: Target) -> str:
-    """Return ``repository:tag`` of the target's image.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldImage:
+    """The image of a target that an engine holds."""
+
+    reference: str
+    facts: ImageFacts
+    made_by: str
+    """Name of the engine that built it; a loaded or pulled image may be another engine's."""
+
+
+def image_reference_for(lock: Lock, target: Target, *, recipe_format: int = RECIPE_FORMAT) -> str:
+    """Return ``repository:tag`` of the target's image, as ``recipe_format`` names it.
 
     Without ``[image] repository`` the environment's name is the repository: a local name only.
     """
     repository = lock.request.repository or lock.request.name
-    return f"{repository}:{tag_of(target_digest(lock, target))}"
+    return f"{repository}:{tag_of(target_digest(lock, target, recipe_format=recipe_format))}"
+
+
+def held_image(
+    lock: Lock, target: Target, holder: ImageHolder, *, recipe_format: int = RECIPE_FORMAT
+) -> HeldImage | None:
+    """Return the image of a target that ``holder`` has, whichever engine built it; None: it has none.
+
+    :raises EngineError: the engine does not answer.
+    """
+    reference = image_reference_for(lock, target, recipe_format=recipe_format)
+    facts = holder.find(reference)
+    if facts is None or not is_image_of(
+        facts, target_digest(lock, target, recipe_format=recipe_format), recipe_format=recipe_format
+    ):
+        return None
+    return HeldImage(reference=reference, facts=facts, made_by=facts.labels.get(labels.ENGINE, ""))
+
+
+def earlier_images(lock: Lock, target: Target, holder: ImageHolder) -> Iterator[HeldImage]:
+    """Yield the images of a target that earlier releases built in earlier recipe formats, newest first.
+
+    :raises EngineError: the engine does not answer.
+    """
+    for recipe_format in EARLIER_FORMATS:
+        held = held_image(lock, target, holder, recipe_format=recipe_format)
+        if held is not None:
+            yield held
+
+
+def earlier_format(facts: ImageFacts) -> int | None:
+    """Return the recipe format of an image that an earlier release built; None: it is today's, or unknown."""
+    named = facts.labels.get(labels.FORMAT, "")
+    return next((number for number in EARLIER_FORMATS if str(number) == named), None)
+
+
+def is_image_of(facts: ImageFacts, digest: str, *, recipe_format: int = RECIPE_FORMAT) -> bool:
+    """Return whether the labels of an image say that it was built from the target of ``digest``."""
+    expected = {labels.TARGET: digest, labels.FORMAT: str(recipe_format)}
+    return all(facts.labels.get(label) == value for label, value in expected.items())

@@ -13,7 +13,7 @@ from envbuild.remote.registry.client import RegistryClient
 class Pusher(Protocol):
     """An engine that can push."""
 
-    def push(self, reference: str, *, progress: Progress) -> None:
+    def push_name(self, reference: str, *, progress: Progress) -> None:
         """Push a local image."""
 
 
@@ -27,7 +27,7 @@ def push_once(engine: Pusher, reference: str, image: ImageFacts, *, progress: Pr
     registry = RegistryClient()
     parsed = parse_reference(reference)
     if registry.digest_of(parsed) is None:
-        engine.push(reference, progress=progress)
+        engine.push_name(reference, progress=progress)
     return digest_there(registry, parsed, image)
 
 

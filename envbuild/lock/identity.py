@@ -23,8 +23,8 @@ to another image; golden tests of the recipe hold it."""
 RECIPE_FORMAT: Final = max(FORMAT_CHANGES)
 """The format that this release renders."""
 
-EARLIER_FORMATS: Final = frozenset(FORMAT_CHANGES) - {RECIPE_FORMAT}
-"""Formats of images that an earlier release built; the same lock has another tag in each."""
+EARLIER_FORMATS: Final = tuple(sorted(FORMAT_CHANGES.keys() - {RECIPE_FORMAT}, reverse=True))
+"""Formats of images that earlier releases built, newest first; the same lock has another tag in each."""
 
 TAG_DIGITS = 12
 """Hexadecimal digits of the target digest that make the tag: 48 bits."""
@@ -63,7 +63,10 @@ def conda_epoch_of(lock: Lock, target: Target) -> int:
 
 
 def project_target(lock: Lock, target: Target, *, recipe_format: int = RECIPE_FORMAT) -> dict[str, Any]:
-    """Return all that the lock says of one target, as plain JSON values."""
+    """Return all that the lock says of one target, as plain JSON values.
+
+    ``recipe_format`` is part of it: the same target has another image, and another tag, in another format.
+    """
     base = lock.base(target)
     described = base.model_dump(mode="json", by_alias=True, exclude={"created", "packages"})
     described["packages"] = {"distribution": base.packages.distribution} if base.packages else None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from envbuild.errors import VerificationError
-from envbuild.image.engine import Engine, GpuEngine, ImageFacts
+from envbuild.image.engine import ContainerRunner, ImageFacts, RunRequest
 from envbuild.render import labels
 from envbuild.verify.checks.evaluate import evaluate
 from envbuild.verify.checks.expected_files import ExpectedFiles
@@ -23,7 +23,7 @@ EVIDENCE_LINES = 15
 
 
 def verify_image(
-    engine: GpuEngine,
+    engine: ContainerRunner,
     image: ImageFacts,
     projection: Mapping[str, Any],
     *,
@@ -74,7 +74,7 @@ def configuration_of(image: ImageFacts) -> Configuration:
 
 
 def _ask(
-    engine: Engine,
+    engine: ContainerRunner,
     image: ImageFacts,
     target: LockedTarget,
     *,
@@ -93,11 +93,13 @@ def _ask(
         imports=imports,
     )
     outcome = engine.run(
-        image.identifier,
-        (target.interpreter.path, "-I", "-S", "-B", PROBE_PATH, *arguments),
-        files={PROBE_PATH: build_probe()},
-        user=user,
-        gpus=give_gpus,
+        RunRequest(
+            image=image.identifier,
+            command=(target.interpreter.path, "-I", "-S", "-B", PROBE_PATH, *arguments),
+            files={PROBE_PATH: build_probe()},
+            user=user,
+            gpus=give_gpus,
+        )
     )
     stderr = outcome.stderr.decode(errors="replace").splitlines()
     if outcome.exit_status != 0:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ from envbuild.lock.diff import (
     diff_projections,
     projections_of,
 )
-from envbuild.workflows.engines import EngineName, choose_engine
+from envbuild.workflows.engines import EngineName, engine_of
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, lock_missing, open_project, read_lock
 
 __all__ = ["DiffResult", "LockDiff", "PackageChange", "TargetDiff", "diff_locks", "open_compared", "sizes_of"]
+
+LARGEST_LOCK = 64_000_000
+"""Bytes of a lock that are read from an image."""
 
 IMAGE_LOCK = "/etc/envbuild/lock.json"
 """The target's lock that an image carries."""
@@ -251,12 +255,13 @@ class _SideReader:
         )
 
     def _image(self, text: str) -> _Side | None:
-        name = choose_engine(self.engine, self.project, self.machine.environment)
-        content = read_image_lock(text, name, self.machine)
-        if content is None:
-            return None
+        with closing(engine_of(self.project, self.engine, self.machine)) as engine:
+            facts = engine.find(text)
+            if facts is None:
+                return None
+            content = engine.read_file(facts.identifier, IMAGE_LOCK, limit=LARGEST_LOCK)
         try:
-            carried = json.loads(content)
+            carried = json.loads(content or b"")
             key = (carried["variant"], carried["platform"])
         except (ValueError, KeyError, TypeError) as error:
             raise LockInvalidError(
@@ -264,20 +269,6 @@ class _SideReader:
                 hint=f"envbuild puts one at {IMAGE_LOCK}; build the image with `envbuild build`",
             ) from error
         return _Side(label=text, projections={key: carried}, is_image=True)
-
-
-def read_image_lock(reference: str, engine: EngineName, machine: Machine) -> bytes | None:
-    """Return what an image has at ``IMAGE_LOCK``, empty when that is no file; None: there is no such image.
-
-    :raises EngineError: the engine does not answer.
-    """
-    from envbuild.workflows.containers import open_engine
-
-    holder = open_engine(engine, None, offline=machine.offline)
-    facts = holder.find(reference)
-    if facts is None:
-        return None
-    return holder.run(facts.identifier, ("cat", IMAGE_LOCK), files={}, user=None).stdout
 
 
 def _shared_targets(old: _Side, new: _Side) -> tuple[_Side, _Side]:

@@ -1,14 +1,16 @@
-"""Which engine a command means: the option, else the environment, else the spec; never a silent switch."""
+"""Which engine a command means, and how it is opened.  The only place that knows the engines by name."""
 
-import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
-
-import typer
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, get_args
 
 from envbuild.errors import UsageError
+from envbuild.workflows.machine import Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from envbuild.image.engine import Engine
+    from envbuild.image.gpus import GpuAccess
     from envbuild.workflows.project import Project
 
 EngineName = Literal["docker", "local"]
@@ -18,22 +20,13 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 VARIABLE = "ENVBUILD_ENGINE"
 DEFAULT: EngineName = "docker"
 
-EngineOption = Annotated[
-    EngineName | None,
-    typer.Option(
-        "--engine",
-        help="What builds and runs: docker, or local, which needs no daemon.",
-        show_default="[build] engine of the spec, else docker",
-    ),
-]
-
 
 def choose_engine(
-    option: EngineName | None, project: "Project", environment: Mapping[str, str] = os.environ
+    option: EngineName | None, project: "Project", environment: Mapping[str, str]
 ) -> EngineName:
     """Return the engine of ``option``, else of ``ENVBUILD_ENGINE``, else of the spec, else docker.
 
-    With ``--frozen`` there may be no spec; a spec with problems is somebody else's to report.
+    With ``--frozen`` there may be no spec; a spec with problems is reported by who needs the spec.
 
     :raises UsageError: ``ENVBUILD_ENGINE`` names none.
     """
@@ -44,8 +37,59 @@ def choose_engine(
         if named not in ENGINES:
             raise UsageError(f"{VARIABLE} names no engine: {named}", hint=f"engines: {', '.join(ENGINES)}")
         return named
-    if project.spec.is_file():
-        from envbuild.spec.load import read_spec
+    return project.reading.spec.build.engine if project.spec.is_file() else DEFAULT
 
-        return read_spec(project.spec).spec.build.engine
-    return DEFAULT
+
+def open_engine(name: EngineName, machine: Machine, *, gpus: "GpuAccess | None" = None) -> "Engine":
+    """Return the engine called ``name``, whose containers get ``gpus``.  It is not spoken to yet.
+
+    :raises UsageError: GPUs are demanded of an engine that has none to give.
+    """
+    return _OPENERS[name](machine, gpus)
+
+
+def engine_of(
+    project: "Project", option: EngineName | None, machine: Machine, *, gpus: "GpuAccess | None" = None
+) -> "Engine":
+    """Return the engine that a command on ``project`` means, opened.
+
+    :raises UsageError: see :func:`choose_engine` and :func:`open_engine`.
+    """
+    return open_engine(choose_engine(option, project, machine.environment), machine, gpus=gpus)
+
+
+def require_privileges_for(
+    projects: "Iterable[Project]", option: EngineName | None, machine: Machine
+) -> None:
+    """Return if the engines of several projects have the privileges they need; see the engine protocol.
+
+    Once and beforehand: what is worked on in threads cannot be started again by one of them.
+
+    :raises EngineError: this machine and user allow no such engine.
+    """
+    for name in sorted({choose_engine(option, project, machine.environment) for project in projects}):
+        open_engine(name, machine).require_privileges(machine.restart_as_root)
+
+
+def _open_docker(machine: Machine, gpus: "GpuAccess | None") -> "Engine":
+    from envbuild.image.docker.engine import DockerEngine
+
+    return DockerEngine(machine.environment, gpus=gpus, progress=machine.progress)
+
+
+def _open_local(machine: Machine, gpus: "GpuAccess | None") -> "Engine":
+    from envbuild.image.local.engine import LocalEngine
+
+    return LocalEngine(
+        machine.cache,
+        environment=machine.environment,
+        offline=machine.offline,
+        gpus=gpus,
+        progress=machine.progress,
+    )
+
+
+_OPENERS: Mapping[EngineName, Callable[[Machine, "GpuAccess | None"], "Engine"]] = {
+    "docker": _open_docker,
+    "local": _open_local,
+}

@@ -4,9 +4,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envbuild.errors import EngineError
 from envbuild.progress import Progress, SilentProgress
+
+if TYPE_CHECKING:
+    from envbuild.lock.model import Lock, Target
+    from envbuild.store.store import Store
+    from envbuild.store.target_artifacts import TargetArtifacts
 
 
 def _refuse_restart() -> None:
@@ -54,3 +60,23 @@ class Machine:
         from envbuild.cache.location import vendor_folder
 
         return vendor_folder(self.environment)
+
+    @property
+    def store(self) -> "Store":
+        """The store of artifacts in the cache folder."""
+        from envbuild.store.store import Store
+
+        return Store(self.cache)
+
+    def artifacts(self, lock: "Lock", target: "Target") -> "TargetArtifacts":
+        """Return the artifacts of a target, as this machine fetches them."""
+        from envbuild.store.target_artifacts import TargetArtifacts
+
+        return TargetArtifacts(
+            lock,
+            target,
+            store=self.store,
+            progress=self.progress,
+            offline=self.offline,
+            environment=self.environment,
+        )

@@ -1,23 +1,10 @@
 """Where a built image is written besides the engine: ``oci:DIR``, ``archive:FILE``."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from envbuild.errors import UsageError
-
-OutputKind = Literal["oci", "archive"]
-
-
-@dataclass(frozen=True, slots=True)
-class ImageOutput:
-    """One place and its form."""
-
-    kind: OutputKind
-    path: Path
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.path}"
+from envbuild.image.engine import ImageOutput, OutputKind
 
 
 def parse_output(text: str) -> ImageOutput:
@@ -31,7 +18,7 @@ def parse_output(text: str) -> ImageOutput:
             f"`{text}` is not a place for an image",
             hint="write oci:FOLDER for an OCI layout, or archive:FILE for what engines load",
         )
-    output = ImageOutput(cast("OutputKind", kind), Path(path))
+    output = ImageOutput(kind=cast("OutputKind", kind), path=Path(path))
     if output.kind == "archive" and output.path.is_dir():
         raise UsageError(f"{path} is a folder", hint="name the archive's file")
     return output

@@ -1,43 +1,64 @@
-"""How a lock stands in the world: does it answer its spec, are its images there, has its base moved on."""
+"""`envbuild status`: whether locks, images and bases are up to date."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 from envbuild.errors import EngineError, EnvbuildError, LockMissingError, Problem
+from envbuild.workflows.engines import EngineName, engine_of
+from envbuild.workflows.html import table
+from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import Project, read_lock
 
 if TYPE_CHECKING:
-    from envbuild.image.engine import ImageFacts
-    from envbuild.lock.model import Base
-
-BaseState = Literal["as locked", "moved", "gone", "from packages", "unknown"]
+    from envbuild.image.engine import ImageHolder
+    from envbuild.lock.model import Base, Lock, Target
 
 LockState = Literal["there", "no lock", "unreadable"]
 
-Digests = Callable[[str], str | None]
-"""Digest an image reference names in its registry now; None: nothing of that name."""
+ImageState = Literal["built", "not built", "older format", "unknown"]
+"""``older format``: an earlier release built it in an earlier recipe format."""
+
+BaseState = Literal["as locked", "moved", "gone", "from packages", "not asked", "unknown"]
+
+DigestOf = Callable[[str], str | None]
+"""Returns the digest an image reference names in its registry now; None: nothing of that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """One target, as it stands."""
+class StatusOptions:
+    """Options of a status."""
+
+    engine: EngineName | None = None
+    remote: bool = False
+    """Ask registries too: whether images are pushed, and whether bases have moved.  Else nothing is sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetStatus:
+    """The state of one target."""
 
     variant: str
     platform: str
     reference: str
 
     lock_state: LockState = "there"
-    """Unless it is there, nothing else is known."""
+    """Unless it is ``there``, nothing else is known."""
 
     stale: tuple[Problem, ...]
-    """What the lock does not answer; the same for all targets of a lock."""
+    """The fields in which the lock is out of date; the same for all targets of a lock."""
 
-    built: bool | None
-    """Whether the engine holds its image; None: no engine could be asked."""
+    engine: str | None = None
+    """The engine that was asked."""
+
+    image_state: ImageState
+    made_by: str | None = None
+    """The engine that built the image; a loaded or pulled image may be another engine's."""
 
     pushed: str | None
-    """Digest in the registry of `[image] repository`; None: not there, or there is no repository."""
+    """Digest in the registry of `[image] repository`; None: not there, no repository, or not asked."""
 
     base: str
     """Reference, or the distribution."""
@@ -47,78 +68,187 @@ class Standing:
     """Why something is unknown."""
 
     @property
+    def built(self) -> bool | None:
+        """Whether the engine holds the image; None: it could not be asked."""
+        return None if self.image_state == "unknown" else self.image_state == "built"
+
+    @property
     def drifted(self) -> bool:
-        """Whether locking again today would not give this lock, as far as can be told without doing so."""
+        """Whether locking again today would give another lock, as far as is known without doing so."""
         return self.lock_state != "there" or bool(self.stale) or self.base_state in {"moved", "gone"}
 
+    def document(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
+        is_there = self.lock_state == "there"
+        return {
+            "variant": self.variant if is_there else None,
+            "platform": self.platform if is_there else None,
+            "reference": self.reference if is_there else None,
+            "lock": self.lock_state,
+            "stale": [str(problem) for problem in self.stale],
+            "engine": self.engine,
+            "image": self.image_state if is_there else None,
+            "made-by": self.made_by,
+            "built": self.built,
+            "pushed": self.pushed,
+            "base": {"reference": self.base, "state": self.base_state} if is_there else None,
+            "drifted": self.drifted,
+            "unknown-because": self.why,
+        }
 
-def unusable(project: Project, error: EnvbuildError) -> Standing:
-    """Return how a project stands that has no lock, or whose spec or lock cannot be read."""
-    what: LockState = "no lock" if isinstance(error, LockMissingError) else "unreadable"
-    problems = "".join(f"; {problem}" for problem in error.problems)
-    return Standing(
-        variant="-",
-        platform="-",
-        reference="-",
-        lock_state=what,
-        stale=(),
-        built=None,
-        pushed=None,
-        base="-",
-        base_state="unknown",
-        why=f"{project.folder.as_posix()}: {error.message}{problems}",
-    )
+
+@dataclass(frozen=True, slots=True)
+class ProjectStatus:
+    """The state of all targets of one project."""
+
+    project: Project
+    targets: tuple[TargetStatus, ...]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether a target has drifted; see :attr:`TargetStatus.drifted`."""
+        return any(target.drifted for target in self.targets)
+
+    def document(self) -> list[dict[str, Any]]:
+        """Return the state as JSON values, one object for each target."""
+        return [{"spec": self.project.label, **target.document()} for target in self.targets]
+
+    def _repr_html_(self) -> str:
+        """Return the state as an HTML table, for notebooks."""
+        rows = [
+            (
+                f"{item.variant} on {item.platform}",
+                item.reference,
+                item.image_state,
+                item.base,
+                item.base_state,
+            )
+            for item in self.targets
+        ]
+        return table(f"status of {self.project.label}", ("target", "image", "state", "base", "state"), rows)
 
 
-def standings_of(
-    project: Project, *, find_image: "Callable[[str], ImageFacts | None]", digest_of: Digests
-) -> Iterator[Standing]:
-    """Yield how each target of a project's lock stands.
+def project_status(
+    project: Project, options: StatusOptions | None = None, *, machine: Machine | None = None
+) -> ProjectStatus:
+    """Return the state of each target of a project's lock.
 
     What cannot be reached is unknown, never an error: a laptop on a train has a status too.
 
     :raises LockError: there is no lock, or it cannot be used.
+    :raises SpecError: the spec cannot be used.
     """
-    from envbuild.image.docker.build import is_image_of
-    from envbuild.image.identity import image_reference_for
-    from envbuild.lock.freshness import stale_fields
-    from envbuild.lock.identity import target_digest
-    from envbuild.spec.normalize import request_of
+    return next(statuses_of((project,), options, machine=machine))
 
-    lock = read_lock(project.lock)
-    stale = stale_fields(request_of(project.spec), lock.request)
-    for target in lock.targets:
-        base = lock.base(target)
-        reference = image_reference_for(lock, target)
-        reasons: list[str] = []
+
+def statuses_of(
+    projects: tuple[Project, ...],
+    options: StatusOptions | None = None,
+    *,
+    machine: Machine | None = None,
+    unusable_too: bool = False,
+) -> Iterator[ProjectStatus]:
+    """Yield the state of each project; each registry is asked for a reference once.
+
+    ``unusable_too`` yields a project without a usable lock as well.
+
+    :raises LockError: a lock is missing or cannot be used, unless ``unusable_too``.
+    :raises SpecError: a spec cannot be used, unless ``unusable_too``.
+    """
+    options, machine = options or StatusOptions(), machine or Machine()
+    digest_of = _registry_reader() if options.remote else None
+    for project in projects:
         try:
-            found = find_image(reference)
-            built = found is not None and is_image_of(found, target_digest(lock, target))
-        except EngineError as error:
-            built = None
+            lock = read_lock(project.lock)
+            stale = _stale_fields(project, lock)
+            with closing(engine_of(project, options.engine, machine)) as engine:
+                targets = [target_status(lock, target, stale, engine, digest_of) for target in lock.targets]
+        except EnvbuildError as error:
+            if not unusable_too:
+                raise
+            targets = [_unusable(project, error)]
+        yield ProjectStatus(project, tuple(targets))
+
+
+def _stale_fields(project: Project, lock: "Lock") -> tuple[Problem, ...]:
+    from envbuild.lock.freshness import stale_fields
+
+    return tuple(stale_fields(project.request, lock.request))
+
+
+def _registry_reader() -> DigestOf:
+    from envbuild.oci.reference import parse_reference
+    from envbuild.remote.registry.client import RegistryClient
+
+    registry = RegistryClient()
+
+    @cache
+    def digest_of(reference: str) -> str | None:
+        return registry.digest_of(parse_reference(reference))
+
+    return digest_of
+
+
+def target_status(
+    lock: "Lock",
+    target: "Target",
+    stale: tuple[Problem, ...],
+    engine: "ImageHolder",
+    digest_of: DigestOf | None,
+) -> TargetStatus:
+    """Return the state of one target: ``engine`` tells of its image, ``digest_of`` of registries."""
+    from envbuild.image.identity import image_reference_for
+
+    reference, reasons = image_reference_for(lock, target), list[str]()
+    state, made_by = _image_state(lock, target, engine, reasons)
+    pushed = None
+    if digest_of is not None and lock.request.repository:
+        try:
+            pushed = digest_of(reference)
+        except EnvbuildError as error:
             reasons.append(error.message)
-        yield Standing(
-            variant=target.variant,
-            platform=target.platform,
-            reference=reference,
-            stale=stale,
-            built=built,
-            pushed=_asked(digest_of, reference, reasons) if lock.request.repository else None,
-            base=_called(base),
-            base_state=_base_state(base, digest_of, reasons),
-            why="; ".join(dict.fromkeys(reasons)) or None,
-        )
+    base = lock.base(target)
+    return TargetStatus(
+        variant=target.variant,
+        platform=target.platform,
+        reference=reference,
+        stale=stale,
+        engine=engine.name,
+        image_state=state,
+        made_by=made_by,
+        pushed=pushed,
+        base=_base_name(base),
+        base_state=_base_state(base, digest_of, reasons),
+        why="; ".join(dict.fromkeys(reasons)) or None,
+    )
 
 
-def _called(base: "Base") -> str:
+def _image_state(
+    lock: "Lock", target: "Target", engine: "ImageHolder", reasons: list[str]
+) -> tuple[ImageState, str | None]:
+    from envbuild.image.identity import earlier_images, held_image
+
+    try:
+        held = held_image(lock, target, engine)
+        if held is not None:
+            return "built", held.made_by
+        return ("older format" if any(earlier_images(lock, target, engine)) else "not built"), None
+    except EngineError as error:
+        reasons.append(error.message)
+        return "unknown", None
+
+
+def _base_name(base: "Base") -> str:
     if base.image:
         return base.image.reference
     return base.packages.distribution if base.packages else base.key
 
 
-def _base_state(base: "Base", digest_of: Digests, reasons: list[str]) -> BaseState:
+def _base_state(base: "Base", digest_of: DigestOf | None, reasons: list[str]) -> BaseState:
     if base.image is None:
         return "from packages"
+    if digest_of is None:
+        return "not asked"
     try:
         now = digest_of(base.image.reference)
     except EnvbuildError as error:
@@ -129,9 +259,19 @@ def _base_state(base: "Base", digest_of: Digests, reasons: list[str]) -> BaseSta
     return "as locked" if now in {base.image.index, base.image.digest} else "moved"
 
 
-def _asked(digest_of: Digests, reference: str, reasons: list[str]) -> str | None:
-    try:
-        return digest_of(reference)
-    except EnvbuildError as error:
-        reasons.append(error.message)
-        return None
+def _unusable(project: Project, error: EnvbuildError) -> TargetStatus:
+    """Return the state of a project that has no lock, or whose spec or lock cannot be read."""
+    state: LockState = "no lock" if isinstance(error, LockMissingError) else "unreadable"
+    problems = "".join(f"; {problem}" for problem in error.problems)
+    return TargetStatus(
+        variant="-",
+        platform="-",
+        reference="-",
+        lock_state=state,
+        stale=(),
+        image_state="unknown",
+        pushed=None,
+        base="-",
+        base_state="unknown",
+        why=f"{project.label}: {error.message}{problems}",
+    )

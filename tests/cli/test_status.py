@@ -1,37 +1,71 @@
 import gc
 import json
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 
 from envbuild.errors import EngineError, NetworkError
+from envbuild.image.engine import ImageFacts, ImageHolder
+from envbuild.image.identity import image_reference_for
 from envbuild.lock.codec import dumps
-from envbuild.lock.identity import target_digest
+from envbuild.lock.identity import EARLIER_FORMATS, RECIPE_FORMAT, target_digest
 from envbuild.lock.model import Lock
-from envbuild.workflows.project import Project
-from envbuild.workflows.status import Standing, standings_of
+from envbuild.workflows.project import open_project
+from envbuild.workflows.status import TargetStatus, project_status, target_status
 from tests.rig.locks import digest, image_base, sample_lock
 from tests.rig.program import SPEC, Program
 
 IMAGE_SPEC = SPEC.replace('packages = "debian:bookworm"', 'image = "registry.example.com/python:3.11-slim"')
 ON_IMAGE = sample_lock(image_base())
 LOCKED = digest("index")
-LABELS = {"dev.envbuild.engine": "docker", "dev.envbuild.format": "1"}
+LABELS = {"dev.envbuild.engine": "docker", "dev.envbuild.format": str(RECIPE_FORMAT)}
 
 
-def standing(program: Program, lock: Lock = ON_IMAGE, *, image=None, names=LOCKED) -> Standing:
-    """Return how `lock` stands when the engine holds `image` and the base's tag names `names`."""
-    program.has(lock, IMAGE_SPEC if lock.bases[0].image else SPEC)
+@dataclass
+class OneImage:
+    """An engine that has one image, or does not answer."""
 
-    def ask(answer):
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    image: ImageFacts | Exception | None = None
+    name: str = "docker"
+    reference: str | None = None
+    """The only name it has; None: every name."""
 
-    (found,) = standings_of(
-        Project(program.spec), find_image=lambda _: ask(image), digest_of=lambda _: ask(names)
+    def find(self, reference: str) -> ImageFacts | None:
+        if isinstance(self.image, Exception):
+            raise self.image
+        return self.image if self.reference in {None, reference} else None
+
+
+_: type[ImageHolder] = OneImage
+
+
+def image_with(labels: dict[str, str]) -> ImageFacts:
+    return ImageFacts(
+        identifier=digest("image"),
+        architecture="amd64",
+        env=(),
+        user="",
+        workdir="",
+        command=(),
+        entrypoint=(),
+        labels=labels,
+        diff_ids=(),
+        size=1,
     )
-    return found
+
+
+def standing(program: Program, lock: Lock = ON_IMAGE, *, image=None, names=LOCKED) -> TargetStatus:
+    """Return the state of `lock` when the engine holds `image` and the base's tag names `names`."""
+    program.has(lock, IMAGE_SPEC if lock.bases[0].image else SPEC)
+    engine = image if isinstance(image, OneImage) else OneImage(image)
+
+    def digest_of(_reference):
+        if isinstance(names, Exception):
+            raise names
+        return names
+
+    (target,) = lock.targets
+    return target_status(lock, target, (), engine, digest_of)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +94,32 @@ def test_a_base_from_packages_has_no_tag(program: Program):
 def test_an_image_counts_when_it_says_it_is_of_this_target(program: Program):
     mine = LABELS | {"dev.envbuild.target": target_digest(ON_IMAGE, ON_IMAGE.targets[0])}
 
-    assert standing(program, image=SimpleNamespace(labels=mine)).built is True
-    assert standing(program, image=SimpleNamespace(labels=LABELS)).built is False
+    assert standing(program, image=image_with(mine)).built is True
+    assert standing(program, image=image_with(LABELS)).built is False
     assert standing(program).built is False
+
+
+def test_an_image_that_another_engine_built_counts_too(program: Program):
+    labels = LABELS | {"dev.envbuild.engine": "local"}
+    labels["dev.envbuild.target"] = target_digest(ON_IMAGE, ON_IMAGE.targets[0])
+
+    found = standing(program, image=image_with(labels))
+
+    assert (found.image_state, found.engine, found.made_by) == ("built", "docker", "local")
+
+
+@pytest.mark.parametrize("earlier", EARLIER_FORMATS)
+def test_an_image_of_an_earlier_release_is_to_be_rebuilt(program: Program, earlier: int):
+    target = ON_IMAGE.targets[0]
+    labels = LABELS | {
+        "dev.envbuild.format": str(earlier),
+        "dev.envbuild.target": target_digest(ON_IMAGE, target, recipe_format=earlier),
+    }
+    reference = image_reference_for(ON_IMAGE, target, recipe_format=earlier)
+
+    found = standing(program, image=OneImage(image_with(labels), reference=reference))
+
+    assert (found.image_state, found.built) == ("older format", False)
 
 
 def test_without_an_engine_nothing_is_known_of_images(program: Program):
@@ -74,7 +131,7 @@ def test_without_an_engine_nothing_is_known_of_images(program: Program):
 def test_a_stale_lock_has_drifted(program: Program):
     program.has(sample_lock(), SPEC.replace("seed = 7", "seed = 8"))
 
-    (found,) = standings_of(Project(program.spec), find_image=lambda _: None, digest_of=lambda _: None)
+    (found,) = project_status(open_project(program.spec)).targets
 
     assert [str(problem) for problem in found.stale] == ["determinism.seed: 7 → 8"]
     assert found.drifted
@@ -160,7 +217,7 @@ class TestTheCommand:
             IMAGE_SPEC.replace("registry.example.com", "127.0.0.1:9"),
         )
 
-        answer = program("status", "--json", "--exit-code")
+        answer = program("status", "--json", "--exit-code", "--remote")
 
         (entry,) = json.loads(answer.stdout)
         assert answer.code == 0

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from envbuild.image.local.check import AGAIN, REFERENCE
 from envbuild.image.local.images import ImageStore
 from envbuild.oci.reference import parse_reference
-from envbuild.workflows.check import AGAIN, REFERENCE
 from tests.rig.paths import CHECKOUT
 from tests.rig.podman import own_podman
 from tests.rig.python313 import newer_python

@@ -21,9 +21,10 @@ pytestmark = [
 ENTER = """
 import os, sys
 from envbuild.errors import EnvbuildError
-from envbuild.image.local.user_namespace import enter_namespace
+from envbuild.image.local.user_namespace import acts_as_root, restart_in_namespace
 try:
-    enter_namespace(["--version"], environment=os.environ)
+    if not acts_as_root():
+        restart_in_namespace(["--version"], environment=os.environ)
 except EnvbuildError as error:
     print(error.exit_code.value, error.message, error.hint, error.detail, sep="|")
 else:
@@ -34,7 +35,7 @@ import os, sys
 from pathlib import Path
 from envbuild.image.local.layers.changes import diff_layer
 from envbuild.image.local.roots.private_root import PrivateRoot
-from envbuild.image.local.layers.store import LayerCache, LayerKey
+from envbuild.image.local.layers.store import LayerStore, LayerKey
 from envbuild.formats.compression import codec_of
 scratch = Path(sys.argv[1])
 with PrivateRoot([Path(sys.argv[2])], scratch=scratch / "roots") as root:
@@ -42,7 +43,7 @@ with PrivateRoot([Path(sys.argv[2])], scratch=scratch / "roots") as root:
     print(done.stdout.decode() + done.stderr.decode(), end="")
     key = LayerKey(kind="test", inputs={}, codec=codec_of("zstd"), comment="")
     make = lambda writer: diff_layer(root.upper, root.lowers, writer, started=2e9, epoch=7)
-    print(LayerCache(scratch).make(key, make).diff_id)
+    print(LayerStore(scratch).make(key, make).diff_id)
 """
 CHANGE = (
     "id -u; mkdir /data; chmod 1777 /data; echo x >/data/x; chown 33:44 /data/x; chmod 4755 /data/x; "

@@ -3,13 +3,14 @@
 import contextlib
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from docker.models.containers import Container
 
 from envbuild.image.docker.engine import DockerEngine
+from envbuild.image.engine import RunRequest
 from tests.rig.driver import LIBRARY_FOLDER
 
 
@@ -37,13 +38,11 @@ class EngineWithDriver(DockerEngine):
         self.client.close()
 
     @contextlib.contextmanager
-    def _container(
-        self, reference: str, command: Sequence[str], *, user: str | None, gpus: bool = True, **options: Any
-    ) -> Iterator[Container]:
-        if gpus:
+    def _container(self, request: RunRequest, **options: Any) -> Iterator[Container]:
+        if request.gpus:
             options = {"volumes": self._volumes, "environment": self._more, **options}
-        with super()._container(reference, command, user=user, gpus=gpus, **options) as container:
-            if self._links and gpus:
+        with super()._container(request, **options) as container:
+            if self._links and request.gpus:
                 container.put_archive(LIBRARY_FOLDER, _links(self._links))
             yield container
 

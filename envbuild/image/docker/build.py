@@ -1,78 +1,95 @@
-"""The image of a target: found when it is already there, else built from verified artifacts."""
+"""Builds on a Docker Engine: the recipe of a target goes through ``docker buildx build``.
 
-from collections.abc import Callable, Container
-from contextlib import AbstractContextManager
+Docker's SDK speaks the classic builder, which knows no mounts (docker/docker-py#2230); so the build itself
+is a process.  The engine may be remote: the context is sent to it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from envbuild import process
 from envbuild.errors import BuildFailedError
-from envbuild.image.engine import BuildContext, BuildingEngine, ImageFacts
-from envbuild.lock.identity import RECIPE_FORMAT
+from envbuild.image.docker.buildkit import BuildLog
+from envbuild.image.docker.connection import no_client
+from envbuild.image.docker.context import write_recipe, write_seed_of
+from envbuild.image.engine import BuildRequest
 from envbuild.progress import Progress
-from envbuild.render import labels
-
-if TYPE_CHECKING:
-    from envbuild.render.recipe import Recipe
-
-DOCKER, LOCAL = "docker", "local"
-"""Values of the label that says what made an image."""
+from envbuild.render.recipe import Recipe, render_recipe
+from envbuild.store.stage import workspace
 
 
-@dataclass(frozen=True, slots=True)
-class BuildOutcome:
-    """What came of asking for an image."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildContext:
+    """A recipe laid out on disk, ready to be built."""
 
-    reference: str
-    image: ImageFacts
-    built: bool
-    """False when the engine already held it."""
+    folder: Path
+    """Holds the Dockerfile and what it binds."""
 
+    artifacts: Path
+    """Holds the verified artifacts under the paths the Dockerfile gives them."""
 
-def is_image_of(facts: ImageFacts, digest: str, *, engines: Container[str] = (DOCKER,)) -> bool:
-    """Return whether an image says it was made from the target of ``digest``, by these engines and format.
-
-    The tag alone is not enough: anybody can give an image another's name.
-    """
-    expected = {labels.TARGET: digest, labels.FORMAT: str(RECIPE_FORMAT)}
-    made_by = facts.labels.get(labels.ENGINE)
-    return made_by in engines and all(facts.labels.get(label) == value for label, value in expected.items())
+    epoch: int
+    platform: str
 
 
-def build_image(
-    recipe: "Recipe",
+@contextmanager
+def build_context(request: BuildRequest, progress: Progress) -> Iterator[BuildContext]:
+    """Yield the recipe of a target with its verified artifacts, laid out on disk until the block ends."""
+    recipe = render_recipe(request.lock, request.target, probe=request.probe())
+    artifacts = request.artifacts
+    files = {fetch.relative_target: fetch.sha256 for fetch in recipe.fetches}
+    with artifacts.laid_out(files) as laid_out, workspace(artifacts.store) as folder:
+        write_recipe(recipe, folder)
+        _write_seed(recipe, laid_out, folder, progress)
+        yield BuildContext(folder=folder, artifacts=laid_out, epoch=recipe.epoch, platform=recipe.platform)
+
+
+def build_with_buildx(
+    context: BuildContext,
     reference: str,
     *,
-    engine: BuildingEngine,
-    artifacts: Callable[[], AbstractContextManager[Path]],
-    workspace: Callable[[], AbstractContextManager[Path]],
+    environment: Mapping[str, str],
     use_cache: bool,
     progress: Progress,
-) -> BuildOutcome:
-    """Build ``recipe`` and return what the engine holds afterwards under ``reference``.
+) -> None:
+    """Build ``context`` with BuildKit and load it into the engine as ``reference``.
 
-    ``artifacts`` lays the verified artifacts out and clears them away.  ``workspace`` gives an empty
-    folder for the build context.
-
-    :raises BuildFailedError: a step failed, or the engine lost the image.
+    :raises EngineError: there is no docker client.
+    :raises BuildFailedError: a step failed; its last lines are the detail.
     """
-    # an image that is found needs neither Jinja nor a reader of packages
-    from envbuild.image.docker.context import write_recipe, write_seed_of  # noqa: PLC0415
-
-    with artifacts() as laid_out, workspace() as folder:
-        write_recipe(recipe, folder)
-        if recipe.seed:
-            progress.on_stage("unpacking the essential packages")
-        paths = {fetch.sha256: laid_out / fetch.relative_target for fetch in recipe.fetches}
-        write_seed_of(recipe, paths.__getitem__, folder)
-        context = BuildContext(
-            folder=folder, artifacts=laid_out, epoch=recipe.epoch, platform=recipe.platform
-        )
-        engine.build(context, reference, use_cache=use_cache, progress=progress)
-    image = engine.find(reference)
-    if image is None or not is_image_of(image, recipe.digest):
+    log = BuildLog(progress.on_stage)
+    arguments = [
+        "docker", "buildx", "build",
+        "--progress=rawjson",
+        "--platform", context.platform,
+        "--build-arg", f"SOURCE_DATE_EPOCH={context.epoch}",
+        "--build-context", f"artifacts={context.artifacts}",
+        # attestations carry the time of the build, and would change the digest of an unchanged image
+        "--provenance=false", "--sbom=false",
+        "--network=none",
+        "--load",
+        "--tag", reference,
+        *(() if use_cache else ("--no-cache",)),
+        str(context.folder),
+    ]  # fmt: skip
+    environment = {**environment, "SOURCE_DATE_EPOCH": str(context.epoch)}
+    try:
+        result = process.run(arguments, environment=environment, on_stderr_line=log.feed)
+    except process.ProgramMissingError as error:
+        raise no_client() from error
+    if not result.succeeded:
+        step = log.failed_step
         raise BuildFailedError(
-            f"the engine built {reference} but does not hold it",
-            hint="it may be short of disk space, or another build took the name at the same moment",
+            f"the build failed at: {step}" if step else "the build failed",
+            detail=log.evidence(),
+            hint="the folder `envbuild render -o DIR` writes can be built by hand with the same result",
         )
-    return BuildOutcome(reference, image, built=True)
+
+
+def _write_seed(recipe: Recipe, laid_out: Path, folder: Path, progress: Progress) -> None:
+    if recipe.seed:
+        progress.on_stage("unpacking the essential packages")
+    paths = {fetch.sha256: laid_out / fetch.relative_target for fetch in recipe.fetches}
+    write_seed_of(recipe, paths.__getitem__, folder)

@@ -43,6 +43,12 @@ class DockerConnection:
             current = ContextAPI.get_current_context()
             return docker.DockerClient(base_url=current.Host, tls=current.TLSConfig, timeout=TIMEOUT_SECONDS)
 
+    def close(self) -> None:
+        """Close the connection, if there is one; the next question opens another."""
+        if "client" in vars(self):
+            self.client.close()
+            del self.client
+
     def describe(self) -> str:
         """Return engine, version and platform in words.
 

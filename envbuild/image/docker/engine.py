@@ -1,255 +1,121 @@
-"""The Docker Engine: builds through ``docker buildx build``, everything else through Docker's Python SDK.
+"""The Docker Engine as an engine of envbuild: BuildKit builds, Docker's Python SDK does everything else."""
 
-The SDK's own build speaks the classic builder, which knows no mounts (docker/docker-py#2230); so the build
-itself is a process.  The engine may be remote: nothing here relies on it seeing this machine's folders.
-"""
-
-import contextlib
-import io
 import os
-import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, partial
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Final
 
-import docker.errors
-from docker.models.containers import Container
+from envbuild.errors import BuildFailedError
+from envbuild.image.docker.containers import DockerContainers
+from envbuild.image.engine import BuildRequest, BuiltImage, Feature, Rebuild
+from envbuild.image.gpus import GpuAccess
+from envbuild.image.identity import held_image, image_reference_for, is_image_of
+from envbuild.image.push import push_once
+from envbuild.lock.identity import target_digest
+from envbuild.progress import Progress, SilentProgress
 
-from envbuild import process
-from envbuild.errors import BuildFailedError, EngineError, EnvbuildError, RunError
-from envbuild.image.docker.buildkit import BuildLog
-from envbuild.image.docker.connection import engine_errors, hint_for, no_client
-from envbuild.image.docker.images import DockerImageStore
-from envbuild.image.engine import BuildContext, ContainerOutcome
-from envbuild.image.gpus import AUTO, NO_NVIDIA_GPUS, GpuAccess, gpu_options, gpu_refusal, group_here
-from envbuild.progress import Progress
+NAME: Final = "docker"
 
-STANDARD_INPUT = 0
+CHECK_NOTES: Final = (
+    "the engine's clock, and the order it works in, are its own and were not varied",
+    "another version of the engine may give another digest for the same files; --engine local gives the same",
+)
 
 
-class DockerEngine(DockerImageStore):
-    """Holds images, builds them and runs commands in them."""
+class DockerEngine(DockerContainers):
+    """Builds, holds, runs and pushes images on the Docker Engine that the environment names."""
 
-    def __init__(self, environment: Mapping[str, str] = os.environ, *, gpus: GpuAccess | None = None) -> None:
-        """Use the engine that ``environment`` points at; ``gpus`` are for the containers it runs."""
-        super().__init__(environment)
-        self._gpus = gpus
+    name = NAME
+    title = "the engine"
+    features: frozenset[Feature] = frozenset({"pull"})
 
-    def build(self, context: BuildContext, reference: str, *, use_cache: bool, progress: Progress) -> None:
-        """Build ``context`` with BuildKit and load it under ``reference``.
-
-        :raises EngineError: no engine, no buildx, or an engine too old.
-        :raises BuildFailedError: a step failed; its last lines are the detail.
-        """
-        self.describe()
-        self.describe_builder()
-        log = BuildLog(progress.on_stage)
-        arguments = [
-            "docker", "buildx", "build",
-            "--progress=rawjson",
-            "--platform", context.platform,
-            "--build-arg", f"SOURCE_DATE_EPOCH={context.epoch}",
-            "--build-context", f"artifacts={context.artifacts}",
-            # attestations carry the time of the build, and would change the digest of an unchanged image
-            "--provenance=false", "--sbom=false",
-            "--network=none",
-            "--load",
-            "--tag", reference,
-            *(() if use_cache else ("--no-cache",)),
-            str(context.folder),
-        ]  # fmt: skip
-        environment = self.environment | {"SOURCE_DATE_EPOCH": str(context.epoch)}
-        try:
-            result = process.run(arguments, environment=environment, on_stderr_line=log.feed)
-        except process.ProgramMissingError as error:
-            raise no_client() from error
-        if not result.succeeded:
-            step = log.failed_step
-            raise BuildFailedError(
-                f"the build failed at: {step}" if step else "the build failed",
-                detail=log.evidence(),
-                hint="the folder `envbuild render -o DIR` writes can be built by hand with the same result",
-            )
-
-    def run(
+    def __init__(
         self,
-        reference: str,
-        command: Sequence[str],
+        environment: Mapping[str, str] = os.environ,
         *,
-        files: Mapping[str, bytes],
-        user: str | None,
-        gpus: bool = True,
-    ) -> ContainerOutcome:
-        """Run ``command`` in a fresh container without network and remove it, whatever happens.
+        gpus: GpuAccess | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Use the engine that ``environment`` points at; it is not spoken to yet."""
+        super().__init__(environment, gpus=gpus)
+        self._progress = progress or SilentProgress()
 
-        :raises EngineError: the engine does not answer, or refuses to start the container.
-        """
-        attempt = partial(self._run, reference, command, files=files, user=user, gpus=gpus)
-        try:
-            return attempt()
-        except EngineError as error:
-            if not gpus or not self._goes_without(error):
-                raise
-        return attempt()
+    def require_privileges(self, restart: Callable[[], None]) -> None:
+        """Do nothing: the engine has the privileges."""
 
-    def _run(
-        self,
-        reference: str,
-        command: Sequence[str],
-        *,
-        files: Mapping[str, bytes],
-        user: str | None,
-        gpus: bool,
-    ) -> ContainerOutcome:
-        with self._container(reference, command, user=user, gpus=gpus, network_mode="none") as container:
-            for path, content in sorted(files.items()):
-                container.put_archive("/", _tar({path.lstrip("/"): content}))
-            streams = container.attach(stream=True, demux=True, stdout=True, stderr=True)
-            container.start()
-            stdout, stderr = io.BytesIO(), io.BytesIO()
-            for out, err in streams:
-                stdout.write(out or b"")
-                stderr.write(err or b"")
-            status = int(container.wait()["StatusCode"])
-        return ContainerOutcome(exit_status=status, stdout=stdout.getvalue(), stderr=stderr.getvalue())
-
-    def run_attached(
-        self,
-        reference: str,
-        command: Sequence[str],
-        *,
-        archive: bytes | None,
-        workdir: str,
-        env: Mapping[str, str],
-        interactive: bool,
-        terminal: bool = False,
-    ) -> int:
-        """Run ``command`` on this terminal's streams and return its exit status; the container is removed.
-
-        ``archive`` is a tar laid into ``workdir`` first: sent through the API, so a remote engine works too.
-
-        A container that did not start for want of GPUs nobody named starts without them; not when its input
-        is a pipe, of which the first attempt may have taken a part.
-
-        :raises RunError: the container could not be made or started.
-        """
-        attempt = partial(
-            self._run_attached,
-            reference,
-            command,
-            archive=archive,
-            workdir=workdir,
-            env=env,
-            interactive=interactive,
-            terminal=terminal,
-        )
-        position = _position_of_input() if interactive else None
-        try:
-            return attempt()
-        except RunError as error:
-            if (interactive and position is None) or not self._goes_without(error):
-                raise
-        if position is not None:
-            os.lseek(STANDARD_INPUT, position, os.SEEK_SET)
-        return attempt()
-
-    def _run_attached(
-        self,
-        reference: str,
-        command: Sequence[str],
-        *,
-        archive: bytes | None,
-        workdir: str,
-        env: Mapping[str, str],
-        interactive: bool,
-        terminal: bool,
-    ) -> int:
-        try:
-            with self._container(
-                reference,
-                command,
-                user=None,
-                environment=dict(env),
-                tty=terminal,
-                stdin_open=interactive,
-            ) as container:
-                if archive is not None:
-                    container.put_archive(workdir, archive)
-                arguments = ["docker", "start", "--attach", *(["--interactive"] if interactive else [])]
-                status = process.run_attached([*arguments, str(container.id)], environment=self.environment)
-                container.reload()
-                state = container.attrs["State"]
-                if state.get("Error"):
-                    told = str(state["Error"])
-                    raise RunError("the command could not be started", detail=told, hint=hint_for(told))
-                return status
-        except process.ProgramMissingError as error:
-            raise RunError(no_client().message, hint=no_client().hint) from error
-        except EngineError as error:
-            raise RunError(error.message, hint=error.hint, detail=error.detail) from error
-
-    @property
-    def withheld(self) -> str | None:
-        """Why containers get no GPU although some were wanted; None when they get them, or none were.
+    def find_target(self, request: BuildRequest) -> BuiltImage | None:
+        """Return the image of a target when the engine holds it.
 
         :raises EngineError: the engine does not answer.
         """
-        return self._gpu_options[1]
+        held = held_image(request.lock, request.target, self)
+        if held is None or not (request.any_engine or held.made_by == self.name):
+            return None
+        return BuiltImage(reference=held.reference, facts=held.facts, built=False)
 
-    @cached_property
-    def _gpu_options(self) -> tuple[dict[str, Any], str | None]:
-        if self._gpus is None:
-            return {}, None
-        with engine_errors():
-            info = self.client.info()
-        return gpu_options(self._gpus, info, is_here=self.is_here, group_of=group_here)
+    def build(self, request: BuildRequest) -> BuiltImage:
+        """Build the image of a target.
 
-    def _goes_without(self, error: EnvbuildError) -> bool:
-        """Return whether containers get no GPU from now on, since one did not start for want of it."""
-        refusal = gpu_refusal(error.detail or "")
-        if self._gpus is None or self._gpus.devices != AUTO or self.withheld or refusal is None:
-            return False
-        self._gpu_options = {"environment": NO_NVIDIA_GPUS}, f"the engine could not give one: {refusal}"
-        return True
+        :raises EngineError: no engine, no buildx, or an engine too old.
+        :raises BuildFailedError: a step failed, or the engine lost the image.
+        """
+        return self._build_as(request, image_reference_for(request.lock, request.target))
 
-    @contextlib.contextmanager
-    def _container(
-        self, reference: str, command: Sequence[str], *, user: str | None, gpus: bool = True, **options: Any
-    ) -> Iterator[Container]:
-        given = dict(self._gpu_options[0] if gpus else {"environment": NO_NVIDIA_GPUS})
-        environment = {**options.pop("environment", {}), **given.pop("environment", {})}
-        with engine_errors():
-            container = self.client.containers.create(
+    def check(self, request: BuildRequest, first: BuiltImage) -> Rebuild:
+        """Build the image again without the engine's cache and compare the two.
+
+        :raises VerificationError: they differ.
+        """
+        from envbuild.image.docker.check import differences_of  # noqa: PLC0415 - few builds are checked
+
+        again = f"{first.reference}-again"
+        try:
+            self._progress.on_stage("building again, without cache")
+            second = self._build_as(request, again, use_cache=False)
+            if second.facts.identifier != first.facts.identifier:
+                self._progress.on_stage("comparing the two images")
+                raise differences_of(self, first.reference, again, store=request.artifacts.store)
+        finally:
+            self.remove(again)
+        return Rebuild(varied=("run of every step, and from another folder",), notes=CHECK_NOTES)
+
+    def pull(self, reference: str) -> bool:
+        """Pull an image, and return whether its registry has one of that name.
+
+        :raises NetworkError: the registry refuses or is out of reach.
+        """
+        return self.pull_name(reference, progress=self._progress)
+
+    def push(self, image: BuiltImage) -> str:
+        """Push an image unless its registry has it; return its digest there.
+
+        :raises NetworkError: the tag names another image there, or the registry refuses this one.
+        """
+        self._progress.on_stage(f"pushing {image.reference}")
+        return push_once(self, image.reference, image.facts, progress=self._progress)
+
+    def blobs(self, image: BuiltImage) -> None:
+        """Return None: the engine keeps the layers to itself."""
+
+    def _build_as(
+        self, request: BuildRequest, reference: str, *, use_cache: bool | None = None
+    ) -> BuiltImage:
+        # an image that is found needs neither Jinja nor a reader of packages
+        from envbuild.image.docker.build import build_context, build_with_buildx  # noqa: PLC0415
+
+        self.describe()
+        self.describe_builder()
+        with build_context(request, self._progress) as context:
+            build_with_buildx(
+                context,
                 reference,
-                entrypoint=list(command[:1]),
-                command=list(command[1:]),
-                user=user,
-                labels={"dev.envbuild.purpose": "run"},
-                environment=environment,
-                **given,
-                **options,
+                environment=self.environment,
+                use_cache=request.use_cache if use_cache is None else use_cache,
+                progress=self._progress,
             )
-            try:
-                yield container
-            finally:
-                with contextlib.suppress(docker.errors.APIError):
-                    container.remove(force=True)
-
-
-def _position_of_input() -> int | None:
-    """Return where in standard input a reader is; None: what is read of it cannot be read again."""
-    try:
-        return os.lseek(STANDARD_INPUT, 0, os.SEEK_CUR)
-    except OSError:
-        return None
-
-
-def _tar(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, content in sorted(files.items()):
-            entry = tarfile.TarInfo(path)
-            entry.size = len(content)
-            entry.mode = 0o644
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+        facts = self.find(reference)
+        if facts is None or not is_image_of(facts, target_digest(request.lock, request.target)):
+            raise BuildFailedError(
+                f"the engine built {reference} but does not hold it",
+                hint="it may be short of disk space, or another build took the name at the same moment",
+            )
+        return BuiltImage(reference=reference, facts=facts, built=True)

@@ -17,7 +17,7 @@ MOST_ASKED = 50
 """Images asked for their layers, newest first, before one is loaded."""
 
 
-class DockerImageStore(DockerConnection):
+class DockerImages(DockerConnection):
     """The images a Docker Engine holds."""
 
     def find(self, reference: str) -> ImageFacts | None:
@@ -32,7 +32,7 @@ class DockerImageStore(DockerConnection):
                 return None
         return _facts(attributes)
 
-    def push(self, reference: str, *, progress: Progress) -> None:
+    def push_name(self, reference: str, *, progress: Progress) -> None:
         """Push a local image.
 
         Credentials are the docker client's own.
@@ -51,7 +51,7 @@ class DockerImageStore(DockerConnection):
                 if message.get("status", "").startswith(("Pushed", "Layer already exists")):
                     progress.on_stage(f"{message['status']} {message.get('id', '')}")
 
-    def pull(self, reference: str, *, progress: Progress) -> bool:
+    def pull_name(self, reference: str, *, progress: Progress) -> bool:
         """Pull an image, and return whether its registry has one of that name.
 
         Credentials are the docker client's own.

@@ -1,125 +1,245 @@
-"""The local engine: holds images in the cache folder and runs commands in them, with no daemon."""
+"""The local engine: assembles images in the cache folder and runs commands in them, with no daemon."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from envbuild.errors import EngineError
-from envbuild.image.engine import ContainerOutcome, ImageFacts
+from envbuild.errors import EngineError, UsageError
+from envbuild.image.engine import (
+    BuildRequest,
+    BuiltImage,
+    ContainerOutcome,
+    Feature,
+    ImageFacts,
+    Rebuild,
+    RunRequest,
+)
+from envbuild.image.gpus import AUTO, NONE, GpuAccess
+from envbuild.image.identity import held_image, image_reference_for
 from envbuild.image.local.images import ImageStore, facts_of
+from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use
 from envbuild.image.local.layers.steps import ROOTS
+from envbuild.image.local.registry import document_registry, push_built
 from envbuild.image.local.roots.private_root import PrivateRoot
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
+from envbuild.image.local.user_namespace import acts_as_root
 from envbuild.oci.blobs import Blobs, read_verified
 from envbuild.oci.image import OciImage
+from envbuild.oci.layer import media_type_of
 from envbuild.oci.manifest import Descriptor
+from envbuild.progress import Progress, SilentProgress
+
+NAME: Final = "local"
 
 NETWORK_FILES: Final = ("/etc/hosts", "/etc/resolv.conf")
 """Files of this machine that a command with a network is shown: as engines do."""
 
+NO_GPUS: Final = "the local engine gives no GPU to what it runs"
+
 
 class LocalEngine:
-    """The images of one cache folder."""
+    """Builds, holds, runs and pushes the images of one cache folder."""
+
+    name = NAME
+    title = "the local engine"
+    features: frozenset[Feature] = frozenset({"compression", "export", "load"})
 
     def __init__(
-        self, cache: Path, *, blobs: Callable[[OciImage], Blobs], withheld: str | None = None
+        self,
+        cache: Path,
+        *,
+        environment: Mapping[str, str] = os.environ,
+        offline: bool = False,
+        gpus: GpuAccess | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        """Use the images below ``cache``; ``blobs`` gives the bytes of an image's layers.
+        """Use the images below ``cache``.
 
-        ``withheld`` is why what runs gets no GPU, where one was wanted.
+        :raises UsageError: GPUs are demanded: it has none to give.
         """
-        self.withheld = withheld
+        if gpus is not None and gpus.devices not in {AUTO, NONE}:
+            raise UsageError(
+                NO_GPUS, hint="use --engine docker; the image is the same after `envbuild build --load`"
+            )
+        self.withheld = NO_GPUS if gpus is not None and gpus.devices == AUTO else None
+        self._cache = cache
+        self._environment = environment
+        self._offline = offline
+        self._progress = progress or SilentProgress()
         self._images = ImageStore(cache)
         self._trees = LayerTrees(cache)
-        self._scratch = cache / ROOTS
-        self._blobs = blobs
+
+    def require_privileges(self, restart: Callable[[], None]) -> None:
+        """Return if this process acts as root; else call ``restart``.
+
+        :raises EngineError: this is no Linux, or this root has too few user ids.
+        """
+        if not acts_as_root():
+            restart()
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
 
     def find(self, reference: str) -> ImageFacts | None:
-        """Return what is known of an image by name or digest, or None when there is none."""
+        """Return what is known of an image by name or digest; None: there is none, or it lost a layer."""
         image = self._get(reference)
         return None if image is None else facts_of(image)
 
-    def run(
-        self,
-        reference: str,
-        command: Sequence[str],
-        *,
-        files: Mapping[str, bytes],
-        user: str | None,
-        gpus: bool = True,  # noqa: ARG002 - it has none to give
-    ) -> ContainerOutcome:
-        """Run ``command`` without network in a root of its own, which is then removed.
+    def find_target(self, request: BuildRequest) -> BuiltImage | None:
+        """Return the image of a target when it is here, whole and compressed as requested."""
+        held = held_image(request.lock, request.target, self)
+        image = self._get(held.reference) if held else None
+        if held is None or image is None:
+            return None
+        note_use(image, self._cache)
+        own = image.layers[image.base_layers :]
+        if any(layer.media_type != media_type_of(request.compression) for layer in own):
+            return None
+        return BuiltImage(reference=held.reference, facts=held.facts, built=False, content=image)
+
+    def build(self, request: BuildRequest) -> BuiltImage:
+        """Assemble the image of a target.
+
+        :raises BuildFailedError: a step failed; its last lines are the detail.
+        :raises EngineError: this machine cannot run the steps.
+        """
+        # a command that finds its image needs none of what makes one
+        from envbuild.image.local.assemble import assemble  # noqa: PLC0415
+
+        reference = image_reference_for(request.lock, request.target)
+        image = assemble(request, reference, cache=self._cache)
+        return BuiltImage(reference=reference, facts=facts_of(image), built=True, content=image)
+
+    def check(self, request: BuildRequest, first: BuiltImage) -> Rebuild:
+        """Build the image again, in another process and under other conditions, and compare the two.
+
+        :raises VerificationError: they differ.
+        """
+        from envbuild.image.local.check import check_local  # noqa: PLC0415 - few builds are checked
+
+        content = self._content(first)
+        return check_local(request, first, content, blobs=self._blobs(content), environment=self._environment)
+
+    def pull(self, reference: str) -> bool:
+        """Refuse: the engine keeps its layers, and has nothing to gain from an image.
+
+        :raises EngineError: always.
+        """
+        raise EngineError(f"{self.title} pulls no images, so not {reference}")
+
+    def push(self, image: BuiltImage) -> str:
+        """Push an image unless its registry has it; return its digest there.
+
+        :raises NetworkError: the tag names another image there, or the registry refuses this one.
+        """
+        content = self._content(image)
+        return push_built(
+            image,
+            content,
+            blobs=self._blobs(content),
+            cache=self._cache,
+            environment=self._environment,
+            progress=self._progress,
+        )
+
+    def blobs(self, image: BuiltImage) -> Blobs:
+        """Return the layers of an image; those of its base are fetched when they are asked for."""
+        return self._blobs(self._content(image))
+
+    def run(self, request: RunRequest) -> ContainerOutcome:
+        """Run a command without network in a root of its own, which is then removed.
 
         :raises EngineError: there is no such image, or no private root can be made here.
         :raises EntryError: the command is not in the image.
         """
-        with self._root(reference) as (root, facts):
+        with self._root(request.image) as (root, facts):
             binds = {}
-            for number, (path, content) in enumerate(sorted(files.items())):
+            for number, (path, content) in enumerate(sorted(request.files.items())):
                 binds[path] = root.folder / str(number)
                 binds[path].write_bytes(content)
                 binds[path].chmod(0o644)
             return root.run(
-                command,
+                request.command,
                 binds=binds,
-                env=_variables(facts),
-                user=user or facts.user or "0",
-                workdir=facts.workdir or "/",
+                env={**_variables(facts), **request.env},
+                user=request.user or facts.user or "0",
+                workdir=request.workdir or facts.workdir or "/",
             )
 
-    def run_attached(
-        self,
-        reference: str,
-        command: Sequence[str],
-        *,
-        archive: bytes | None,
-        workdir: str,
-        env: Mapping[str, str],
-        interactive: bool,
-    ) -> int:
-        """Run ``command`` on this terminal's streams, with this machine's network; return its exit status.
-
-        ``archive`` is a tar laid into ``workdir`` first.
+    def run_attached(self, request: RunRequest) -> int:
+        """Run a command on this terminal's streams, with this machine's network; return its exit status.
 
         :raises EngineError: there is no such image, or no private root can be made here.
         :raises EntryError: the command is not in the image.
         """
-        with self._root(reference) as (root, facts):
+        with self._root(request.image) as (root, facts):
             feed = None
-            if archive is not None:
+            if request.archive is not None:
                 feed = root.folder / "feed.tar"
-                feed.write_bytes(archive)
+                feed.write_bytes(request.archive)
             return root.run_attached(
-                command,
+                request.command,
                 binds={path: Path(path) for path in NETWORK_FILES if Path(path).is_file()},
-                env={**_variables(facts), **env},
-                user=facts.user or "0",
-                workdir=workdir,
+                env={**_variables(facts), **request.env},
+                user=request.user or facts.user or "0",
+                workdir=request.workdir or facts.workdir or "/",
                 network=True,
                 feed=feed,
-                stdin=interactive,
+                stdin=request.stdin,
             )
+
+    def read_file(self, reference: str, path: str, *, limit: int) -> bytes | None:
+        """Return the content of a regular file of an image, or None when there is none at ``path``.
+
+        Read from the layers, the topmost first: nothing runs, and nothing is unpacked.
+
+        :raises EngineError: there is no such image, or the file has more than ``limit`` bytes.
+        """
+        from envbuild.oci.layer_file import read_layer_file  # noqa: PLC0415 - only `diff` reads files
+
+        image = self._image(reference)
+        blobs = self._blobs(image)
+        return read_layer_file([partial(_read, blobs, layer) for layer in image.layers], path, limit=limit)
 
     @contextmanager
     def _root(self, reference: str) -> Iterator[tuple[PrivateRoot, ImageFacts]]:
-        image = self._get(reference)
-        if image is None:
-            raise EngineError(f"the local engine has no image {reference}", hint="run `envbuild build`")
+        image = self._image(reference)
         blobs = self._blobs(image)
         packed = [
             PackedLayer(diff_id, partial(_read, blobs, layer))
             for diff_id, layer in zip(image.diff_ids, image.layers, strict=True)
         ]
-        with self._trees.held(packed) as folders, PrivateRoot(folders, scratch=self._scratch) as root:
+        scratch = self._cache / ROOTS
+        with self._trees.held(packed) as folders, PrivateRoot(folders, scratch=scratch) as root:
             yield root, facts_of(image)
 
+    def _image(self, reference: str) -> OciImage:
+        image = self._get(reference)
+        if image is None:
+            raise EngineError(f"the local engine has no image {reference}", hint="run `envbuild build`")
+        return image
+
     def _get(self, reference: str) -> OciImage | None:
-        if not reference.startswith("sha256:"):
-            return self._images.get(reference)
-        found = (image for _, image in self._images.images() if image.descriptor.digest == reference)
-        return next(found, None)
+        if reference.startswith("sha256:"):
+            found = (image for _, image in self._images.images() if image.descriptor.digest == reference)
+            image = next(found, None)
+        else:
+            image = self._images.get(reference)
+        return image if image is not None and is_whole(image, self._cache) else None
+
+    def _content(self, built: BuiltImage) -> OciImage:
+        return built.content or self._image(built.reference)
+
+    def _blobs(self, image: OciImage) -> ImageBlobs:
+        reference = base_reference(facts_of(image).labels) if image.base_layers else None
+        base = None
+        if reference is not None:
+            registry = document_registry(self._cache, offline=self._offline)
+            base = BaseBlobs(self._cache, reference, registry=registry, offline=self._offline)
+        return ImageBlobs(image, cache=self._cache, base=base)
 
 
 def _read(blobs: Blobs, layer: Descriptor) -> Iterator[bytes]:

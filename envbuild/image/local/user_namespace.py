@@ -31,21 +31,34 @@ _HINT: Final = (
 _MAP: Final = Path("/proc/self/uid_map")
 
 
-def enter_namespace(arguments: Sequence[str], *, environment: Mapping[str, str]) -> None:
-    """Return if this process may act as root; else start it anew, as root of a user namespace.
+def acts_as_root() -> bool:
+    """Return whether this process may unpack packages and make private roots, as root does.
 
-    ``arguments`` are the program's own, without its name.
-
-    :raises EngineError: neither is possible; says what to install.
+    :raises EngineError: this is no Linux, or this root has too few user ids.
     """
     if sys.platform != "linux":
         raise EngineError(
             "the local engine runs on Linux only", hint="use `--engine docker`, which runs there by itself"
         )
-    if os.geteuid() == 0:
-        _require_ids()
-        return
-    _try(environment)
+    if os.geteuid() != 0:
+        return False
+    mapped = _count(_MAP.read_text(encoding="ascii"))
+    if mapped < NEEDED_IDS:
+        raise EngineError(
+            f"the local engine needs {NEEDED_IDS} user ids, and this root has {mapped}",
+            hint="give the container or namespace it runs in more of them, or use `--engine docker`",
+        )
+    return True
+
+
+def restart_in_namespace(arguments: Sequence[str], *, environment: Mapping[str, str]) -> None:
+    """Start the program again as root of a user namespace, in place of this process; do not return.
+
+    ``arguments`` are the program's own, without its name.
+
+    :raises EngineError: this user may not; says what to install.
+    """
+    require_subordinate_ids(environment)
     # -P: modules in the current folder are not the program's
     again = (*UNSHARE, sys.executable, "-P", "-m", "envbuild", *arguments)
     process.replace(again, environment=environment)
@@ -63,16 +76,11 @@ def raise_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _require_ids() -> None:
-    mapped = _count(_MAP.read_text(encoding="ascii"))
-    if mapped < NEEDED_IDS:
-        raise EngineError(
-            f"the local engine needs {NEEDED_IDS} user ids, and this root has {mapped}",
-            hint="give the container or namespace it runs in more of them, or use `--engine docker`",
-        )
+def require_subordinate_ids(environment: Mapping[str, str]) -> None:
+    """Return if this user can be root of a user namespace with enough ids.
 
-
-def _try(environment: Mapping[str, str]) -> None:
+    :raises EngineError: it cannot; says what to install.
+    """
     try:
         tried = process.run((*UNSHARE, "cat", _MAP), environment=environment, timeout=30)
     except process.ProgramMissingError as error:

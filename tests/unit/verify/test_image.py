@@ -1,13 +1,12 @@
 """How an image is asked, with an engine that is a test double: it answers as the probe would."""
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from envbuild.image.engine import ContainerOutcome, ImageFacts
+from envbuild.image.engine import ContainerOutcome, ImageFacts, RunRequest
 from envbuild.verify.checks import Facts
 from envbuild.verify.checks.codec import encode
 from envbuild.verify.checks.expected_files import ExpectedFiles
@@ -27,18 +26,10 @@ class AnsweringEngine:
     withheld: str | None = None
     asked: list[tuple[bool, bool, str | None]] = field(default_factory=list)
 
-    def run(
-        self,
-        _reference: str,
-        command: Sequence[str],
-        *,
-        files: Mapping[str, bytes],
-        user: str | None,
-        gpus: bool = True,
-    ) -> ContainerOutcome:
-        assert files
-        is_deep = "--deep" in command
-        self.asked.append((is_deep, gpus, user))
+    def run(self, request: RunRequest) -> ContainerOutcome:
+        assert request.files
+        is_deep = "--deep" in request.command
+        self.asked.append((is_deep, request.gpus, request.user))
         answer = replace(self.facts, deep=self.deep if is_deep else None)
         return ContainerOutcome(exit_status=0, stdout=json.dumps(encode(answer)).encode(), stderr=b"")
 

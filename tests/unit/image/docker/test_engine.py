@@ -15,6 +15,7 @@ from envbuild import process
 from envbuild.errors import EngineError, RunError
 from envbuild.image.docker.connection import hint_for
 from envbuild.image.docker.engine import DockerEngine
+from envbuild.image.engine import RunRequest
 from envbuild.image.gpus import GpuAccess, gpu_refusal
 
 NOT_LOADED = (
@@ -82,12 +83,12 @@ def engine_on(machine: Machine, devices: str = "auto") -> DockerEngine:
 
 
 def run(engine: DockerEngine, *, gpus: bool = True) -> bytes:
-    return engine.run("image", ["true"], files={}, user=None, gpus=gpus).stdout
+    return engine.run(RunRequest(image="image", command=("true",), gpus=gpus)).stdout
 
 
 def attach(engine: DockerEngine, *, interactive: bool = False) -> int:
     return engine.run_attached(
-        "image", ["true"], archive=None, workdir="/", env={"A": "1"}, interactive=interactive
+        RunRequest(image="image", command=("true",), workdir="/", env={"A": "1"}, stdin=interactive)
     )
 
 

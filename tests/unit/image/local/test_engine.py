@@ -12,6 +12,7 @@ import pytest
 from envbuild.errors import EngineError
 from envbuild.formats.compression import codec_of
 from envbuild.image.compose import compose_image
+from envbuild.image.engine import RunRequest
 from envbuild.image.local.engine import LocalEngine
 from envbuild.image.local.images import ImageStore
 from envbuild.image.local.layers.changes import diff_layer
@@ -46,7 +47,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def engine(cache):
-    return LocalEngine(cache, blobs=lambda _: CachedLayers(cache))
+    return LocalEngine(cache)
 
 
 def test_an_image_is_found_by_name_and_by_digest(engine):
@@ -55,29 +56,32 @@ def test_an_image_is_found_by_name_and_by_digest(engine):
     assert (facts.user, facts.workdir, facts.command) == ("1000:1000", "/workspace", ("python",))
     assert engine.find("train:2") is None
     with pytest.raises(EngineError, match="the local engine has no image train:2"):
-        engine.run("train:2", ("true",), files={}, user=None)
+        engine.run(RunRequest(image="train:2", command=("true",)))
 
 
 def test_a_command_runs_as_the_image_says(engine):
     script = 'id -u; id -g; echo "$PWD $HOME $GREETING"; cat /srv/probe; touch here && ls -l /srv/probe'
-    outcome = engine.run("train:1", ("sh", "-c", script), files={"/srv/probe": b"fed\n"}, user=None)
+    outcome = engine.run(
+        RunRequest(image="train:1", command=("sh", "-c", script), files={"/srv/probe": b"fed\n"})
+    )
     assert outcome.stderr == b""
     lines = outcome.stdout.decode().splitlines()
     assert lines[:4] == ["1000", "1000", '/workspace /home/app say "hi" for $5\\', "fed"]
     assert lines[4].startswith("-rw-r--r--")
-    as_root = engine.run("train:1", ("sh", "-c", "id -u; ls /workspace"), files={}, user="0")
+    as_root = engine.run(RunRequest(image="train:1", command=("sh", "-c", "id -u; ls /workspace"), user="0"))
     assert as_root.stdout == b"0\n"
 
 
 ATTACHED = """
 import sys; from pathlib import Path
-from envbuild.image.local.layers.store import LayerCache
+from envbuild.image.engine import RunRequest
+from envbuild.image.engine import RunRequest
 from envbuild.image.local.engine import LocalEngine
-cache = Path(sys.argv[1])
-blobs = lambda _: type("Blobs", (), {"path": staticmethod(lambda blob: LayerCache(cache).path(blob.digest))})
-status = LocalEngine(cache, blobs=blobs).run_attached(
-    "train:1", ("sh", "-c", sys.argv[2]), archive=Path(sys.argv[3]).read_bytes(), workdir="/workspace",
-    env={"EXTRA": "x"}, interactive=sys.argv[4] == "yes",
+status = LocalEngine(Path(sys.argv[1])).run_attached(
+    RunRequest(
+        image="train:1", command=("sh", "-c", sys.argv[2]), archive=Path(sys.argv[3]).read_bytes(),
+        workdir="/workspace", env={"EXTRA": "x"}, stdin=sys.argv[4] == "yes",
+    )
 )
 sys.exit(status)
 """
@@ -123,10 +127,10 @@ def test_the_command_decides_what_an_interrupt_means(cache, tmp_path):
 
 def test_a_missing_program_is_an_error_of_ours(engine):
     with pytest.raises(EntryError, match="`no-such` cannot be started"):
-        engine.run("train:1", ("no-such",), files={}, user=None)
+        engine.run(RunRequest(image="train:1", command=("no-such",)))
 
 
 def test_nothing_is_left_of_a_run(engine, cache):
-    engine.run("train:1", ("sh", "-c", "touch /workspace/x"), files={}, user=None)
+    engine.run(RunRequest(image="train:1", command=("sh", "-c", "touch /workspace/x")))
     assert list((cache / "roots").iterdir()) == []
     assert len(list((cache / "unpacked").iterdir())) == 1

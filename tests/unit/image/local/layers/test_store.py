@@ -195,7 +195,7 @@ def test_two_names_of_one_layer_share_its_bytes(tmp_path):
 CHILD = """
 import sys, time
 from pathlib import Path
-from envbuild.image.local.layers.store import LayerCache, LayerKey
+from envbuild.image.local.layers.store import LayerStore, LayerKey
 from envbuild.formats.compression import codec_of
 
 def produce(writer):
@@ -208,7 +208,7 @@ def chunks():
         time.sleep(float(sys.argv[2]))
 
 key = LayerKey(kind="test", inputs={}, codec=codec_of("zstd"), comment="")
-print(LayerCache(Path(sys.argv[1])).make(key, produce).digest, flush=True)
+print(LayerStore(Path(sys.argv[1])).make(key, produce).digest, flush=True)
 """
 
 

@@ -1,0 +1,201 @@
+"""Containers of a Docker Engine: commands that run in images, and files read from images.
+
+The engine may be remote: nothing here relies on it seeing this machine's folders.
+"""
+
+import contextlib
+import io
+import os
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import docker.errors
+from docker.models.containers import Container
+
+from envbuild import process
+from envbuild.errors import EngineError, EnvbuildError, RunError
+from envbuild.image.docker.connection import engine_errors, hint_for, no_client
+from envbuild.image.docker.images import DockerImages
+from envbuild.image.engine import ContainerOutcome, RunRequest
+from envbuild.image.gpus import AUTO, NO_NVIDIA_GPUS, GpuAccess, gpu_options, gpu_refusal, group_here
+
+STANDARD_INPUT = 0
+
+TAR_OVERHEAD = 1 << 16
+"""Bytes of headers and padding beside the content of one file in an archive."""
+
+
+class DockerContainers(DockerImages):
+    """Runs commands in images."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ, *, gpus: GpuAccess | None = None) -> None:
+        """Use the engine that ``environment`` points at; ``gpus`` are for the containers it runs."""
+        super().__init__(environment)
+        self._gpus = gpus
+
+    def run(self, request: RunRequest) -> ContainerOutcome:
+        """Run a command in a fresh container without network and remove it, whatever happens.
+
+        :raises EngineError: the engine does not answer, or refuses to start the container.
+        """
+        try:
+            return self._run(request)
+        except EngineError as error:
+            if not request.gpus or not self._goes_without(error):
+                raise
+        return self._run(request)
+
+    def _run(self, request: RunRequest) -> ContainerOutcome:
+        with self._container(request, network_mode="none") as container:
+            self._fill(container, request)
+            streams = container.attach(stream=True, demux=True, stdout=True, stderr=True)
+            container.start()
+            stdout, stderr = io.BytesIO(), io.BytesIO()
+            for out, err in streams:
+                stdout.write(out or b"")
+                stderr.write(err or b"")
+            status = int(container.wait()["StatusCode"])
+        return ContainerOutcome(exit_status=status, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+
+    def run_attached(self, request: RunRequest) -> int:
+        """Run a command on this terminal's streams and return its exit status; the container is removed.
+
+        A container that did not start for want of GPUs nobody named starts without them; not when its input
+        is a pipe, of which the first attempt may have taken a part.
+
+        :raises RunError: the container could not be made or started.
+        """
+        position = _position_of_input() if request.stdin else None
+        try:
+            return self._run_attached(request)
+        except RunError as error:
+            if (request.stdin and position is None) or not self._goes_without(error):
+                raise
+        if position is not None:
+            os.lseek(STANDARD_INPUT, position, os.SEEK_SET)
+        return self._run_attached(request)
+
+    def _run_attached(self, request: RunRequest) -> int:
+        try:
+            with self._container(request, stdin_open=request.stdin) as container:
+                self._fill(container, request)
+                arguments = ["docker", "start", "--attach", *(["--interactive"] if request.stdin else [])]
+                status = process.run_attached([*arguments, str(container.id)], environment=self.environment)
+                container.reload()
+                state = container.attrs["State"]
+                if state.get("Error"):
+                    told = str(state["Error"])
+                    raise RunError("the command could not be started", detail=told, hint=hint_for(told))
+                return status
+        except process.ProgramMissingError as error:
+            raise RunError(no_client().message, hint=no_client().hint) from error
+        except EngineError as error:
+            raise RunError(error.message, hint=error.hint, detail=error.detail) from error
+
+    def read_file(self, reference: str, path: str, *, limit: int) -> bytes | None:
+        """Return the content of a regular file of an image, or None when there is none at ``path``.
+
+        A container is made and never started, so nothing of the image runs.
+
+        :raises EngineError: there is no such image, or the file has more than ``limit`` bytes.
+        """
+        request = RunRequest(image=reference, command=("/",), gpus=False)
+        with self._container(request, network_mode="none") as container:
+            try:
+                chunks, state = container.get_archive(path)
+            except docker.errors.NotFound:
+                return None
+            if int((state or {}).get("size", 0)) > limit:
+                raise EngineError(f"{path} in {reference} has more than {limit} bytes")
+            with tarfile.open(
+                fileobj=io.BytesIO(_bounded(chunks, limit + TAR_OVERHEAD)), mode="r|"
+            ) as archive:
+                for entry in archive:
+                    content = archive.extractfile(entry) if entry.isreg() else None
+                    return content.read() if content else None
+        return None
+
+    @property
+    def withheld(self) -> str | None:
+        """Why containers get no GPU although some were wanted; None when they get them, or none were.
+
+        :raises EngineError: the engine does not answer.
+        """
+        return self._gpu_options[1]
+
+    @cached_property
+    def _gpu_options(self) -> tuple[dict[str, Any], str | None]:
+        if self._gpus is None:
+            return {}, None
+        with engine_errors():
+            info = self.client.info()
+        return gpu_options(self._gpus, info, is_here=self.is_here, group_of=group_here)
+
+    def _goes_without(self, error: EnvbuildError) -> bool:
+        """Return whether containers get no GPU from now on, since one did not start for want of it."""
+        refusal = gpu_refusal(error.detail or "")
+        if self._gpus is None or self._gpus.devices != AUTO or self.withheld or refusal is None:
+            return False
+        self._gpu_options = {"environment": NO_NVIDIA_GPUS}, f"the engine could not give one: {refusal}"
+        return True
+
+    @contextlib.contextmanager
+    def _container(self, request: RunRequest, **options: Any) -> Iterator[Container]:
+        given = dict(self._gpu_options[0] if request.gpus else {"environment": NO_NVIDIA_GPUS})
+        environment = {**request.env, **options.pop("environment", {}), **given.pop("environment", {})}
+        with engine_errors():
+            container = self.client.containers.create(
+                request.image,
+                entrypoint=list(request.command[:1]),
+                command=list(request.command[1:]),
+                user=request.user,
+                labels={"dev.envbuild.purpose": "run"},
+                environment=environment,
+                **given,
+                **options,
+            )
+            try:
+                yield container
+            finally:
+                with contextlib.suppress(docker.errors.APIError):
+                    container.remove(force=True)
+
+    @staticmethod
+    def _fill(container: Container, request: RunRequest) -> None:
+        """Write the files of a request into a container that was not started: the API takes archives."""
+        for path, content in sorted(request.files.items()):
+            container.put_archive("/", _tar({path.lstrip("/"): content}))
+        if request.archive is not None:
+            workdir = request.workdir or container.attrs["Config"].get("WorkingDir") or "/"
+            container.put_archive(workdir, request.archive)
+
+
+def _bounded(chunks: Iterable[bytes], limit: int) -> bytes:
+    """Return all of ``chunks``.  :raises EngineError: they are more than ``limit`` bytes."""
+    data = bytearray()
+    for chunk in chunks:
+        data += chunk
+        if len(data) > limit:
+            raise EngineError(f"the engine sent more than {limit} bytes of one file")
+    return bytes(data)
+
+
+def _position_of_input() -> int | None:
+    """Return where in standard input a reader is; None: what is read of it cannot be read again."""
+    try:
+        return os.lseek(STANDARD_INPUT, 0, os.SEEK_CUR)
+    except OSError:
+        return None
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, content in sorted(files.items()):
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            entry.mode = 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

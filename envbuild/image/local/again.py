@@ -1,0 +1,76 @@
+"""``python -m envbuild.image.local.again``: the second build of `envbuild build --check`, in its own process.
+
+Reads what to build from standard input.  Everything that must have no part in the result is different here:
+the environment and the clock are the caller's business, the rest is below.
+"""
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+
+from envbuild.errors import EnvbuildError
+from envbuild.image.engine import BuildRequest
+from envbuild.image.local.build import assemble_image
+from envbuild.image.local.check import REFERENCE
+from envbuild.image.local.images import ImageStore
+from envbuild.image.local.inputs import build_inputs
+from envbuild.lock.codec import loads
+from envbuild.lock.target_choice import select_target
+from envbuild.progress import SilentProgress
+from envbuild.store.store import Store
+from envbuild.store.target_artifacts import TargetArtifacts
+
+
+class _StoreWithoutTimes(Store):
+    """The store, which notes no use of an artifact: the clock is wrong here."""
+
+    def touch(self, sha256: str) -> None:
+        """Do nothing."""
+
+
+class _StageLines(SilentProgress):
+    """Writes each stage as a line to standard error, which the first process shows."""
+
+    def on_stage(self, text: str) -> None:
+        """Write the line."""
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def main() -> int:
+    """Build what standard input says; return the exit status."""
+    order = json.load(sys.stdin)
+    os.umask(0o077)
+    lock = loads(order["lock"])
+    target = select_target(lock, variant=order["variant"], platform=order["platform"], host=None)
+    folder, store = Path(order["folder"]), _StoreWithoutTimes(Path(order["cache"]))
+    artifacts = TargetArtifacts(lock, target, store=store, progress=_StageLines(), offline=order["offline"])
+    probe = base64.b64decode(order["probe"])
+    request = BuildRequest(
+        lock=lock,
+        target=target,
+        artifacts=artifacts,
+        probe=lambda: probe,
+        compression=order["compression"],
+    )
+    try:
+        inputs = build_inputs(
+            request,
+            folder,
+            workers=order["workers"],
+            arrange=lambda wheels: tuple(reversed(wheels)),
+        )
+        image = assemble_image(lock, target, inputs)
+    except EnvbuildError as error:
+        lines = [f"error: {error.message}", *(f"  {problem}" for problem in error.problems)]
+        lines += [error.detail] if error.detail else []
+        sys.stderr.write("\n".join(lines) + "\n")
+        return int(error.exit_code)
+    ImageStore(folder).put(REFERENCE, image)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

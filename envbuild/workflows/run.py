@@ -1,0 +1,118 @@
+"""`envbuild run`: a command in the locked image."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envbuild.workflows.build import build_request, ensure_image
+from envbuild.workflows.engines import EngineName, engine_of
+from envbuild.workflows.machine import Machine
+from envbuild.workflows.project import Project, choose_target, fresh_lock
+from envbuild.workflows.verify import gpu_access
+
+if TYPE_CHECKING:
+    from envbuild.image.engine import Engine, RunRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Options of a run."""
+
+    copies: tuple[Path, ...] = ()
+    """Files and folders that are copied into the working directory first."""
+
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables besides the image's own."""
+
+    gpus: str = "auto"
+    """GPUs for the container: ``auto``, ``all``, ``none``, a number, ``device=0,1``."""
+
+    variant: str | None = None
+    platform: str | None = None
+    engine: EngineName | None = None
+    frozen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A command whose image is there."""
+
+    engine: "Engine"
+    request: "RunRequest"
+
+    def start(self) -> int:
+        """Run the command on this process' streams and return its exit status.
+
+        :raises EngineError: the engine does not start it.
+        """
+        sys.stdout.flush()
+        with closing(self.engine):
+            return self.engine.run_attached(self.request)
+
+
+def run_command(
+    project: Project,
+    command: Sequence[str],
+    options: RunOptions | None = None,
+    *,
+    machine: Machine | None = None,
+) -> int:
+    """Run ``command`` in the image of a project's lock, on this process' streams; return its exit status.
+
+    The image is built first when the engine does not hold it.
+
+    :raises EnvbuildError: the command could not be started; see :func:`envbuild.build_image`.
+    """
+    return prepare_run(project, command, options, machine=machine).start()
+
+
+def prepare_run(
+    project: Project,
+    command: Sequence[str],
+    options: RunOptions | None = None,
+    *,
+    machine: Machine | None = None,
+) -> PreparedRun:
+    """Return ``command`` ready to start, its image built if need be: progress is shown until then alone.
+
+    :raises EnvbuildError: see :func:`envbuild.build_image`.
+    """
+    from envbuild.image.copy_in import tar_of
+    from envbuild.image.engine import RunRequest
+
+    options, machine = options or RunOptions(), machine or Machine()
+    lock = fresh_lock(project, frozen=options.frozen)
+    target = choose_target(lock, variant=options.variant, platform=options.platform)
+    engine = engine_of(project, options.engine, machine, gpus=gpu_access(target, options.gpus))
+    engine.require_privileges(machine.restart_as_root)
+    # both engines make the same environment, so an image that either made will do
+    image = ensure_image(build_request(lock, target, machine, any_engine=True), engine, machine)
+    archive = tar_of(options.copies, uid=target.user.uid, gid=target.user.gid) if options.copies else None
+    request = RunRequest(
+        image=image.reference,
+        command=tuple(command),
+        workdir=target.workdir,
+        env=options.env,
+        archive=archive,
+        stdin=not sys.stdin.closed and not sys.stdin.isatty(),
+    )
+    return PreparedRun(engine, request)
+
+
+def variables_of(items: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of ``NAME=VALUE`` items; ``NAME`` alone passes the value of ``environment``.
+
+    A name that ``environment`` lacks is left out, as docker does.
+    """
+    return dict(pair for item in items for pair in _variable(item, environment))
+
+
+def _variable(item: str, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    name, separator, value = item.partition("=")
+    if separator:
+        yield name, value
+    elif name in environment:
+        yield name, environment[name]
