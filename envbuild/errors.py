@@ -8,6 +8,7 @@ import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -82,6 +83,16 @@ class SpecError(EnvbuildError):
 
     exit_code = ExitCode.SPEC
 
+    @classmethod
+    def at(cls, where: str, message: str, hint: str | None = None) -> Self:
+        """Return the error of one field of the spec."""
+        return cls.of([Problem(where, message, hint)])
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> Self:
+        """Return the error of some fields of the spec."""
+        return cls("the spec is not valid", problems=problems)
+
 
 class ImageError(SpecError):
     """The reference names something that cannot be a base: no image, or not one for this platform."""
@@ -117,6 +128,12 @@ class NoSolutionError(EnvbuildError):
 
 class EngineError(EnvbuildError):
     """The container engine is missing, too old, or refused."""
+
+    exit_code = ExitCode.ENGINE
+
+
+class ToolMissingError(EnvbuildError):
+    """A program that the work needs is not on this machine."""
 
     exit_code = ExitCode.ENGINE
 

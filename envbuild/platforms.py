@@ -2,9 +2,12 @@
 
 import platform as host_platform
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 PlatformName = Literal["linux/amd64", "linux/arm64"]
+
+DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""The PATH that engines give a container whose image sets none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

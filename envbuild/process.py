@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from envbuild.errors import EnvbuildError, ExitCode
+from envbuild.errors import EnvbuildError, ToolMissingError
 
 _running: set[subprocess.Popen[bytes]] = set()
 _running_lock = threading.Lock()
@@ -23,10 +23,8 @@ GRACE_SECONDS = 5.0
 """How long a program may take to end after SIGTERM before it is killed."""
 
 
-class ProgramMissingError(EnvbuildError):
+class ProgramMissingError(ToolMissingError):
     """The program is not on this machine."""
-
-    exit_code = ExitCode.FAILURE
 
     def __init__(self, program: str) -> None:
         super().__init__(f"`{program}` is not installed")

@@ -1,9 +1,7 @@
 """One attempt to get a file: what a server is told, what its answer means, and whether to ask again."""
 
-import email.utils
 import re
 import ssl
-import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +12,7 @@ from requests.auth import HTTPBasicAuth
 
 from envbuild.errors import IntegrityError, NetworkError
 from envbuild.remote.address import Address
-from envbuild.remote.http import RETRY_STATUSES, ca_bundle, require_success
+from envbuild.remote.http import RETRY_STATUSES, ca_bundle, require_success, retry_after
 
 LONGEST_RETRY_AFTER_SECONDS = 120.0
 """A server that asks for more patience than this is given up."""
@@ -147,21 +145,9 @@ def _require_success(response: requests.Response) -> None:
     except NetworkError as error:
         if response.status_code not in RETRY_STATUSES:
             raise
-        wait = _retry_after(response.headers.get("Retry-After"))
+        wait = retry_after(response)
         if wait is not None and wait > LONGEST_RETRY_AFTER_SECONDS:
             raise NetworkError(
                 f"{error.message} and asks to wait {wait:.0f} seconds", hint="try again later"
             ) from error
         raise TransientError(error, wait_seconds=wait) from error
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Return the seconds ``Retry-After`` asks for (RFC 9110, 10.2.3), or None when it says nothing."""
-    if header is None:
-        return None
-    if header.strip().isdecimal():
-        return float(header)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    except ValueError:
-        return None

@@ -1,7 +1,9 @@
 """One HTTP session for all that is read from a network: retries, the client's CA and proxy, typed errors."""
 
 import contextlib
+import email.utils
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -108,3 +110,14 @@ def _reason(error: BaseException) -> str:
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause
     return f"{type(cause).__name__}: {cause}".splitlines()[0][:200]
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Return the seconds ``Retry-After`` asks for (RFC 9110, 10.2.3), or None when it says nothing."""
+    header = response.headers.get("Retry-After", "").strip()
+    if header.isdecimal():
+        return float(header)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
+    except ValueError:
+        return None

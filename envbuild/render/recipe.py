@@ -13,6 +13,7 @@ from envbuild.digest import canonical_json
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.identity import base_epoch_of, epoch_of, project_target, tag_of, target_digest
 from envbuild.lock.model import Deb, ImageSource, Lock, PythonArchive, Target, Wheel
+from envbuild.platforms import DEFAULT_PATH
 from envbuild.render.labels import labels_of
 from envbuild.render.layers import NAMED, WheelLayer, layer_budget, plan_groups, plan_wheel_layers
 from envbuild.render.templates import render_template, template_folder
@@ -301,7 +302,7 @@ def _dockerfile(
         "chunks": chunks,
         "bootstrapped": base.packages is not None,
         "base_image": _pinned(base.image) if base.image else "",
-        "base_path": base.env.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        "base_path": base.env.get("PATH", DEFAULT_PATH),
         "has_system_debs": bool(target.debs),
         "standalone": target.interpreter.archive is not None,
         "interpreter": target.interpreter.path,

@@ -4,16 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from envbuild.errors import NoSolutionError, Problem, SpecError
+from envbuild.errors import NoSolutionError, SpecError
 from envbuild.lock.conda import CONDA_PREFIX, CondaPackage
 from envbuild.lock.gpu import TargetGpu
 from envbuild.lock.model import PREFIX, Base, Deb, User, Wheel
+from envbuild.platforms import DEFAULT_PATH
 from envbuild.resolve.conda.activation import expand_value
 from envbuild.resolve.gpu.facts import gpu_environment
 from envbuild.spec.request import VariantRequest
-
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""What an engine gives a container whose image sets no PATH."""
 
 FIRST_UID = 1000
 LAST_UID = 59_999
@@ -51,10 +49,7 @@ def choose_user(name: str, base: Base) -> User:
     :raises SpecError: the name is a uid, which nothing in the image would have a name for.
     """
     if name.isdigit():
-        raise SpecError(
-            "the spec is not valid",
-            problems=(Problem("image.user", "must be a name", "the lock gives it a fixed uid"),),
-        )
+        raise SpecError.at("image.user", "must be a name", "the lock gives it a fixed uid")
     if name in base.users:
         uid, _, gid = base.users[name].partition(":")
         return User(name=name, uid=int(uid), gid=int(gid))

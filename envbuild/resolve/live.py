@@ -36,7 +36,7 @@ from envbuild.resolve.upgrade import Upgrade
 from envbuild.spec.request import VariantRequest
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import IndexLocator
-from envbuild.store.plan import wheel_artifact
+from envbuild.store.plan import artifact_of
 from envbuild.store.store import Store
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class LiveResolvers:
 
         def fetch(wanted: Sequence[Wheel]) -> None:
             self.progress.on_stage("fetching wheels to read their GPU architectures")
-            artifacts = [wheel_artifact(wheel, locator) for wheel in wanted]
+            artifacts = [artifact_of(wheel, locator) for wheel in wanted]
             fetch_all(artifacts, store=self.store, vendor=self.vendor, progress=self.progress)
 
         return read_architectures(

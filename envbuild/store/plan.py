@@ -2,37 +2,26 @@
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Lock, PythonArchive, Target, Wheel
 from envbuild.remote.address import Address
 from envbuild.store.artifact import Artifact
 
-
-class WheelLocator(Protocol):
-    """Knows where wheels are.  Used from several threads at once."""
-
-    def locate(self, wheel: Wheel) -> Iterable[Address]:
-        """Return addresses, best first; may raise :class:`~envbuild.errors.EnvbuildError`."""
+P = TypeVar("P", bound=Wheel | Deb | CondaPackage)
+P_contra = TypeVar("P_contra", contravariant=True)
 
 
-class DebLocator(Protocol):
-    """Knows where Debian packages are.  Used from several threads at once."""
+class Locator(Protocol[P_contra]):
+    """Knows where packages of one kind are.  Used from several threads at once."""
 
-    def locate(self, deb: Deb) -> Iterable[Address]:
-        """Return addresses, best first; may raise :class:`~envbuild.errors.EnvbuildError`."""
-
-
-class CondaLocator(Protocol):
-    """Knows where conda packages are.  Used from several threads at once."""
-
-    def locate(self, package: CondaPackage) -> Iterable[Address]:
+    def locate(self, package: P_contra, /) -> Iterable[Address]:
         """Return addresses, best first; may raise :class:`~envbuild.errors.EnvbuildError`."""
 
 
 def artifacts_of(
-    lock: Lock, target: Target, *, wheels: WheelLocator, debs: DebLocator, conda: CondaLocator
+    lock: Lock, target: Target, *, wheels: Locator[Wheel], debs: Locator[Deb], conda: Locator[CondaPackage]
 ) -> tuple[Artifact, ...]:
     """Return every file a build of ``target`` needs, each once, by kind, sorted by file name.
 
@@ -43,38 +32,28 @@ def artifacts_of(
     archive = target.interpreter.archive or (installer.interpreter.archive if installer else None)
     found = (
         *([python_artifact(archive)] if archive else []),
-        *(
-            _of_deb(deb, debs)
-            for deb in (*lock.base_debs_of(lock.base(target)), *lock.system_debs_of(target))
-        ),
-        *(wheel_artifact(wheel, wheels) for wheel in (*lock.wheels_of(target), *lock.tools_of(target))),
-        *(conda_artifact(package, conda) for package in lock.conda_of(target)),
+        *(artifact_of(deb, debs) for deb in lock.base_debs_of(lock.base(target))),
+        *(artifact_of(deb, debs) for deb in lock.system_debs_of(target)),
+        *(artifact_of(wheel, wheels) for wheel in (*lock.wheels_of(target), *lock.tools_of(target))),
+        *(artifact_of(package, conda) for package in lock.conda_of(target)),
     )
     once = {artifact.sha256: artifact for artifact in found}
     return tuple(sorted(once.values(), key=lambda artifact: (artifact.kind, artifact.filename)))
 
 
-def conda_artifact(package: CondaPackage, locator: CondaLocator) -> Artifact:
-    """Return the artifact that a locked conda package is."""
+def artifact_of(package: P, locator: Locator[P]) -> Artifact:
+    """Return a locked package as what the store holds."""
     return Artifact(
-        kind="conda",
+        kind="wheel" if isinstance(package, Wheel) else "deb" if isinstance(package, Deb) else "conda",
         name=f"{package.name} {package.version}",
         filename=package.file,
         sha256=package.sha256,
         size=package.size,
         locate=partial(locator.locate, package),
-    )
-
-
-def wheel_artifact(wheel: Wheel, locator: WheelLocator) -> Artifact:
-    """Return a wheel as what the store holds."""
-    return Artifact(
-        kind="wheel",
-        name=f"{wheel.name} {wheel.version}",
-        filename=wheel.file,
-        sha256=wheel.sha256,
-        size=wheel.size,
-        locate=partial(locator.locate, wheel),
+        # as apt saves it, and as the archive names it, without the epoch
+        other_names=(package.file.replace(":", "%3a"), package.path.rpartition("/")[2])
+        if isinstance(package, Deb)
+        else (),
     )
 
 
@@ -94,17 +73,4 @@ def python_artifact(archive: PythonArchive) -> Artifact:
         sha256=archive.sha256,
         size=archive.size,
         locate=locate,
-    )
-
-
-def _of_deb(deb: Deb, locator: DebLocator) -> Artifact:
-    return Artifact(
-        kind="deb",
-        name=f"{deb.name} {deb.version}",
-        filename=deb.file,
-        sha256=deb.sha256,
-        size=deb.size,
-        locate=partial(locator.locate, deb),
-        # as apt saves it, and as the archive names it, without the epoch
-        other_names=(deb.file.replace(":", "%3a"), deb.path.rpartition("/")[2]),
     )

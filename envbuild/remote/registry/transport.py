@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -20,6 +20,7 @@ from envbuild.remote.http import (
     TIMEOUT_SECONDS,
     network_errors,
     open_session,
+    retry_after,
     without_credentials,
 )
 from envbuild.remote.registry.auth import Authorizer, LoginError, as_it_is
@@ -79,6 +80,18 @@ class FileSlice:
                 self.on_bytes(len(chunk))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One request to one address."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    params: Mapping[str, str] | None
+    body: FileSlice | bytes | None
+    stream: bool
+
+
 class RegistryTransport:
     """Sends requests to registries; safe to share between threads."""
 
@@ -126,20 +139,24 @@ class RegistryTransport:
         self._require_safe(url)
         scopes = _scopes(reference, actions, also_from)
         is_registry = _origin(url) == _origin(self.address(reference, ""))
-        header = self._authorizer.header(reference.registry, scopes) if is_registry else None
+        login = self._authorizer.header(reference.registry, scopes) if is_registry else None
         waits, has_answered = 0, False
         while True:
-            response = self._send_once(
-                method,
-                url,
-                headers={**(headers or {}), **({"Authorization": header} if header else {})},
-                params=params,
-                body=body,
-                stream=stream,
+            # digests are over the bytes as they are
+            sent = {**(headers or {}), "Accept-Encoding": "identity"}
+            response = self._follow(
+                HttpRequest(
+                    method=method,
+                    url=url,
+                    headers=sent | ({"Authorization": login} if login else {}),
+                    params=params,
+                    body=body,
+                    stream=stream,
+                )
             )
             if response.status_code == _UNAUTHORIZED and is_registry and not has_answered:
                 response.close()
-                header = self._authorizer.answer(reference.registry, scopes, response, sent=header)
+                login = self._authorizer.answer(reference.registry, scopes, response, sent=login)
                 has_answered = True
             elif response.status_code == _TOO_MANY and waits < MOST_WAITS and _wait(response) is not None:
                 response.close()
@@ -149,62 +166,40 @@ class RegistryTransport:
                 break
         return self._accept(response, reference)
 
-    def _send_once(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        params: Mapping[str, str] | None,
-        body: FileSlice | bytes | None,
-        stream: bool,
-    ) -> requests.Response:
+    def _follow(self, request: HttpRequest) -> requests.Response:
         """Send a request, following redirects: what another host stores is not asked for with our login."""
-        origin, sent = _origin(url), dict(headers)
-        # digests are over the bytes as they are
-        sent["Accept-Encoding"] = "identity"
+        origin = _origin(request.url)
         for _ in range(MOST_REDIRECTS + 1):
-            response = self._exchange(method, url, headers=sent, params=params, body=body, stream=stream)
+            response = self._exchange(request)
             target = response.headers.get("Location")
-            if response.status_code not in _REDIRECTS or not target or method not in {"GET", "HEAD"}:
+            if response.status_code not in _REDIRECTS or not target or request.method not in {"GET", "HEAD"}:
                 return response
             response.close()
-            url, params = urljoin(response.url, target), None
+            url, headers = urljoin(response.url, target), dict(request.headers)
             self._require_safe(url)
             if _origin(url) != origin:
-                sent.pop("Authorization", None)
-        raise NetworkError(f"{without_credentials(url)} redirects in a circle")
+                headers.pop("Authorization", None)
+            request = replace(request, url=url, headers=headers, params=None)
+        raise NetworkError(f"{without_credentials(request.url)} redirects in a circle")
 
-    def _exchange(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        params: Mapping[str, str] | None,
-        body: FileSlice | bytes | None,
-        stream: bool,
-    ) -> requests.Response:
-        host = urlsplit(url).hostname or ""
-        with network_errors(url):
-
-            def exchange(data: object) -> requests.Response:
-                return self._session.request(
-                    method,
-                    url,
-                    headers=headers,
-                    params=params,
-                    data=data,  # type: ignore[arg-type] # chunks or bytes
-                    auth=as_it_is,
-                    stream=stream,
-                    allow_redirects=False,
-                    # as every engine: a proxy is never asked for what is on this machine
-                    proxies={"no_proxy": host} if _is_loopback(host) else None,
-                    timeout=TIMEOUT_SECONDS if body is None else UPLOAD_TIMEOUT_SECONDS,
-                )
-
-            # requests sends an empty stream in chunks, which some registries refuse
-            return exchange(b"" if isinstance(body, FileSlice) and not body.size else body)
+    def _exchange(self, request: HttpRequest) -> requests.Response:
+        host, body = urlsplit(request.url).hostname or "", request.body
+        # requests sends an empty stream in chunks, which some registries refuse
+        data = b"" if isinstance(body, FileSlice) and not body.size else body
+        with network_errors(request.url):
+            return self._session.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                params=request.params,
+                data=data,
+                auth=as_it_is,
+                stream=request.stream,
+                allow_redirects=False,
+                # as every engine: a proxy is never asked for what is on this machine
+                proxies={"no_proxy": host} if _is_loopback(host) else None,
+                timeout=TIMEOUT_SECONDS if body is None else UPLOAD_TIMEOUT_SECONDS,
+            )
 
     def _accept(self, response: requests.Response, reference: ImageReference) -> requests.Response:
         status = response.status_code
@@ -307,8 +302,5 @@ def _is_loopback(host: str) -> bool:
 
 def _wait(response: requests.Response) -> float | None:
     """Return how many seconds a registry asks to wait, when that is worth it."""
-    try:
-        seconds = float(response.headers.get("Retry-After", ""))
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds <= LONGEST_WAIT_SECONDS else None
+    seconds = retry_after(response)
+    return seconds if seconds is not None and seconds <= LONGEST_WAIT_SECONDS else None

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from envbuild import process
-from envbuild.errors import EngineError, EnvbuildError, IntegrityError, NetworkError
+from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, ToolMissingError
 from envbuild.formats.deb822 import stanzas
 from envbuild.process import ProcessResult, ProgramMissingError, ProgramTimeoutError
 from envbuild.progress import SILENT, Progress
@@ -65,7 +65,7 @@ class Apt:
         self._guard = threading.Lock()
 
     def version(self) -> str:
-        """Return apt's version.  :raises EngineError: there is no apt on this machine."""
+        """Return apt's version.  :raises ToolMissingError: there is no apt on this machine."""
         words = self.run(["apt-get", "--version"], timeout=SOLVE_SECONDS).stdout.split()
         return words[1] if len(words) > 1 else "unknown"
 
@@ -75,7 +75,7 @@ class Apt:
 
         No other process uses the same lists meanwhile: apt's own cache points into them.
 
-        :raises EngineError: there is no apt on this machine.
+        :raises ToolMissingError: there is no apt on this machine.
         :raises NetworkError: an archive cannot be reached.
         :raises IntegrityError: what an archive serves is not signed by a known key.
         """
@@ -100,12 +100,12 @@ class Apt:
             yield session
 
     def run(self, arguments: Sequence[str | Path], *, timeout: float) -> ProcessResult:
-        """Run one of apt's programs.  :raises EngineError: it is not on this machine."""
+        """Run one of apt's programs.  :raises ToolMissingError: it is not on this machine."""
         try:
             return process.run(arguments, environment=self._environment, timeout=timeout)
         except ProgramMissingError as error:
-            raise EngineError(
-                f"`{error.program}` is not installed, and system packages are resolved by apt",
+            raise ToolMissingError(
+                "apt is missing, and locking system packages needs it",
                 hint="run `envbuild lock` on Debian or Ubuntu, or in a container of one; "
                 "`envbuild build` of an existing lock needs no apt",
             ) from error

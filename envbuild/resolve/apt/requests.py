@@ -62,7 +62,7 @@ def parse_requests(texts: Iterable[str], *, fields: Mapping[str, str] | None = N
                 found[name] = PackageRequest(name, version or None)
             places[name] = where
     if problems:
-        raise SpecError("the spec is not valid", problems=problems)
+        raise SpecError.of(problems)
     return AskedPackages(tuple(sorted(found.values(), key=str)), places)
 
 

@@ -40,7 +40,7 @@ def resolve_system(
 
     :raises SpecError: a request cannot be read.
     :raises NoSolutionError: unknown packages, all at once, with near names; or apt's reasons.
-    :raises NetworkError, IntegrityError, EngineError: see :meth:`Apt.session`.
+    :raises NetworkError, IntegrityError, ToolMissingError: see :meth:`Apt.session`.
     """
     asked = parse_requests(packages, fields=fields)
     present = _present(installed)

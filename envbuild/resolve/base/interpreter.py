@@ -7,12 +7,10 @@ from typing import Final
 
 from envbuild.errors import SpecError
 from envbuild.lock.model import Interpreter
+from envbuild.platforms import DEFAULT_PATH
 from envbuild.resolve.base.image_files import ImageFiles
 from envbuild.resolve.base.layer_scan import Program
 from envbuild.resolve.base.system_files import InstalledDeb, upstream_version
-
-DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where engines let a container look for programs when its image does not say."""
 
 MINORS: Final = tuple(f"3.{number}" for number in range(40))
 """Python releases that are looked for where a name does not say which it is."""

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from envbuild.catalog.distributions import Distribution, distributions
-from envbuild.errors import IntegrityError, Problem, SpecError
+from envbuild.errors import IntegrityError, SpecError
 from envbuild.lock.model import Base, Deb, Interpreter, Libc, OsRelease, PackagesSource
-from envbuild.platforms import Platform
+from envbuild.platforms import DEFAULT_PATH, Platform
 from envbuild.remote.apt import AptSettings
 from envbuild.resolve.apt.client import Apt, AptSession
 from envbuild.resolve.apt.requests import AskedPackages, PackageRequest
 from envbuild.resolve.apt.system import install
 from envbuild.resolve.apt.world import AptWorld, world_of_distribution
-from envbuild.resolve.compose import DEFAULT_PATH
 from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 
 _PYTHON_PACKAGE = re.compile(r"python3\.(\d+)")
@@ -51,7 +50,7 @@ def resolve_packages_base(
 
     :raises SpecError: the distribution is unknown, or does not have that Python, or ``snapshot`` is given and
         no service of dated archives is configured.
-    :raises NoSolutionError, NetworkError, IntegrityError, EngineError: as ``resolve_system``.
+    :raises NoSolutionError, NetworkError, IntegrityError, ToolMissingError: as ``resolve_system``.
     """
     distribution = _distribution(name)
     world = world_of_distribution(name, platform=platform, settings=settings, snapshot=snapshot)
@@ -84,8 +83,7 @@ def _distribution(name: str) -> Distribution:
     known = distributions()
     if name not in known:
         choice = " or ".join(f"`{other}`" for other in sorted(known))
-        problem = Problem("base.packages", f"`{name}` cannot be bootstrapped", f"write {choice}")
-        raise SpecError("the spec is not valid", problems=(problem,))
+        raise SpecError.at("base.packages", f"`{name}` cannot be bootstrapped", f"write {choice}")
     return known[name]
 
 
@@ -139,8 +137,7 @@ def _interpreter(name: str, debs: dict[str, Deb], package: str, python: str) -> 
 
 
 def _no_python(message: str) -> SpecError:
-    hint = "write the Python it has, or choose a base by [base] image"
-    return SpecError("the spec is not valid", problems=(Problem("python", message, hint),))
+    return SpecError.at("python", message, "write the Python it has, or choose a base by [base] image")
 
 
 def _upstream(debs: dict[str, Deb], name: str) -> str:

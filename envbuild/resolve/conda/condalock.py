@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from envbuild import process
-from envbuild.errors import EnvbuildError, NetworkError, NoSolutionError, Problem, SpecError
+from envbuild.errors import EnvbuildError, NetworkError, NoSolutionError, SpecError
 from envbuild.remote.channels import ChannelAddress
 from envbuild.resolve.conda import solver
 from envbuild.resolve.conda.failure import shortened
@@ -191,7 +191,7 @@ def _program(question: CondaQuestion, folder: Path, environment: Mapping[str, st
 
 def _wrong_solver(message: str) -> SpecError:
     hint = 'leave it out, or write "rattler": envbuild has that solver with it'
-    return SpecError("the spec is not valid", problems=(Problem("conda.solver", message, hint),))
+    return SpecError.at("conda.solver", message, hint)
 
 
 def _written(path: Path, text: str) -> Path:

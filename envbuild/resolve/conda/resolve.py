@@ -28,7 +28,7 @@ from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from envbuild.spec.request import CondaRequest, VariantRequest
 from envbuild.store.fetch import fetch_all
 from envbuild.store.locators import ChannelLocator
-from envbuild.store.plan import conda_artifact
+from envbuild.store.plan import artifact_of
 from envbuild.store.store import Store
 
 PYTHON = "python"
@@ -110,22 +110,17 @@ class CondaResolver:
 
     def _fetch(self, packages: Sequence[CondaPackage]) -> None:
         locator = ChannelLocator(lambda: self.configuration)
-        artifacts = [conda_artifact(package, locator) for package in packages]
+        artifacts = [artifact_of(package, locator) for package in packages]
         self.progress.on_stage("fetching conda packages")
         fetch_all(artifacts, store=self.store, vendor=self.vendor, progress=self.progress)
 
     def _filled(self, package: CondaPackage, conda: CondaRequest) -> CondaPackage:
         contents = read_contents(self._archive(package))
         if contents.link_scripts and package.name not in conda.link_scripts:
-            raise SpecError(
-                "the spec is not valid",
-                problems=(
-                    Problem(
-                        "conda.link-scripts",
-                        f"`{package.name}` runs a script when it is installed: {contents.link_scripts[0]}",
-                        f'read it; link-scripts = ["{package.name}"] runs it in the build, without a network',
-                    ),
-                ),
+            raise SpecError.at(
+                "conda.link-scripts",
+                f"`{package.name}` runs a script when it is installed: {contents.link_scripts[0]}",
+                f'read it; link-scripts = ["{package.name}"] runs it in the build, without a network',
             )
         for line in contents.activation.unread:
             self.progress.on_note(

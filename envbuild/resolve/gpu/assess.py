@@ -53,7 +53,7 @@ def refuse_unknown_gpus(request: Request, *, catalog: Catalog = BUILT_IN) -> Non
             except SpecError as error:
                 problems[Problem("gpu.targets", error.message, error.hint)] = None
     if problems:
-        raise SpecError("the spec is not valid", problems=tuple(problems))
+        raise SpecError.of(problems)
 
 
 def gpu_facts(

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from envbuild.errors import EnvbuildError, NoSolutionError, Problem, SpecError
+from envbuild.errors import EnvbuildError, NoSolutionError, SpecError
 from envbuild.lock.model import Wheel
 from envbuild.progress import Progress, SilentProgress
 from envbuild.remote.index.client import PythonIndex
@@ -63,7 +63,11 @@ def resolve_python(
     index = index.bound_to(request.pip.indexes)
     pins_there = provided_pins(provided)
     if pins_there and resolver.name != "uv":
-        raise _blind(resolver.name)
+        raise SpecError.at(
+            "pip.resolver",
+            f"`{resolver.name}` cannot resolve against what conda provides",
+            'write resolver = "uv"',
+        )
     refuse_conflicts(request.pip.requirements, pins_there, target.marker_environment)
     there = {pin.name for pin in pins_there}
     previous = [wheel for wheel in previous if canonicalize_name(wheel.name) not in there]
@@ -157,19 +161,6 @@ def _naming_conda(error: EnvbuildError, question: Question) -> EnvbuildError:
             f"conda provides {there}: ask for another version in [conda] packages, or leave it to pip"
         )
     return error
-
-
-def _blind(resolver: str) -> SpecError:
-    return SpecError(
-        "the spec is not valid",
-        problems=(
-            Problem(
-                "pip.resolver",
-                f"`{resolver}` cannot resolve against what conda provides",
-                'write resolver = "uv"',
-            ),
-        ),
-    )
 
 
 def _wheels(releases: Sequence[Release], question: Question, index: PythonIndex) -> tuple[Wheel, ...]:

@@ -32,6 +32,7 @@ from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.lock.model import Deb, PythonArchive, User
 from envbuild.oci.layer import Layer
 from envbuild.parallel import run_all
+from envbuild.platforms import DEFAULT_PATH
 from envbuild.progress import Progress
 
 FORMAT: Final = 1
@@ -41,7 +42,6 @@ ROOTS: Final = "roots"
 """Folder of private roots, below the cache folder."""
 
 _INPUTS: Final = "/dev/envbuild"
-_DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EVIDENCE_LINES: Final = 30
 _NO_ROOM: Final = os.strerror(errno.ENOSPC)
 """Steps speak the language of the C locale."""
@@ -298,7 +298,7 @@ class Steps:
         outcome = root.run(
             ("/bin/sh", f"{_INPUTS}/recipe/{script}", *arguments),
             binds={f"{_INPUTS}/{name}": place for name, place in shown.items()},
-            env={"PATH": _DEFAULT_PATH, **self.environment, "SOURCE_DATE_EPOCH": str(epoch)},
+            env={"PATH": DEFAULT_PATH, **self.environment, "SOURCE_DATE_EPOCH": str(epoch)},
         )
         if outcome.exit_status != 0:
             said = (outcome.stdout + outcome.stderr).decode(errors="replace").splitlines()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.errors import EngineError, NoSolutionError
+from envbuild.errors import NoSolutionError, ToolMissingError
 from envbuild.formats.apt_sources_list import parse_lines
 from envbuild.lock.model import Deb
 from envbuild.resolve.apt.client import Apt
@@ -86,12 +86,15 @@ def test_apt_is_not_asked_when_the_base_has_everything(rig: AptWorld, tmp_path: 
 def test_without_apt_the_error_says_where_to_lock(rig: AptWorld, tmp_path: Path) -> None:
     no_apt = Apt(tmp_path, environment={"PATH": "/nonexistent"})
 
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(ToolMissingError) as caught:
         resolve_system(no_apt, rig, ["tool"], installed=EMPTY)
 
-    assert str(caught.value) == "`apt-get` is not installed, and system packages are resolved by apt"
-    assert caught.value.hint
-    assert "Debian or Ubuntu" in caught.value.hint
+    assert str(caught.value) == "apt is missing, and locking system packages needs it"
+    assert caught.value.exit_code == 6
+    assert caught.value.hint == (
+        "run `envbuild lock` on Debian or Ubuntu, or in a container of one; "
+        "`envbuild build` of an existing lock needs no apt"
+    )
 
 
 def test_a_needed_upgrade_of_the_base_is_in_the_result_and_told(
