@@ -1,5 +1,6 @@
 """Long work on a terminal: one live line with a bar, and what is done above it."""
 
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +14,7 @@ MEGABYTE = 1_000_000
 
 
 class LiveActivity(Activity):
-    """Draws on stderr and clears up after itself."""
+    """Draws on stderr and clears up after itself.  Any thread may report at any time."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -26,6 +27,8 @@ class LiveActivity(Activity):
             console=self._console,
             transient=True,
         )
+        # rich guards each of its calls, not two that belong together
+        self._lock = threading.Lock()
         self._task: TaskID | None = None
         self._noted: set[str] = set()
 
@@ -40,29 +43,34 @@ class LiveActivity(Activity):
 
     def on_stage(self, text: str) -> None:
         """Start a new bar for ``text``."""
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(text, total=None, amount="")
+        with self._lock:
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+            self._task = self._progress.add_task(text, total=None, amount="")
 
     def on_item(self, text: str) -> None:
         """Name it in the bar."""
-        if self._task is not None:
-            self._progress.update(self._task, description=text)
+        with self._lock:
+            if self._task is not None:
+                self._progress.update(self._task, description=text)
 
     def on_count(self, done: int, total: int) -> None:
         """Move the bar."""
-        if self._task is not None:
-            self._progress.update(self._task, completed=done, total=total, amount=f"{done}/{total}")
+        with self._lock:
+            if self._task is not None:
+                self._progress.update(self._task, completed=done, total=total, amount=f"{done}/{total}")
 
     def on_bytes(self, done: int, total: int) -> None:
         """Move the bar, in megabytes."""
-        if self._task is not None:
-            amount = f"{done / MEGABYTE:.1f}/{total / MEGABYTE:.1f} MB"
-            self._progress.update(self._task, completed=done, total=total, amount=amount)
+        with self._lock:
+            if self._task is not None:
+                amount = f"{done / MEGABYTE:.1f}/{total / MEGABYTE:.1f} MB"
+                self._progress.update(self._task, completed=done, total=total, amount=amount)
 
     def on_note(self, text: str) -> None:
         """Print the note above the bar, each text once."""
-        if text not in self._noted:
-            self._noted.add(text)
-            # as text: brackets and colons of a note mean nothing to the terminal
-            self._console.print(Text.assemble(("note:", "yellow"), " ", text))
+        with self._lock:
+            if text not in self._noted:
+                self._noted.add(text)
+                # as text: brackets and colons of a note mean nothing to the terminal
+                self._console.print(Text.assemble(("note:", "yellow"), " ", text))

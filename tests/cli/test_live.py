@@ -1,9 +1,15 @@
-"""The live line of a terminal shows texts as they are, whatever rich would read into them."""
+"""The live line: texts as they are, whatever rich would read into them, from any thread."""
 
 import contextlib
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from envbuild.cli import live as display
 from envbuild.cli.live import LiveActivity
 from envbuild.cli.output import LiveOnDemand
 
@@ -55,3 +61,60 @@ def test_a_report_after_the_end_opens_no_line(capsys: pytest.CaptureFixture[str]
     live.on_stage("building")
 
     assert capsys.readouterr().err == ""
+
+
+def test_threads_may_report_stages_at_once():
+    """Two of the local engine do: one fetches wheels, the other Debian packages."""
+
+    def report(text: str) -> Callable[[], None]:
+        def calls() -> None:
+            for number in range(2):
+                live.on_stage(f"{text} {number}")
+                live.on_item(text)
+                live.on_bytes(number, 2)
+                live.on_count(number, 2)
+                live.on_note("of both")
+
+        return calls
+
+    with LiveActivity() as live:
+        live.on_stage("the first")
+        raised = in_step([report("wheels"), report("Debian packages")])
+
+    assert raised == []
+
+
+def in_step(tasks: Sequence[Callable[[], None]]) -> list[BaseException]:
+    """Run tasks in threads, each a line of the display at a time, and return what they raise.
+
+    Before each line a thread waits for the others to be at one, so that all read what none has written yet.
+    One that another keeps waiting at a lock is not waited for.
+    """
+    raised: list[BaseException] = []
+    barrier = threading.Barrier(len(tasks))
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        if frame.f_code.co_filename != display.__file__:
+            return None
+        if event == "line":
+            with contextlib.suppress(threading.BrokenBarrierError):
+                barrier.wait(timeout=0.02)
+            if barrier.broken:
+                barrier.reset()
+        return trace
+
+    def run(task: Callable[[], None]) -> None:
+        sys.settrace(trace)
+        try:
+            task()
+        except BaseException as error:  # noqa: BLE001 - the test asserts that there is none
+            raised.append(error)
+        finally:
+            sys.settrace(None)
+
+    threads = [threading.Thread(target=run, args=(task,)) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
