@@ -11,7 +11,7 @@ from pathlib import Path
 
 from envbuild import process
 from envbuild.errors import BuildFailedError
-from envbuild.image.docker.buildkit import BuildLog
+from envbuild.image.docker.buildkit import BuildLog, files_below
 from envbuild.image.docker.connection import no_client
 from envbuild.image.docker.context import write_recipe, write_seed_of
 from envbuild.image.engine import BuildRequest
@@ -59,7 +59,7 @@ def build_with_buildx(
     :raises EngineError: there is no docker client.
     :raises BuildFailedError: a step failed; its last lines are the detail.
     """
-    log = BuildLog(progress.on_stage)
+    log = BuildLog(progress.on_stage, files_in=files_below(context.artifacts))
     arguments = [
         "docker", "buildx", "build",
         "--progress=rawjson",
