@@ -68,16 +68,20 @@ golden: dev ## Rewrite the golden files; review the diff
 	$(BIN)/python scripts/help-blocks
 
 .PHONY: test
-test: setup lint ## Lint, then all tests but those that need a GPU
-	@$(WITH_ENGINE) $(PYTEST) -m 'not gpu' $(PARALLEL)
+test: setup lint ## Lint, then all tests but the long ones and those that need a GPU
+	@$(WITH_ENGINE) $(PYTEST) -m 'not gpu and not long' $(PARALLEL)
+
+.PHONY: test-long
+test-long: setup dev ## Tests that take many minutes
+	@$(WITH_ENGINE) $(PYTEST) -m 'long and not gpu' $(PARALLEL)
 
 .PHONY: test-unit
 test-unit: dev ## Tests that need nothing but this checkout
-	@$(PYTEST) -m 'not engine and not network and not gpu' $(PARALLEL)
+	@$(PYTEST) -m 'not engine and not network and not gpu and not long' $(PARALLEL)
 
 .PHONY: test-engine
 test-engine: setup dev ## Tests that need a Docker Engine; starts one
-	@$(WITH_ENGINE) $(PYTEST) -m 'engine and not gpu' $(PARALLEL)
+	@$(WITH_ENGINE) $(PYTEST) -m 'engine and not gpu and not long' $(PARALLEL)
 
 .PHONY: test-engines
 test-engines: setup dev ## Images of the local engine on other versions of Docker

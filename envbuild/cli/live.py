@@ -1,71 +1,166 @@
-"""Long work on a terminal: one live line with a bar, and what is done above it."""
+"""Long work on a terminal: one live line, what is said meanwhile above it, and nothing of it afterwards."""
 
+import contextlib
+import os
+import sys
 import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import Final, Self, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.control import Control
+from rich.file_proxy import FileProxy
+from rich.progress_bar import ProgressBar
+from rich.segment import ControlType, Segment
+from rich.style import Style
 from rich.text import Text
 
 from envbuild.cli.output import Activity
 
 MEGABYTE = 1_000_000
 
+FRAME_SECONDS = 0.1
+"""Between two drawings of the line."""
 
-class LiveActivity(Activity):
-    """Draws on stderr and clears up after itself.  Any thread may report at any time."""
+MOST_COLUMNS = 120
+"""A wider line is no better to read."""
+
+LEAST_TEXT = 16
+"""Columns of the text for which the bar, then the amount, then the clock give way."""
+
+ERASE = "\r\x1b[J"
+"""To the end of the screen, not of the line: a terminal that was made narrower may have wrapped it."""
+
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+CUT, WRAP = "\x1b[?7l", "\x1b[?7h"
+"""What becomes of a line that is too long, as when the terminal has just become narrower."""
+
+SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+ASCII_SPINNER: Final = "-\\|/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is being done, and how much of it is."""
+
+    text: str
+    amount: str = ""
+    done: int = 0
+    total: int | None = None
+    """None while nobody has said it: the bar then only shows that work goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveLine:
+    """The line at one moment, at most ``columns`` wide."""
+
+    work: Work
+    columns: int
+    seconds: float
+    """Since the activity began."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the spinner, the text, the bar, the amount and the clock, as far as there is room."""
+        spinner = ASCII_SPINNER if options.ascii_only else SPINNER
+        room = min(self.columns, MOST_COLUMNS) - 2
+        parts: list[Iterable[Segment]] = []
+        for width, part in self._parts(console, options, clock_of(self.seconds)):
+            if width and room - width - 1 >= LEAST_TEXT:
+                room -= width + 1
+                parts.append(part)
+        yield Segment(spinner[int(self.seconds / FRAME_SECONDS) % len(spinner)], Style(color="green"))
+        yield Segment(" ")
+        yield Segment(shortened(self.work.text, room, "..." if options.ascii_only else "…"))
+        # they were chosen by weight, and stand the other way round
+        for part in reversed(parts):
+            yield Segment(" ")
+            yield from part
+
+    def _parts(
+        self, console: Console, options: ConsoleOptions, clock: str
+    ) -> Iterable[tuple[int, Iterable[Segment]]]:
+        """Yield what may stand right of the text with its width, what is wanted most first."""
+        work, width = self.work, max(10, min(24, self.columns // 5))
+        yield len(clock), [Segment(clock, Style(color="yellow"))]
+        yield len(work.amount), [Segment(work.amount)]
+        bar = ProgressBar(
+            total=work.total,
+            completed=work.done,
+            width=width,
+            pulse=work.total is None,
+            animation_time=self.seconds,
+        )
+        yield width, console.render(bar, options.update(width=width))
+
+
+class LiveActivity(Activity, RenderHook):
+    """Draws on stderr and clears up after itself.  Any thread may report at any time.
+
+    The cursor rests at the start of the line.  So everything of the line is behind the cursor, even after the
+    terminal became narrower and wrapped it, and can be erased without knowing how much that is.
+    """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[amount]}"),
-            TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-        )
-        # rich guards each of its calls, not two that belong together
-        self._lock = threading.Lock()
-        self._task: TaskID | None = None
+        self._console = Console(stderr=True, highlight=False, force_terminal=True)
+        # reports come from several threads, and one more draws
+        self._lock = threading.RLock()
+        self._work = Work(text="")
         self._noted: set[str] = set()
+        self._began = time.monotonic()
+        self._is_over = threading.Event()
+        self._drawing = threading.Thread(target=self._draw_on, name="live line", daemon=True)
+        self._streams: tuple[TextIO, TextIO] | None = None
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._streams = sys.stdout, sys.stderr
+        self._console.push_render_hook(self)
+        # what others say on the terminal goes above the line
+        if sys.stdout.isatty():
+            sys.stdout = FileProxy(self._console, sys.stdout)
+        sys.stderr = FileProxy(self._console, sys.stderr)
+        self._print(_Codes(HIDE_CURSOR))
+        self._drawing.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        with self._lock:
+            # a line that was begun
+            sys.stderr.flush()
+            self._is_over.set()
+            self._console.pop_render_hook()
+            if self._streams is not None:
+                sys.stdout, sys.stderr = self._streams
+            self._print(_Codes(ERASE + SHOW_CURSOR))
+        self._drawing.join()
 
     def on_stage(self, text: str) -> None:
-        """Start a new bar for ``text``."""
+        """Start a new bar for ``text``, unless it has one."""
         with self._lock:
-            if self._task is not None:
-                self._progress.remove_task(self._task)
-            self._task = self._progress.add_task(text, total=None, amount="")
+            if text != self._work.text:
+                self._work = Work(text=text)
+                self._draw()
 
     def on_item(self, text: str) -> None:
         """Name it in the bar."""
         with self._lock:
-            if self._task is not None:
-                self._progress.update(self._task, description=text)
+            self._work = replace(self._work, text=text)
 
     def on_count(self, done: int, total: int) -> None:
         """Move the bar."""
         with self._lock:
-            if self._task is not None:
-                self._progress.update(self._task, completed=done, total=total, amount=f"{done}/{total}")
+            self._work = replace(self._work, done=done, total=total, amount=f"{done}/{total}")
 
     def on_bytes(self, done: int, total: int) -> None:
         """Move the bar, in megabytes."""
+        amount = f"{done / MEGABYTE:.1f}/{total / MEGABYTE:.1f} MB"
         with self._lock:
-            if self._task is not None:
-                amount = f"{done / MEGABYTE:.1f}/{total / MEGABYTE:.1f} MB"
-                self._progress.update(self._task, completed=done, total=total, amount=amount)
+            self._work = replace(self._work, done=done, total=total, amount=amount)
 
     def on_note(self, text: str) -> None:
         """Print the note above the bar, each text once."""
@@ -73,4 +168,59 @@ class LiveActivity(Activity):
             if text not in self._noted:
                 self._noted.add(text)
                 # as text: brackets and colons of a note mean nothing to the terminal
-                self._console.print(Text.assemble(("note:", "yellow"), " ", text))
+                self._print(Text.assemble(("note:", "yellow"), " ", text, "\n"))
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Return ``renderables`` with the line after them."""
+        with self._lock:
+            work = self._work
+        if not work.text:
+            return renderables
+        line = LiveLine(work=work, columns=self._columns() - 1, seconds=time.monotonic() - self._began)
+        return [_Codes(ERASE), *renderables, _Codes(CUT), line, _Codes(f"{WRAP}\r")]
+
+    def _columns(self) -> int:
+        """Return the width of the terminal now, whatever COLUMNS says that it was."""
+        try:
+            return os.get_terminal_size(self._console.file.fileno()).columns or self._console.width
+        except (OSError, ValueError):
+            return self._console.width
+
+    def _draw_on(self) -> None:
+        while not self._is_over.wait(FRAME_SECONDS):
+            self._draw()
+
+    def _draw(self) -> None:
+        with self._lock:
+            if not self._is_over.is_set():
+                self._print(Control())
+
+    def _print(self, shown: ConsoleRenderable) -> None:
+        # a terminal that has gone shows nothing, and what is done goes on
+        with contextlib.suppress(OSError):
+            self._console.print(shown, end="", soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Codes:
+    """What a terminal obeys and does not show."""
+
+    codes: str
+
+    def __rich_console__(self, _console: Console, _options: ConsoleOptions) -> RenderResult:
+        """Yield them; rich wants to be told that they are some, and not which."""
+        yield Segment(self.codes, None, [(ControlType.CARRIAGE_RETURN,)])
+
+
+def clock_of(seconds: float) -> str:
+    """Return a time as hours, minutes and seconds."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def shortened(text: str, width: int, mark: str = "…") -> str:
+    """Return ``text`` as one line of at most ``width`` columns, with ``mark`` in the place of what is cut."""
+    shown = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    if cell_len(shown) <= width:
+        return shown
+    return set_cell_size(shown, max(0, width - len(mark))).rstrip() + mark

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.lock.model import Deb
+from tests.cli.terminal import CTRL_C, Terminal
 from tests.rig.locks import deb, sample_lock
 from tests.rig.program import Program
 from tests.rig.web import LoopbackServer, Request
@@ -113,6 +114,54 @@ def test_an_interrupt_while_assembling_ends_what_is_done_beside_it(
     program: Program, silent_server: LoopbackServer
 ):
     """Debian packages are fetched by the thread that is interrupted, wheels by another."""
+    running = program.start(
+        *("build", "--engine", "local"), environment=to_be_assembled(program, silent_server)
+    )
+    stdout, stderr = _interrupted(running, silent_server)
+
+    assert (running.returncode, stdout) == (130, "")
+    assert stderr.endswith("\n\ninterrupted\n")
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+def test_an_interrupt_leaves_nothing_of_the_live_line(
+    locked: Program, silent_server: LoopbackServer, columns: int
+):
+    locked.asks_for("demo")
+    environment = {"PIP_INDEX_URL": f"{silent_server.url}/simple/"}
+    with Terminal(
+        *("-m", "envbuild", "lock"), columns=columns, folder=locked.folder, environment=environment
+    ) as terminal:
+        terminal.wait_for(lambda: silent_server.requests and terminal.live)
+        terminal.type(CTRL_C)
+
+        assert terminal.end() == 130
+        assert terminal.lines == ["interrupted"]
+        assert not terminal.screen.cursor.hidden
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the local engine starts anew without root")
+def test_an_interrupt_while_assembling_leaves_nothing_of_the_live_line(
+    program: Program, silent_server: LoopbackServer
+):
+    """Two threads fetch, and both may report."""
+    environment = to_be_assembled(program, silent_server)
+    with Terminal(
+        *("-m", "envbuild", "build", "--engine", "local"),
+        columns=60,
+        folder=program.folder,
+        environment=environment,
+    ) as terminal:
+        terminal.wait_for(lambda: silent_server.requests and terminal.live)
+        terminal.type(CTRL_C)
+
+        assert terminal.end() == 130
+        assert terminal.lines == ["interrupted"]
+        assert not terminal.screen.cursor.hidden
+
+
+def to_be_assembled(program: Program, server: LoopbackServer) -> dict[str, str]:
+    """Lay down a lock whose files are all at a server, and return the environment that says so."""
     lock = sample_lock()
     python = deb("python3.11-minimal")
     debs = tuple(
@@ -123,18 +172,7 @@ def test_an_interrupt_while_assembling_ends_what_is_done_beside_it(
     packages = base.packages.model_copy(update={"debs": tuple(sorted((*base.packages.debs, python.file)))})
     bases = (base.model_copy(update={"packages": packages}),)
     program.has(lock.model_copy(update={"debs": debs, "bases": bases}))
-
-    running = program.start(
-        *("build", "--engine", "local"),
-        environment={
-            "ENVBUILD_APT_MIRROR_RIG": silent_server.url,
-            "PIP_INDEX_URL": f"{silent_server.url}/simple/",
-        },
-    )
-    stdout, stderr = _interrupted(running, silent_server)
-
-    assert (running.returncode, stdout) == (130, "")
-    assert stderr.endswith("\n\ninterrupted\n")
+    return {"ENVBUILD_APT_MIRROR_RIG": server.url, "PIP_INDEX_URL": f"{server.url}/simple/"}
 
 
 def by_file(item: Deb) -> str:

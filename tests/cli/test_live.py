@@ -1,6 +1,5 @@
 """The live line: texts as they are, whatever rich would read into them, from any thread."""
 
-import contextlib
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -40,6 +39,8 @@ def test_what_is_done_is_shown_as_it_is(text: str, capsys: pytest.CaptureFixture
     with LiveActivity() as live:
         live.on_stage("building")
         live.on_item(text)
+        # what is said above the line draws it anew
+        live.on_note("a note")
 
     assert text in capsys.readouterr().err
 
@@ -68,12 +69,10 @@ def test_threads_may_report_stages_at_once():
 
     def report(text: str) -> Callable[[], None]:
         def calls() -> None:
-            for number in range(2):
-                live.on_stage(f"{text} {number}")
-                live.on_item(text)
-                live.on_bytes(number, 2)
-                live.on_count(number, 2)
-                live.on_note("of both")
+            live.on_stage(text)
+            live.on_item(text)
+            live.on_bytes(1, 2)
+            live.on_note("of both")
 
         return calls
 
@@ -88,18 +87,22 @@ def in_step(tasks: Sequence[Callable[[], None]]) -> list[BaseException]:
     """Run tasks in threads, each a line of the display at a time, and return what they raise.
 
     Before each line a thread waits for the others to be at one, so that all read what none has written yet.
-    One that another keeps waiting at a lock is not waited for.
+    Where none comes, as when they wait at a lock, it does the rest of its report alone.
     """
     raised: list[BaseException] = []
     barrier = threading.Barrier(len(tasks))
+    alone = threading.local()
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         if frame.f_code.co_filename != display.__file__:
             return None
-        if event == "line":
-            with contextlib.suppress(threading.BrokenBarrierError):
-                barrier.wait(timeout=0.02)
-            if barrier.broken:
+        if event == "call" and frame.f_code.co_name.startswith("on_"):
+            alone.now = False
+        elif event == "line" and not alone.now:
+            try:
+                barrier.wait(timeout=0.05)
+            except threading.BrokenBarrierError:
+                alone.now = True
                 barrier.reset()
         return trace
 
