@@ -27,10 +27,10 @@ _SCRIPT = re.compile(r"/recipe/([a-z-]+)\.sh\"")
 _BASE = re.compile(r"\] FROM (\S+?)(?:@\S+)?$")
 
 SCRIPTS: Final = {
-    "bootstrap": "installing the {count} packages of the base",
-    "system": "installing {count} system packages",
+    "bootstrap": "installing the {count} package{s} of the base",
+    "system": "installing {count} system package{s}",
     "python": "unpacking Python",
-    "conda": "laying {count} conda packages down",
+    "conda": "laying {count} conda package{s} down",
     "conda-layer": "adding conda packages, layer {folder}",
     "venv": "making the Python environment",
     "wheels": "installing wheels: {names}",
@@ -141,7 +141,10 @@ def plain_step(name: str, files_in: FilesIn = lambda _folder: ()) -> str:
         files = files_in(folder)
         count = str(len(files)) if files else ""
         told = SCRIPTS[script[1]].format(
-            count=count, folder=folder.rpartition("/")[2], names=_distributions(files)
+            count=count,
+            s="" if len(files) == 1 else "s",
+            folder=folder.rpartition("/")[2],
+            names=_distributions(files),
         )
         return " ".join(told.split()).removesuffix(":")
     base = _BASE.search(name)

@@ -70,6 +70,7 @@ def test_a_step_is_told_without_the_options_of_run():
 FILES = {
     "/debs/base": ["base-files_12_amd64.deb", "bash_5_amd64.deb"],
     "/debs/system": ["git_2_amd64.deb", "libgomp1_12_amd64.deb", "perl_5_all.deb"],
+    "/debs/one": ["git_2_amd64.deb"],
     "/conda": ["numpy-2.3.4-py311_0.conda", "tqdm-4.67.1-pyhd8ed1ab_0.conda"],
     "/tools": ["installer-1.1.0-py3-none-any.whl"],
     "/wheels/1": ["scikit_learn-1.7.2-cp311-cp311-linux_x86_64.whl"],
@@ -124,6 +125,7 @@ def mounted(source, origin="artifacts"):
         (run_of("conda.sh", mounted("/tools"), mounted("/conda")), "laying 2 conda packages down"),
         (run_of("conda-layer.sh", mounted("/layers/2", "conda")), "adding conda packages, layer 2"),
         (run_of("system.sh", mounted("/debs/gone")), "installing system packages"),
+        (run_of("system.sh", mounted("/debs/one")), "installing 1 system package"),
         ("exporting to oci image format", "exporting the image"),
         ("importing to docker", "loading the image into the engine"),
         ("[stage-0 2/2] RUN --network=none     make   it", "[stage-0 2/2] RUN make it"),
