@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from envbuild.lock.model import Deb
-from tests.cli.terminal import CTRL_C, Terminal
 from tests.rig.locks import deb, sample_lock
 from tests.rig.program import Program
+from tests.rig.terminal import CTRL_C, Terminal
 from tests.rig.web import LoopbackServer, Request
 
 PATIENCE_SECONDS = 20.0

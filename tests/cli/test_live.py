@@ -1,5 +1,6 @@
 """The live line: texts as they are, whatever rich would read into them, from any thread."""
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Sequence

@@ -4,14 +4,14 @@ import re
 
 import pytest
 
-from tests.cli.terminal import CTRL_C, Terminal, told
+from tests.rig.terminal import CTRL_C, Terminal, told
 
 WIDTHS = (60, 80, 200)
 LIVE = re.compile(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] (?P<text>.+…) (?P<bar>━+[╸╺]━+) 12\.3/45\.6 MB 0:\d\d:\d\d")
 
 
 def run(scenario: str, *, columns: int = 80, reflows: bool = False) -> Terminal:
-    return Terminal("-m", "tests.cli.live_program", scenario, columns=columns, reflows=reflows)
+    return Terminal("-m", "tests.rig.live_program", scenario, columns=columns, reflows=reflows)
 
 
 def has_bar(terminal: Terminal) -> bool:

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from tests.cli.terminal import CTRL_C, Terminal, told
-from tests.integration.running import envbuild
+from tests.rig.running import envbuild
+from tests.rig.terminal import CTRL_C, Terminal, told
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("local-engine")]
 

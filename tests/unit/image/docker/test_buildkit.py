@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.image.docker.buildkit import SCRIPTS, BuildLog, files_below, plain_step, readable_step
+from tests.rig.paths import CHECKOUT
 
 RECORDED = Path(__file__).parents[3] / "rig" / "buildkit" / "packages.jsonl"
 """Steps of a build of examples/sklearn, as buildx 0.13 reported them."""
@@ -136,7 +137,7 @@ def test_a_step_is_told_in_the_words_of_its_user(name, told):
 
 
 def test_every_script_of_a_recipe_has_words():
-    scripts = Path(__file__).parents[3] / "templates" / "Dockerfile.j2"
+    scripts = CHECKOUT / "templates" / "Dockerfile.j2"
     names = set(re.findall(r"/recipe/([a-z-]+)\.sh", scripts.read_text()))
     assert names == set(SCRIPTS)
 

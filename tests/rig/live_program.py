@@ -1,4 +1,4 @@
-"""Drives the live line as an engine does: ``python -m tests.cli.live_program SCENARIO``.
+"""Drives the live line as an engine does: ``python -m tests.rig.live_program SCENARIO``.
 
 It goes on from one step to the next when the test says so, over the pipe in STEPS.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from envbuild.cli.output import Activity, Output
-from envbuild.image.buildkit import BuildLog
+from envbuild.image.docker.buildkit import BuildLog
 
 RECORDED = Path(__file__).parents[1] / "rig" / "buildkit" / "packages.jsonl"
 FILES = {
