@@ -1,6 +1,5 @@
 """`envbuild devcontainer`."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,11 +7,9 @@ import typer
 from envbuild.cli.options import AllSpecs, AsJson, Frozen, Quiet, SpecPath, Verbose
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from envbuild.workflows.devcontainer import DevContainerResult
 
-    from envbuild.cli.output import Activity, Output
-    from envbuild.workflows.devcontainer import Choices
-    from envbuild.workflows.project import Project
+UNCHANGED = "the dev container is what lock and spec say"
 
 
 def devcontainer(
@@ -49,88 +46,44 @@ def devcontainer(
     What people changed in it stays, comments too.  With --all those that are there are brought up to date,
     and no new one is written.
     """
-    from envbuild.cli.output import Output
-    from envbuild.errors import UsageError
-    from envbuild.workflows.devcontainer import Choices
+    from envbuild.cli.output import LineActivity, Output
+    from envbuild.workflows.devcontainer import DevContainerOptions, update_devcontainers, write_devcontainer
+    from envbuild.workflows.machine import Machine
     from envbuild.workflows.project import open_project
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
-    if check and (replace or upgrade):
-        raise UsageError("--check writes nothing, so there is nothing to replace or to upgrade")
-    choices = Choices(
-        variant=variant, platform=platform, local=local, replace=replace, upgrade=upgrade, asks=not check
+    options = DevContainerOptions(
+        check=check,
+        variant=variant,
+        platform=platform,
+        local=local,
+        replace=replace,
+        upgrade=upgrade,
+        frozen=frozen,
     )
-    wish = _Wish(choices, check=check, frozen=frozen)
     if every:
-        raise typer.Exit(_all(output, spec, wish))
-    with output.activity() as activity:
-        done = _one(open_project(spec, frozen=frozen), wish, activity)
-    for name in done.written:
+        from envbuild.cli.many import tell_results
+        from envbuild.workflows.many import open_projects
+
+        machine = Machine(progress=LineActivity(output))
+        results = update_devcontainers(open_projects(spec, frozen=frozen), options, machine=machine)
+        raise typer.Exit(tell_results(output, results, summary=_summary, document=_document))
+    with output.activity() as progress:
+        project = open_project(spec, frozen=frozen)
+        result = write_devcontainer(project, options, machine=Machine(progress=progress))
+    for name in result.written:
         output.say(f"wrote {name}")
-    if not done.written:
-        output.say(done.summary if check else f"{done.summary}; nothing to do")
+    if not result.written:
+        output.say(UNCHANGED if check else f"{UNCHANGED}; nothing to do")
     if as_json:
-        output.document(done.document())
+        output.document(result.document())
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    choices: "Choices"
-    check: bool
-    frozen: bool
+def _summary(result: "DevContainerResult") -> str:
+    if not result.files:
+        return "has none"
+    return f"wrote {', '.join(result.written)}" if result.written else UNCHANGED
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What came of one project."""
-
-    files: tuple[str, ...]
-    written: tuple[str, ...]
-
-    @property
-    def summary(self) -> str:
-        if self.written:
-            return f"wrote {', '.join(self.written)}"
-        return "the dev container is what lock and spec say"
-
-    def document(self) -> dict[str, object]:
-        return {"files": sorted(self.files), "written": list(self.written)}
-
-
-def _one(project: "Project", wish: _Wish, activity: "Activity") -> _Done:
-    """Write the dev container of a project, or only compare it."""
-    from envbuild.errors import EnvbuildError
-    from envbuild.workflows.devcontainer import plan_configurations, write
-    from envbuild.workflows.project import fresh_lock
-
-    lock = fresh_lock(project, frozen=wish.frozen)
-    plan = plan_configurations(project, lock, wish.choices, activity)
-    changed = tuple(path.relative_to(project.folder).as_posix() for path in plan.changed)
-    if wish.check and changed:
-        raise EnvbuildError(
-            "the dev container is not what lock and spec say",
-            hint="run `envbuild devcontainer`",
-            detail=plan.difference(project.folder),
-        )
-    if not wish.check:
-        write(plan)
-    return _Done(tuple(path.relative_to(project.folder).as_posix() for path in plan.texts), changed)
-
-
-def _all(output: "Output", spec: "Path | None", wish: _Wish) -> int:
-    """Do so for every project that has a dev container of envbuild's."""
-    from envbuild.cli.many import document, projects_of, tell, work_on
-    from envbuild.workflows.devcontainer import is_written
-
-    done: dict[Project, _Done] = {}
-
-    def work(project: "Project", activity: "Activity") -> str:
-        if not is_written(project):
-            return "has none"
-        done[project] = _one(project, wish, activity)
-        return done[project].summary
-
-    results = work_on(projects_of(spec, every=True, frozen=wish.frozen), work, output=output)
-    if output.as_json:
-        output.document(document(results, {project: item.document() for project, item in done.items()}))
-    return tell(output, results)
+def _document(result: "DevContainerResult") -> dict[str, object]:
+    return result.document() if result.files else {}

@@ -2,23 +2,26 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envbuild.errors import EnvbuildError, Problem
+from envbuild.errors import EnvbuildError, Problem, UsageError
 from envbuild.formats import jsonc
 from envbuild.lock.identity import target_digest
 from envbuild.render.devcontainer import features_lock
 from envbuild.render.devcontainer.configuration import ImageChoice, configuration_of, is_editable
 from envbuild.render.devcontainer.editable import FILES, editable_files
 from envbuild.render.devcontainer.update import Known, Updated, digest_of_file, known_of, update
-from envbuild.workflows.project import Project, choose_target
+from envbuild.workflows.machine import Machine
+from envbuild.workflows.many import ProjectResult, for_each_project
+from envbuild.workflows.project import Project, choose_target, fresh_lock
 
 if TYPE_CHECKING:
-    from envbuild.cli.output import Activity
     from envbuild.lock.model import Lock, Target
+    from envbuild.remote.registry.client import RegistryClient
     from envbuild.spec.model import DevContainerTable
 
 FOLDER = ".devcontainer"
@@ -27,20 +30,100 @@ _OTHER = ".devcontainer.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
-    """What the command line says of all configurations."""
+class DevContainerOptions:
+    """Options of writing dev containers.
 
-    variant: str | None
-    platform: str | None
-    local: bool
-    replace: bool
-    upgrade: bool
-    asks: bool
-    """Whether the registry may be asked; a check asks nobody."""
+    :raises UsageError: they contradict each other.
+    """
+
+    check: bool = False
+    """Write nothing and ask no registry: a file that would change is an error."""
+
+    variant: str | None = None
+    """None: all of the spec, each in a folder."""
+
+    platform: str | None = None
+    """None: as written last, or this machine's."""
+
+    local: bool = False
+    """Build the image on each machine, even if it is pushed."""
+
+    replace: bool = False
+    """Overwrite values that were edited where they have to change."""
+
+    upgrade: bool = False
+    """Take the newest release of each feature."""
+
+    frozen: bool = False
+    """Use the lock as it stands, without comparing it with the spec."""
+
+    def __post_init__(self) -> None:
+        if self.check and (self.replace or self.upgrade):
+            raise UsageError("--check writes nothing, so there is nothing to replace or to upgrade")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevContainerResult:
+    """The files of a project's dev containers, by their names below its folder."""
+
+    files: tuple[str, ...] = ()
+    """Empty: there is no dev container, and none was wanted."""
+
+    written: tuple[str, ...] = ()
+    """Those that were written or deleted now."""
+
+    def document(self) -> dict[str, object]:
+        """Return the result as plain JSON values."""
+        return {"files": sorted(self.files), "written": list(self.written)}
+
+
+def write_devcontainer(
+    project: Project, options: DevContainerOptions | None = None, *, machine: Machine | None = None
+) -> DevContainerResult:
+    """Write the dev containers of a project's lock; what people changed in them stays, comments too.
+
+    :raises LockError: the lock is missing, stale or cannot be used.
+    :raises NetworkError: the registry of the image or of a feature cannot be reached.
+    :raises EnvbuildError: a file cannot be read or written, was edited where it has to change, or would
+        change and only a check was wanted.
+    """
+    options = options or DevContainerOptions()
+    lock = fresh_lock(project, frozen=options.frozen)
+    plan = _DevContainerPlanner(project, lock, options, machine or Machine()).plan_all()
+    changed = plan.changed
+    names = tuple(path.relative_to(project.folder).as_posix() for path in changed)
+    if options.check and changed:
+        raise EnvbuildError(
+            "the dev container is not what lock and spec say",
+            hint="run `envbuild devcontainer`",
+            detail=plan.difference(project.folder),
+        )
+    _write(plan.texts, changed)
+    files = tuple(path.relative_to(project.folder).as_posix() for path in plan.texts)
+    return DevContainerResult(files=files, written=names)
+
+
+def update_devcontainers(
+    projects: Sequence[Project],
+    options: DevContainerOptions | None = None,
+    *,
+    machine: Machine | None = None,
+) -> tuple[ProjectResult[DevContainerResult], ...]:
+    """Do :func:`write_devcontainer` for every project that has a dev container envbuild wrote.
+
+    An error of one is in its result, and does not stop the others.
+    """
+
+    def update_one(project: Project, machine: Machine) -> DevContainerResult:
+        if not _has_one(project):
+            return DevContainerResult()
+        return write_devcontainer(project, options, machine=machine)
+
+    return for_each_project(projects, update_one, machine=machine or Machine())
 
 
 @dataclass(slots=True)
-class Plan:
+class _PlannedFiles:
     """What is to become of files, before anything is written."""
 
     texts: dict[Path, str] = field(default_factory=dict)
@@ -65,48 +148,16 @@ class Plan:
         return "\n".join(lines)
 
 
-def is_written(project: Project) -> bool:
+def _has_one(project: Project) -> bool:
     """Return whether a project has a dev container that says it was written by envbuild."""
     return any(known.variant for pattern in (FILE, f"*/{FILE}") for _, known in _written(project, pattern))
 
 
-def plan_configurations(project: Project, lock: "Lock", choices: Choices, activity: "Activity") -> Plan:
-    """Return what every configuration should be: of one variant, or of all.
-
-    :raises EnvbuildError: a file cannot be read, or holds something else where envbuild would write.
-    """
-    if (project.folder / _OTHER).exists():
-        raise EnvbuildError(
-            f"{_OTHER} is a dev container already",
-            hint=f"move it to {FOLDER}/{FILE}; what you wrote in it stays",
-        )
-    plan = Plan()
-    variants = sorted({target.variant for target in lock.targets})
-    for variant in [choices.variant] if choices.variant else variants:
-        _plan(plan, project, lock, replace_variant(choices, variant), activity)
-    for path, known in _written(project):
-        if known.variant and known.variant not in variants:
-            activity.on_note(f"{path.parent} is of variant `{known.variant}`, which is not locked; delete it")
-    if plan.problems:
-        raise EnvbuildError(
-            "the dev container was edited where it has to change",
-            hint="take these values over by hand, or overwrite them with --replace; all else stays",
-            problems=plan.problems,
-        )
-    return plan
-
-
-def replace_variant(choices: Choices, variant: str) -> Choices:
-    """Return ``choices`` for one variant."""
-    return replace(choices, variant=variant)
-
-
-def write(plan: Plan) -> tuple[Path, ...]:
-    """Write what changed and return it; nothing is written when something could not be.
+def _write(texts: Mapping[Path, str], changed: Sequence[Path]) -> None:
+    """Write what changed, and delete what has no text any more; nothing when something could not be.
 
     :raises EnvbuildError: a file or folder must not be written to.
     """
-    changed = plan.changed
     refused = sorted({shut for path in changed if (shut := _shut(path)) is not None})
     if refused:
         problems = [Problem(str(path), "no permission to write") for path in refused]
@@ -114,52 +165,153 @@ def write(plan: Plan) -> tuple[Path, ...]:
     from envbuild.files import atomic
 
     for path in changed:
-        if path in plan.texts:
+        if path in texts:
             # a link that somebody made stays one
-            atomic.write_text(path.resolve(), plan.texts[path])
+            atomic.write_text(path.resolve(), texts[path])
         else:
             path.unlink()
-    return changed
 
 
-def _plan(plan: Plan, project: Project, lock: "Lock", choices: Choices, activity: "Activity") -> None:
-    folder = project.folder / FOLDER
-    if choices.variant != lock.request.default_variant:
-        folder /= choices.variant or ""
-    path = folder / FILE
-    shown = path.relative_to(project.folder).as_posix()
-    text = _read(path)
-    known = known_of(_parse(text, shown)) if text is not None else Known()
-    platforms = {target.platform for target in lock.targets if target.variant == choices.variant}
-    platform = choices.platform or (known.platform if known.platform in platforms else None)
-    target = choose_target(lock, variant=choices.variant, platform=platform)
-    wishes = _wishes(project, target.variant)
-    image = _image(lock, target, known, choices, activity)
-    files = editable_files(target, image) if is_editable(target, wishes) else {}
-    know = Known(
-        variant=target.variant,
-        platform=target.platform,
-        target=target_digest(lock, target),
-        image=image.reference,
-        files={name: digest_of_file(content) for name, content in files.items()},
-    )
-    document = configuration_of(lock, target, wishes, image=image)
-    updated = update(text, document, know, known=known, replace=choices.replace)
-    plan.problems += [
-        Problem(
-            f"{shown}: {conflict.where}", f"is {_short(conflict.found)}, would be {_short(conflict.wanted)}"
+@dataclass(frozen=True)
+class _DevContainerPlanner:
+    """Works out what the files of a project should be."""
+
+    project: Project
+    lock: "Lock"
+    options: DevContainerOptions
+    machine: Machine
+
+    @cached_property
+    def registry(self) -> "RegistryClient":
+        from envbuild.remote.registry.client import RegistryClient
+
+        return RegistryClient(environment=self.machine.environment)
+
+    def plan_all(self) -> _PlannedFiles:
+        """Return what every configuration should be: of one variant, or of all.
+
+        :raises EnvbuildError: a file cannot be read, or holds something else where envbuild would write.
+        """
+        if (self.project.folder / _OTHER).exists():
+            raise EnvbuildError(
+                f"{_OTHER} is a dev container already",
+                hint=f"move it to {FOLDER}/{FILE}; what you wrote in it stays",
+            )
+        plan = _PlannedFiles()
+        variants = sorted({target.variant for target in self.lock.targets})
+        for variant in [self.options.variant] if self.options.variant else variants:
+            self._configuration(plan, variant)
+        for path, known in _written(self.project):
+            if known.variant and known.variant not in variants:
+                self.machine.progress.on_note(
+                    f"{path.parent} is of variant `{known.variant}`, which is not locked; delete it"
+                )
+        if plan.problems:
+            raise EnvbuildError(
+                "the dev container was edited where it has to change",
+                hint="take these values over by hand, or overwrite them with --replace; all else stays",
+                problems=plan.problems,
+            )
+        return plan
+
+    def _configuration(self, plan: _PlannedFiles, variant: str) -> None:
+        lock, replaces = self.lock, self.options.replace
+        folder = self.project.folder / FOLDER
+        if variant != lock.request.default_variant:
+            folder /= variant
+        path = folder / FILE
+        shown = path.relative_to(self.project.folder).as_posix()
+        text = _read(path)
+        known = known_of(_parse(text, shown)) if text is not None else Known()
+        platforms = {target.platform for target in lock.targets if target.variant == variant}
+        platform = self.options.platform or (known.platform if known.platform in platforms else None)
+        target = choose_target(lock, variant=variant, platform=platform)
+        asked = self._asked(target.variant)
+        image = self._image(target, known)
+        files = editable_files(target, image) if is_editable(target, asked) else {}
+        know = Known(
+            variant=target.variant,
+            platform=target.platform,
+            target=target_digest(lock, target),
+            image=image.reference,
+            files={name: digest_of_file(content) for name, content in files.items()},
         )
-        for conflict in updated.conflicts
-    ]
-    if updated.conflicts:
-        return
-    plan.texts[path] = updated.text
-    _plan_files(plan, folder, shown, files, known, replace=choices.replace)
-    _plan_features(plan, folder, updated, choices, activity)
+        document = configuration_of(lock, target, asked, image=image)
+        updated = update(text, document, know, known=known, replace=replaces)
+        plan.problems += [
+            Problem(
+                f"{shown}: {conflict.where}",
+                f"is {_short(conflict.found)}, would be {_short(conflict.wanted)}",
+            )
+            for conflict in updated.conflicts
+        ]
+        if updated.conflicts:
+            return
+        plan.texts[path] = updated.text
+        _plan_files(plan, folder, shown, files, known, replace=replaces)
+        self._features(plan, folder, updated)
+
+    def _features(self, plan: _PlannedFiles, folder: Path, updated: Updated) -> None:
+        features = updated.value.get("features")
+        path = folder / features_lock.FILE
+        text = _read(path)
+        if not isinstance(features, dict) or (not features and text is None):
+            return
+        from envbuild.resolve.devcontainer_features import pin_features
+
+        locked = features_lock.loads(text, features_lock.FILE) if text and not self.options.upgrade else {}
+        if self.options.check and any(
+            name not in locked and "/" in name and name[0] != "." for name in features
+        ):
+            plan.texts[path] = features_lock.dumps({})  # differs: something is not pinned
+            return
+        progress = self.machine.progress
+        pinned, unpinned = pin_features(
+            features, locked=locked, registry=self.registry, folder=folder, progress=progress
+        )
+        for name in unpinned:
+            progress.on_note(f"{name} is pinned by the dev container CLI, when it first fetches it")
+        plan.texts[path] = features_lock.dumps(pinned)
+
+    def _image(self, target: "Target", known: Known) -> ImageChoice:
+        """Return the image by its digest where it is pushed, else by the name it has once built.
+
+        A configuration that was written for this very target keeps its image: nobody need be asked.
+        """
+        from envbuild.image.identity import image_reference_for
+
+        lock, progress = self.lock, self.machine.progress
+        reference = image_reference_for(lock, target)
+        if self.options.local or not lock.request.repository:
+            return ImageChoice(reference=reference, is_local=True)
+        pinned = f"{lock.request.repository}@sha256:"
+        if known.target == target_digest(lock, target) and known.image.startswith(pinned):
+            return ImageChoice(reference=known.image, is_local=False)
+        if self.options.check:
+            return ImageChoice(reference=reference, is_local=True)
+        from envbuild.oci.reference import parse_reference
+
+        progress.on_stage(f"looking for {reference}")
+        digest = self.registry.digest_of(parse_reference(reference))
+        if digest is None:
+            progress.on_note(
+                f"{reference} is not in its registry, so the dev container builds it; after "
+                "`envbuild build --push` write the dev container again"
+            )
+            return ImageChoice(reference=reference, is_local=True)
+        return ImageChoice(reference=f"{lock.request.repository}@{digest}", is_local=False)
+
+    def _asked(self, variant: str) -> "DevContainerTable":
+        from envbuild.spec.model import DevContainerTable
+        from envbuild.spec.variants import effective
+
+        if not self.project.spec.is_file():  # --frozen, with a lock alone
+            return DevContainerTable()
+        return effective(self.project.reading.checked(), variant).devcontainer
 
 
 def _plan_files(
-    plan: Plan, folder: Path, shown: str, files: Mapping[str, str], known: Known, *, replace: bool
+    plan: _PlannedFiles, folder: Path, shown: str, files: Mapping[str, str], known: Known, *, replace: bool
 ) -> None:
     """Plan the files beside a configuration: one that somebody else wrote or changed is not overwritten."""
     for name in FILES:
@@ -174,69 +326,6 @@ def _plan_files(
         else:
             where = shown.replace(FILE, name)
             plan.problems.append(Problem(where, "is not as envbuild wrote it"))
-
-
-def _plan_features(
-    plan: Plan, folder: Path, updated: Updated, choices: Choices, activity: "Activity"
-) -> None:
-    features = updated.value.get("features")
-    path = folder / features_lock.FILE
-    text = _read(path)
-    if not isinstance(features, dict) or (not features and text is None):
-        return
-    from envbuild.remote.registry.client import RegistryClient
-    from envbuild.resolve.devcontainer_features import pin_features
-
-    locked = features_lock.loads(text, features_lock.FILE) if text and not choices.upgrade else {}
-    if not choices.asks and any(name not in locked and "/" in name and name[0] != "." for name in features):
-        plan.texts[path] = features_lock.dumps({})  # differs: something is not pinned
-        return
-    pinned, unpinned = pin_features(
-        features, locked=locked, registry=RegistryClient(), folder=folder, progress=activity
-    )
-    for name in unpinned:
-        activity.on_note(f"{name} is pinned by the dev container CLI, when it first fetches it")
-    plan.texts[path] = features_lock.dumps(pinned)
-
-
-def _image(
-    lock: "Lock", target: "Target", known: Known, choices: Choices, activity: "Activity"
-) -> ImageChoice:
-    """Return the image by its digest where it is pushed, else by the name it has once built.
-
-    A configuration that was written for this very target keeps its image: nobody need be asked.
-    """
-    from envbuild.image.identity import image_reference_for
-
-    reference = image_reference_for(lock, target)
-    if choices.local or not lock.request.repository:
-        return ImageChoice(reference=reference, is_local=True)
-    pinned = f"{lock.request.repository}@sha256:"
-    if known.target == target_digest(lock, target) and known.image.startswith(pinned):
-        return ImageChoice(reference=known.image, is_local=False)
-    if not choices.asks:
-        return ImageChoice(reference=reference, is_local=True)
-    from envbuild.oci.reference import parse_reference
-    from envbuild.remote.registry.client import RegistryClient
-
-    activity.on_stage(f"looking for {reference}")
-    digest = RegistryClient().digest_of(parse_reference(reference))
-    if digest is None:
-        activity.on_note(
-            f"{reference} is not in its registry, so the dev container builds it; after "
-            "`envbuild build --push` write the dev container again"
-        )
-        return ImageChoice(reference=reference, is_local=True)
-    return ImageChoice(reference=f"{lock.request.repository}@{digest}", is_local=False)
-
-
-def _wishes(project: Project, variant: str) -> "DevContainerTable":
-    from envbuild.spec.model import DevContainerTable
-    from envbuild.spec.variants import effective
-
-    if not project.spec.is_file():  # --frozen, with a lock alone
-        return DevContainerTable()
-    return effective(project.reading.checked(), variant).devcontainer
 
 
 def _written(project: Project, pattern: str = f"*/{FILE}") -> Iterator[tuple[Path, Known]]:
