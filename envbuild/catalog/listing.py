@@ -1,4 +1,4 @@
-"""The tables `envbuild catalog show` knows: their columns, and their rows as text."""
+"""The catalogue as a few plain tables, for people to read and programs to search."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,18 +15,21 @@ from envbuild.catalog.rocm import RocmTable, rocm_images
 from envbuild.catalog.tables import Catalog
 from envbuild.catalog.versions import minor_of, version_key
 
-Row = dict[str, Any]
+Cells = dict[str, Any]
+"""One row by column, each cell a text, a number or None."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One table as it is shown."""
+class ListedTable:
+    """One table."""
 
     about: str
-    rows: Callable[[Catalog], Iterator[Row]]
+    """What is in it, in a few words."""
+
+    rows: Callable[[Catalog], Iterator[Cells]]
 
 
-def _cuda(catalog: Catalog) -> Iterator[Row]:
+def _cuda(catalog: Catalog) -> Iterator[Cells]:
     table = catalog.table(CudaTable)
     for version in sorted(table.minors, key=version_key):
         driver = driver_for(version, catalog)
@@ -41,14 +44,14 @@ def _cuda(catalog: Catalog) -> Iterator[Row]:
         }
 
 
-def _architectures(catalog: Catalog) -> Iterator[Row]:
+def _architectures(catalog: Catalog) -> Iterator[Cells]:
     table = catalog.table(CudaTable)
     for version in sorted(table.architectures, key=version_key):
         row = table.architectures[version]
         yield {"from-cuda": version, "capabilities": row.capabilities, "source": table.sources[row.source]}
 
 
-def _drivers(catalog: Catalog) -> Iterator[Row]:
+def _drivers(catalog: Catalog) -> Iterator[Cells]:
     table = catalog.table(DriverTable)
     for branch, row in sorted(table.branches.items(), key=lambda item: int(item[0])):
         lifted = [
@@ -63,14 +66,14 @@ def _drivers(catalog: Catalog) -> Iterator[Row]:
         }
 
 
-def _gpus(catalog: Catalog) -> Iterator[Row]:
+def _gpus(catalog: Catalog) -> Iterator[Cells]:
     table = catalog.table(GpuModelTable)
     for gpu in all_gpus(catalog):
         source = table.sources[table.gpus[gpu.name].source]
         yield {"gpu": gpu.name, "capability": gpu.capability, "kind": gpu.kind, "source": source}
 
 
-def _images(catalog: Catalog) -> Iterator[Row]:
+def _images(catalog: Catalog) -> Iterator[Cells]:
     for image in cuda_images(catalog=catalog):
         yield {
             "image": image.reference,
@@ -84,7 +87,7 @@ def _images(catalog: Catalog) -> Iterator[Row]:
         }
 
 
-def _components(catalog: Catalog) -> Iterator[Row]:
+def _components(catalog: Catalog) -> Iterator[Cells]:
     table = catalog.table(ComponentTable)
     for name, row in table.components.items():
         sonames = {**row.sonames, **row.sonames_by_version}
@@ -96,7 +99,7 @@ def _components(catalog: Catalog) -> Iterator[Row]:
         }
 
 
-def _toolkits(catalog: Catalog) -> Iterator[Row]:
+def _toolkits(catalog: Catalog) -> Iterator[Cells]:
     table, cuda = catalog.table(ComponentTable), catalog.table(CudaTable)
     for update in sorted({*cuda.toolkits, *table.toolkits}, key=version_key):
         row, parts = cuda.toolkits.get(update), table.toolkits.get(update)
@@ -111,7 +114,7 @@ def _toolkits(catalog: Catalog) -> Iterator[Row]:
         }
 
 
-def _frameworks(catalog: Catalog) -> Iterator[Row]:
+def _frameworks(catalog: Catalog) -> Iterator[Cells]:
     table = catalog.table(FrameworkTable)
     for name in table.builds:
         for build in builds_of(name, catalog):
@@ -140,7 +143,7 @@ def _frameworks(catalog: Catalog) -> Iterator[Row]:
             }
 
 
-def _rocm(catalog: Catalog) -> Iterator[Row]:
+def _rocm(catalog: Catalog) -> Iterator[Cells]:
     table = catalog.table(RocmTable)
     for name, row in table.gpus.items():
         yield {"name": name, "target": row.target, "libc": None, "source": table.sources[row.source]}
@@ -148,7 +151,7 @@ def _rocm(catalog: Catalog) -> Iterator[Row]:
         yield {"name": image.reference, "target": None, "libc": image.libc, "source": image.source}
 
 
-def _bases(catalog: Catalog) -> Iterator[Row]:
+def _bases(catalog: Catalog) -> Iterator[Cells]:
     table = catalog.table(DistributionTable)
     for python, image in table.images.items():
         yield {"base": image.replace("{python}", python), "python": python, "source": table.sources["images"]}
@@ -156,22 +159,22 @@ def _bases(catalog: Catalog) -> Iterator[Row]:
         yield {"base": name, "python": row.python, "source": table.sources[row.source]}
 
 
-SHOWN: Final[Mapping[str, Shown]] = {
-    "cuda": Shown("CUDA versions and the drivers they need", _cuda),
-    "architectures": Shown("compute capabilities CUDA makes code for", _architectures),
-    "toolkits": Shown("toolkit updates and what is in them", _toolkits),
-    "drivers": Shown("driver branches and forward compatibility", _drivers),
-    "gpus": Shown("GPUs and their compute capability", _gpus),
-    "images": Shown("tags of nvidia/cuda", _images),
-    "components": Shown("wheels that bring parts of CUDA", _components),
-    "frameworks": Shown("builds of frameworks, and what they want of the system", _frameworks),
-    "rocm": Shown("AMD's GPUs and images", _rocm),
-    "bases": Shown("default images and distributions", _bases),
+LISTED: Final[Mapping[str, ListedTable]] = {
+    "cuda": ListedTable("CUDA versions and the drivers they need", _cuda),
+    "architectures": ListedTable("compute capabilities CUDA makes code for", _architectures),
+    "toolkits": ListedTable("toolkit updates and what is in them", _toolkits),
+    "drivers": ListedTable("driver branches and forward compatibility", _drivers),
+    "gpus": ListedTable("GPUs and their compute capability", _gpus),
+    "images": ListedTable("tags of nvidia/cuda", _images),
+    "components": ListedTable("wheels that bring parts of CUDA", _components),
+    "frameworks": ListedTable("builds of frameworks, and what they want of the system", _frameworks),
+    "rocm": ListedTable("AMD's GPUs and images", _rocm),
+    "bases": ListedTable("default images and distributions", _bases),
 }
 """Name → table."""
 
 
-def matching(rows: Iterator[Row], words: tuple[str, ...]) -> list[Row]:
+def matching(rows: Iterator[Cells], words: tuple[str, ...]) -> list[Cells]:
     """Return the rows that have every word in some cell, whatever the case; the source is no cell."""
     wanted = [word.lower() for word in words]
     return [
