@@ -25,24 +25,15 @@ def gpu(
 
     Reads the lock alone: no network, no engine, no GPU.
     """
-    from envbuild.catalog.active import catalog_in_force
     from envbuild.cli.output import Output
-    from envbuild.resolve.gpu.report import explain_gpu, text_of
-    from envbuild.workflows.project import choose_target, fresh_lock, open_project
+    from envbuild.workflows.explain import explain_gpu
+    from envbuild.workflows.project import open_project
 
     output = Output(as_json=as_json)
-    lock = fresh_lock(open_project(spec, frozen=frozen), frozen=frozen)
-    target = choose_target(lock, variant=variant, platform=platform)
-    sections = explain_gpu(lock, target, catalog=catalog_in_force())
+    project = open_project(spec, frozen=frozen)
+    found = explain_gpu(project, variant=variant, platform=platform, frozen=frozen)
     if as_json:
-        output.document(
-            {
-                "variant": target.variant,
-                "platform": target.platform,
-                "sections": [{"title": section.title, "lines": list(section.lines)} for section in sections],
-                "gpu": target.gpu.model_dump(mode="json", by_alias=True) if target.gpu else None,
-            }
-        )
+        output.document(found.document())
         return
-    output.say(f"{lock.request.name}, {target.variant} on {target.platform}")
-    output.data(text_of(sections))
+    output.say(f"{found.environment}, {found.variant} on {found.platform}")
+    output.data(str(found))

@@ -1,18 +1,11 @@
-"""`envbuild merge-driver`: git merges locks by what they mean.
+"""`envbuild merge-driver`: git merges locks by what they mean."""
 
-Source: gitattributes(5), "Defining a custom merge driver".
-"""
-
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from envbuild.cli.options import Quiet
-
-DRIVER = "envbuild"
-ATTRIBUTE = f"envbuild.lock merge={DRIVER}"
 
 app = typer.Typer(help="Merge locks by what they mean.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -25,18 +18,11 @@ def install(*, quiet: Quiet = False) -> None:
     every clone has to do for itself.
     """
     from envbuild.cli.output import Output
-    from envbuild.files import atomic
+    from envbuild.workflows.merge import ATTRIBUTE, install_merge_driver
 
     output = Output(quiet=quiet)
-    root = Path(_git(["rev-parse", "--show-toplevel"]))
-    attributes = root / ".gitattributes"
-    text = attributes.read_text(encoding="utf-8") if attributes.exists() else ""
-    if ATTRIBUTE not in text.splitlines():
-        separator = "" if not text or text.endswith("\n") else "\n"
-        atomic.write_text(attributes, f"{text}{separator}{ATTRIBUTE}\n")
+    if install_merge_driver():
         output.say(f"wrote `{ATTRIBUTE}` into .gitattributes: commit it")
-    _git(["config", f"merge.{DRIVER}.name", "locks of envbuild"])
-    _git(["config", f"merge.{DRIVER}.driver", "envbuild merge-driver run %O %A %B %P"])
     output.say("git merges locks with envbuild in this clone")
 
 
@@ -53,51 +39,15 @@ def run(
     anew.
     """
     from envbuild.cli.output import Output
-    from envbuild.errors import EnvbuildError, ExitCode
-    from envbuild.files import atomic
-    from envbuild.lock.codec import dumps, loads
-    from envbuild.resolve.merge import join_locks
+    from envbuild.errors import ExitCode
+    from envbuild.workflows.merge import merge_lock_files
 
     output = Output()
-    try:
-        locks = [loads(path.read_text(encoding="utf-8")) for path in (base, ours, theirs)]
-        merged = join_locks(*locks)
-        lines = [f"  • {problem}" for problem in merged.conflicts]
-    except (EnvbuildError, UnicodeDecodeError) as error:
-        # one side is no lock this release reads: git may still merge its lines
-        merged = None
-        lines = [f"  • {getattr(error, 'message', error)}"]
-    if merged is not None and merged.lock is not None:
-        text = dumps(merged.lock)
-        loads(text)
-        atomic.write_text(ours, text)
+    result = merge_lock_files(base, ours, theirs)
+    if result.merged:
         return
     output.say(f"envbuild cannot merge {name}:")
-    for line in lines:
-        output.say(line)
+    for conflict in result.conflicts:
+        output.say(f"  • {conflict}")
     output.say("take one side, merge the spec, and run `envbuild lock`: versions nobody changed stay")
-    _merge_lines(base, ours, theirs)
     raise typer.Exit(ExitCode.FAILURE)
-
-
-def _merge_lines(base: Path, ours: Path, theirs: Path) -> None:
-    from envbuild import process
-
-    labels = ["-L", "ours", "-L", "base", "-L", "theirs"]
-    # its exit status is the number of conflicts
-    process.run(["git", "merge-file", *labels, str(ours), str(base), str(theirs)], environment=os.environ)
-
-
-def _git(arguments: list[str]) -> str:
-    from envbuild import process
-    from envbuild.errors import EnvbuildError
-
-    try:
-        result = process.run(["git", *arguments], environment=os.environ)
-    except process.ProgramMissingError as error:
-        raise EnvbuildError(error.message, hint="install git") from error
-    if not result.succeeded:
-        raise EnvbuildError(
-            "git refused", hint="run this inside a git repository", detail=result.stderr.strip()
-        )
-    return result.stdout.rstrip("\n")

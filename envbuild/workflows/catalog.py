@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from envbuild.catalog.tables import Catalog
     from envbuild.catalog.update import TagUpdate, Update
 
-DEFAULT_REPOSITORY = "nvidia/cuda"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogSummary:
@@ -118,7 +116,7 @@ def check_catalog(*, machine: Machine | None = None) -> CatalogCheck:
 
 
 def update_catalog(
-    file: Path | None = None, *, registry: str = DEFAULT_REPOSITORY, machine: Machine | None = None
+    file: Path | None = None, *, registry: str = "nvidia/cuda", machine: Machine | None = None
 ) -> CatalogUpdate:
     """Add rows to the catalogue from a file, or without one from the tags that a repository lists.
 
