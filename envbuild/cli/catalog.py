@@ -9,7 +9,7 @@ from envbuild.cli.options import AsJson
 
 if TYPE_CHECKING:
     from envbuild.cli.output import Output
-    from envbuild.workflows.catalog import CatalogUpdate
+    from envbuild.workflows.upkeep.catalog import CatalogUpdate
 
 DEFAULT_REPOSITORY = "nvidia/cuda"
 SOME = 5
@@ -34,7 +34,7 @@ def show(
 ) -> None:
     """Show the catalogue in force."""
     from envbuild.cli.output import Output
-    from envbuild.workflows.catalog import show_table, summarise_catalog
+    from envbuild.workflows.upkeep.catalog import show_table, summarise_catalog
 
     output = Output(as_json=as_json)
     if table is None:
@@ -59,7 +59,7 @@ def check(*, as_json: AsJson = False) -> None:
     """Find holes and contradictions in the catalogue; exit with 1 if there are any."""
     from envbuild.cli.output import Output
     from envbuild.errors import ExitCode
-    from envbuild.workflows.catalog import check_catalog
+    from envbuild.workflows.upkeep.catalog import check_catalog
 
     found, output = check_catalog(), Output(as_json=as_json)
     if as_json:
@@ -93,7 +93,7 @@ def update(
     """
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
-    from envbuild.workflows.catalog import reset_catalog, update_catalog
+    from envbuild.workflows.upkeep.catalog import reset_catalog, update_catalog
 
     if reset and file is not None:
         raise UsageError("--reset takes no file", hint="reset first, then update")

@@ -46,7 +46,7 @@ def devcontainer(
     What people changed in it stays, comments too.  With --all those that are there are brought up to date,
     and no new one is written.
     """
-    from envbuild.cli.output import LineActivity, Output
+    from envbuild.cli.output import Output
     from envbuild.workflows.devcontainer import DevContainerOptions, update_devcontainers, write_devcontainer
     from envbuild.workflows.machine import Machine
     from envbuild.workflows.project import open_project
@@ -65,7 +65,7 @@ def devcontainer(
         from envbuild.cli.many import tell_results
         from envbuild.workflows.many import open_projects
 
-        machine = Machine(progress=LineActivity(output))
+        machine = Machine(progress=output.lines())
         results = update_devcontainers(open_projects(spec, frozen=frozen), options, machine=machine)
         raise typer.Exit(tell_results(output, results, summary=_summary, document=_document))
     with output.activity() as progress:

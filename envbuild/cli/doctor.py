@@ -13,7 +13,7 @@ def doctor(*, spec: SpecPath = None, as_json: AsJson = False, quiet: Quiet = Fal
     """
     from envbuild.cli.output import Output, aligned
     from envbuild.verify.doctor import document, exit_code_of
-    from envbuild.workflows.doctor import examine
+    from envbuild.workflows.upkeep.doctor import examine
 
     output = Output(quiet=quiet, as_json=as_json)
     findings, facts = examine(spec)

@@ -1,6 +1,5 @@
 """`envbuild export`: a lock in the words of other tools."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,68 +44,21 @@ def bake(
     All variants and platforms, on any BuildKit: a remote one, a container, Kubernetes.  Addresses of the
     index and the mirrors are variables; the command is printed with those of this machine.
     """
-    import shlex
-
     from envbuild.cli.machine import command_machine
-    from envbuild.cli.many import projects_of, shown
+    from envbuild.cli.many import projects_of
     from envbuild.cli.output import Output
-    from envbuild.files import atomic
-    from envbuild.render.bake import FILE, BakeTarget, render_bake, target_names
-    from envbuild.workflows.project import fresh_lock
-    from envbuild.workflows.render import write_target_folder
+    from envbuild.workflows.export import export_bake
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
-    planned = {}
-    for project in projects_of(spec, every=every, frozen=frozen):
-        lock = fresh_lock(project, frozen=frozen)
-        for target in lock.targets:
-            what = f"{target.variant} on {target.platform} of {shown(project)}"
-            planned[what] = lock, target
-    names = target_names(
-        {
-            what: (lock.request.name, target.variant, target.platform.partition("/")[2])
-            for what, (lock, target) in planned.items()
-        }
-    )
-    targets: list[BakeTarget] = []
-    addresses: dict[str, str] = {}
-    with output.activity() as activity:
-        for what, (lock, target) in planned.items():
-            name, machine = names[what], command_machine(activity, offline=offline)
-            written = write_target_folder(lock, target, folder / name, machine=machine)
-            recipe = written.recipe
-            addresses |= {
-                argument: value
-                for word in written.command
-                for argument, _, value in [word.partition("=")]
-                if argument in recipe.arguments
-            }
-            targets.append(
-                BakeTarget(
-                    name=name,
-                    folder=name,
-                    reference=written.reference,
-                    platform=target.platform,
-                    epoch=recipe.epoch,
-                    arguments=recipe.arguments,
-                )
-            )
-    atomic.write_text(folder / FILE, render_bake(targets))
-    words = ["docker", "buildx", "bake", "--file", FILE]
+    projects = projects_of(spec, every=every, frozen=frozen)
+    with output.activity() as progress:
+        machine = command_machine(progress, offline=offline)
+        result = export_bake(projects, folder, frozen=frozen, machine=machine)
     if as_json:
-        output.document(
-            {
-                "folder": str(folder),
-                "file": FILE,
-                "variables": addresses,
-                "targets": {target.name: target.reference for target in targets},
-                "command": words,
-            }
-        )
+        output.document(result.document())
         return
-    output.say(f"wrote {folder / FILE}; in that folder, run:\n")
-    given = [f"{name}={shlex.quote(value)}" for name, value in sorted(addresses.items())]
-    output.data(" ".join([*given, shlex.join(words)]))
+    output.say(f"wrote {folder / result.file}; in that folder, run:\n")
+    output.data(result.command_line)
 
 
 OutputFile = Annotated[Path | None, typer.Option("--output", "-o", help="File to write.  [default: stdout]")]
@@ -128,19 +80,12 @@ def conda_lock(
     file over again.
     """
     from envbuild.cli.output import Output
-    from envbuild.render.conda_files import render_conda_lock
-    from envbuild.store.target_artifacts import channel_addresses, wheel_addresses
-    from envbuild.workflows.project import choose_target, fresh_lock, open_project
+    from envbuild.workflows.export import export_conda_lock
+    from envbuild.workflows.project import open_project
 
-    output = Output(quiet=quiet, verbose=verbose)
-    lock = fresh_lock(open_project(spec, frozen=frozen), frozen=frozen)
-    name = variant or lock.request.default_variant
-    choose_target(lock, variant=name, platform=lock.request.platforms[0])
-    with wheel_addresses(lock, name) as wheel_address_of:
-        text = render_conda_lock(
-            lock, name, address_of=channel_addresses(os.environ), wheel_address_of=wheel_address_of
-        )
-    _give(output, text, output_file)
+    project = open_project(spec, frozen=frozen)
+    text = export_conda_lock(project, variant=variant, frozen=frozen, output=output_file)
+    _tell(Output(quiet=quiet, verbose=verbose), text, output_file)
 
 
 @app.command()
@@ -159,24 +104,16 @@ def explicit(
     Python packages of [pip] are not in it.
     """
     from envbuild.cli.output import Output
-    from envbuild.render.conda_files import no_conda, render_explicit, subdir_of
-    from envbuild.store.target_artifacts import channel_addresses
-    from envbuild.workflows.project import choose_target, fresh_lock, open_project
+    from envbuild.workflows.export import export_explicit
+    from envbuild.workflows.project import open_project
 
-    output = Output(quiet=quiet, verbose=verbose)
-    lock = fresh_lock(open_project(spec, frozen=frozen), frozen=frozen)
-    target = choose_target(lock, variant=variant, platform=platform)
-    if not target.conda:
-        raise no_conda(target.variant)
-    text = render_explicit(lock.conda_of(target), subdir_of(target), address_of=channel_addresses(os.environ))
-    _give(output, text, output_file)
+    project = open_project(spec, frozen=frozen)
+    text = export_explicit(project, variant=variant, platform=platform, frozen=frozen, output=output_file)
+    _tell(Output(quiet=quiet, verbose=verbose), text, output_file)
 
 
-def _give(output: "Output", text: str, file: Path | None) -> None:
-    from envbuild.files import atomic
-
+def _tell(output: "Output", text: str, file: Path | None) -> None:
     if file is None:
         output.data(text.rstrip("\n"))
-        return
-    atomic.write_text(file, text)
-    output.say(f"wrote {file}")
+    else:
+        output.say(f"wrote {file}")

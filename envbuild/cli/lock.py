@@ -34,7 +34,7 @@ def lock(
 
     Writes `envbuild.lock` beside the spec; there is nothing to do when it answers the spec.
     """
-    from envbuild.cli.output import LineActivity, Output
+    from envbuild.cli.output import Output
     from envbuild.workflows.lock import LockOptions, LockResult, lock_project, lock_projects
     from envbuild.workflows.machine import Machine
     from envbuild.workflows.project import open_project
@@ -58,7 +58,7 @@ def lock(
     results = lock_projects(
         open_projects(spec),
         options,
-        machine=Machine(offline=offline, progress=LineActivity(output)),
+        machine=Machine(offline=offline, progress=output.lines()),
         on_stale=lambda project, problem: output.detail(f"{project.folder}: {problem}"),
     )
     raise typer.Exit(tell_results(output, results, summary=_summary, document=LockResult.document))

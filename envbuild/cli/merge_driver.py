@@ -18,7 +18,7 @@ def install(*, quiet: Quiet = False) -> None:
     every clone has to do for itself.
     """
     from envbuild.cli.output import Output
-    from envbuild.workflows.merge import ATTRIBUTE, install_merge_driver
+    from envbuild.workflows.upkeep.merge_driver import ATTRIBUTE, install_merge_driver
 
     output = Output(quiet=quiet)
     if install_merge_driver():
@@ -40,7 +40,7 @@ def run(
     """
     from envbuild.cli.output import Output
     from envbuild.errors import ExitCode
-    from envbuild.workflows.merge import merge_lock_files
+    from envbuild.workflows.upkeep.merge_driver import merge_lock_files
 
     output = Output()
     result = merge_lock_files(base, ours, theirs)

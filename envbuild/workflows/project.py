@@ -138,7 +138,3 @@ def choose_target(lock: "Lock", *, variant: str | None, platform: str | None) ->
     from envbuild.lock.target_choice import select_target
 
     return select_target(lock, variant=variant, platform=platform, host=platforms.host())
-
-
-find_project = open_project
-"""The name that commands not yet moved call it by."""
