@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envbuild.digest import canonical_json
+from envbuild.lock.carried import LOCK_FILE, PROBE_FILE
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.identity import base_epoch_of, epoch_of, project_target, tag_of, target_digest
 from envbuild.lock.model import Deb, ImageSource, Lock, PythonArchive, Target, Wheel
@@ -141,7 +142,7 @@ def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
 
 def carried_files(lock: Lock, target: Target, *, probe: bytes) -> dict[str, bytes]:
     """Return what an image carries in ``/etc/envbuild``, by name: its target's lock, and its probe."""
-    return {"lock.json": canonical_json(project_target(lock, target)) + b"\n", "probe.pyz": probe}
+    return {LOCK_FILE: canonical_json(project_target(lock, target)) + b"\n", PROBE_FILE: probe}
 
 
 def recipe_scripts(*, standalone: bool = False) -> dict[str, bytes]:

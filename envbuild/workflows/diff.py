@@ -10,6 +10,7 @@ from typing import Any
 from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError, LockInvalidError, LockMissingError, UsageError
 from envbuild.files.sizes import readable_size
+from envbuild.lock.carried import IMAGE_LOCK
 from envbuild.lock.diff import (
     LockDiff,
     PackageChange,
@@ -27,9 +28,6 @@ __all__ = ["DiffResult", "LockDiff", "PackageChange", "TargetDiff", "diff_locks"
 
 LARGEST_LOCK = 64_000_000
 """Bytes of a lock that are read from an image."""
-
-IMAGE_LOCK = "/etc/envbuild/lock.json"
-"""The target's lock that an image carries."""
 
 HEAD = "HEAD"
 

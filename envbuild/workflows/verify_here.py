@@ -2,14 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Final
 
 from envbuild import process
 from envbuild.errors import UsageError
+from envbuild.lock.carried import IMAGE_LOCK, IMAGE_PROBE
 from envbuild.workflows.machine import Machine
-
-CARRIED: Final = Path("/etc/envbuild")
-"""Where an image carries its target's lock and its probe."""
 
 
 def verify_here(*, profile: str, require_gpu: bool, as_json: bool, machine: Machine | None = None) -> int:
@@ -21,14 +18,14 @@ def verify_here(*, profile: str, require_gpu: bool, as_json: bool, machine: Mach
     """
     machine = machine or Machine()
     try:
-        interpreter = json.loads((CARRIED / "lock.json").read_text(encoding="utf-8"))["interpreter"]["path"]
+        interpreter = json.loads(Path(IMAGE_LOCK).read_text(encoding="utf-8"))["interpreter"]["path"]
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(
-            f"this is no container of envbuild: {CARRIED / 'lock.json'} cannot be read",
+            f"this is no container of envbuild: {IMAGE_LOCK} cannot be read",
             hint="run it inside an image that envbuild built",
         ) from error
     arguments = ["check", f"--profile={profile}"]
     arguments += ["--require-gpu"] if require_gpu else []
     arguments += ["--json"] if as_json else []
-    command = [interpreter, "-I", "-S", "-B", str(CARRIED / "probe.pyz"), *arguments]
+    command = [interpreter, "-I", "-S", "-B", IMAGE_PROBE, *arguments]
     return process.run_attached(command, environment=machine.environment)

@@ -6,6 +6,7 @@ Properties: containers.dev, "Dev Container metadata reference".
 from dataclasses import dataclass
 from typing import Any
 
+from envbuild.lock.carried import IMAGE_PROBE
 from envbuild.lock.identity import target_digest
 from envbuild.lock.model import Lock, Target
 from envbuild.spec.model import DevContainerTable
@@ -13,7 +14,6 @@ from envbuild.spec.model import DevContainerTable
 RECORD = ("customizations", "envbuild")
 """Where the configuration holds what envbuild knows of it: tools have a place of their own there."""
 
-PROBE = "/etc/envbuild/probe.pyz"
 DOCKERFILE = "Dockerfile"
 
 _EXTENSIONS = {"ipykernel": "ms-toolsai.jupyter", "ruff": "charliermarsh.ruff"}
@@ -105,7 +105,7 @@ def _probe_command(lock: Lock, target: Target, wishes: DevContainerTable) -> lis
     return [
         target.interpreter.path,
         "-I", "-S", "-B",
-        PROBE,
+        IMAGE_PROBE,
         "check",
         "--profile=devcontainer",
         f"--target={target_digest(lock, target)}",

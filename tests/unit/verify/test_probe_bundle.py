@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from envbuild.digest import sha256_bytes
+from envbuild.lock.carried import IMAGE_LOCK
 from envbuild.verify.checks import read_facts
+from envbuild.verify.probe.main import LOCK
 from envbuild.verify.probe_bundle import build_probe, facts_arguments, probe_arguments
 from tests.rig.paths import CHECKOUT
 
@@ -303,3 +305,7 @@ def test_output_does_not_depend_on_the_locale(
     done = run(sys.executable, probe, "check", "--root", root, env={**environment, "LC_ALL": "C"})
     assert done.returncode == 8
     assert "numpy 2.1.0 → (no version)" in done.stdout.decode()
+
+
+def test_the_probe_looks_for_the_lock_where_images_carry_it() -> None:
+    assert LOCK == IMAGE_LOCK
