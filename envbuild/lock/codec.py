@@ -2,33 +2,51 @@
 
 Reading is strict about the format version, the fields and the references between them: a lock edited by hand
 into nonsense is refused before anything is built from it.
+
+The format version is a fact of the text alone: a lock that uses no table of a later version is written as
+version 1, and what was read does not depend on the version it had.
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import tomli_w
 from pydantic import ValidationError
 
 from envbuild.errors import LockInvalidError, LockVersionError, Problem
-from envbuild.lock.model import FORMAT_VERSION, Lock
+from envbuild.lock.model import Lock
 
 HEADER = "# Written by envbuild.  Change the spec and run `envbuild lock`; do not edit by hand.\n"
 
+READ_VERSIONS: Final = (1, 2)
+"""The format versions that this release reads, in order."""
 
-def dumps(lock: Lock) -> str:
-    """Return the text of ``lock``; equal locks give equal text."""
-    document = lock.model_dump(mode="python", by_alias=True, exclude_none=True)
-    return HEADER + tomli_w.dumps(_plain(document))
+VERSION_OF_TABLE: Final[Mapping[str, int]] = {}
+"""The format version that a table needs, by its path in a lock.
+
+A table (or field) that version 1 lacks is added here with version 2.  Its path has a dot between keys, passes
+over the items of lists, and writes ``*`` for any key: ``targets.models``, ``request.variants.*.models``.  Its
+default is one that is not written (None or empty), and :mod:`envbuild.lock.identity` leaves it out of the tag
+where it is absent.  See docs/adr/0044-versions-of-the-lock.md."""
+
+
+def dumps(lock: Lock, *, version_of_table: Mapping[str, int] = VERSION_OF_TABLE) -> str:
+    """Return the text of ``lock`` in the lowest format version that has its tables.
+
+    Equal locks give equal text.
+    """
+    document = _plain(lock.model_dump(mode="python", by_alias=True, exclude_none=True))
+    needed = (version for table, version in version_of_table.items() if _has(document, table.split(".")))
+    return HEADER + tomli_w.dumps({"version": max(needed, default=READ_VERSIONS[0]), **document})
 
 
 def loads(text: str) -> Lock:
     """Return the lock that ``text`` holds.
 
-    :raises LockVersionError: written in another format version.
+    :raises LockVersionError: written in a format version that this release does not read.
     :raises LockInvalidError: not TOML, a field is wrong, or a reference leads nowhere; all problems at once.
     """
     try:
@@ -38,7 +56,7 @@ def loads(text: str) -> Lock:
             f"the lock is not valid TOML: {error}",
             hint=_merge_hint(text) or "restore it from version control, or delete it and run `envbuild lock`",
         ) from error
-    _require_version(document.get("version"))
+    _require_version(document.pop("version", None))
     try:
         lock = Lock.model_validate(document)
     except ValidationError as error:
@@ -50,13 +68,16 @@ def loads(text: str) -> Lock:
 
 
 def _require_version(version: object) -> None:
-    if version == FORMAT_VERSION:
-        return
     if isinstance(version, int) and not isinstance(version, bool):
-        direction = "newer" if version > FORMAT_VERSION else "older"
+        if version in READ_VERSIONS:
+            return
+        known = " and ".join(str(number) for number in READ_VERSIONS)
+        is_newer = version > READ_VERSIONS[-1]
         raise LockVersionError(
-            f"the lock has format version {version}; this envbuild reads version {FORMAT_VERSION}",
-            hint="upgrade envbuild" if direction == "newer" else "delete it and run `envbuild lock`",
+            f"the lock has format version {version}; this envbuild reads versions {known}",
+            hint=f"upgrade envbuild to a release that reads version {version}"
+            if is_newer
+            else "delete it and run `envbuild lock`",
         )
     raise LockInvalidError(
         "the lock has no format version",
@@ -146,6 +167,17 @@ def _uncovered(lock: Lock) -> Iterator[Problem]:
     for variant, platform in sorted(asked ^ held):
         fault = "is missing" if (variant, platform) in asked else "was not asked for"
         yield Problem("targets", f"variant `{variant}` on {platform} {fault}")
+
+
+def _has(value: Any, path: Sequence[str]) -> bool:
+    """Return whether there is something at ``path``; see :data:`VERSION_OF_TABLE`."""
+    if isinstance(value, list):
+        return any(_has(item, path) for item in value)
+    if not path or not isinstance(value, dict):
+        return not path
+    key, *rest = path
+    items = value.values() if key == "*" else [value[key]] if key in value else []
+    return any(_has(item, rest) for item in items)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The types of ``envbuild.lock``, format version 1.
+"""The types of ``envbuild.lock``.
 
 Every artifact stands once; targets (variant × platform) refer to it by a readable key.  Nothing here names a
 mirror's host, reads the clock, or is a digest of the file itself, so two people's additions merge as text.
@@ -36,8 +36,6 @@ RelativePath = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._+!~%:@=/-]+$"), AfterValidator(_require_below)
 ]
 """A path below an address: relative, without ``..``, of characters that need no quoting."""
-
-FORMAT_VERSION: Literal[1] = 1
 
 STANDALONE = "standalone"
 """Provider of an interpreter that an archive brings, unpacked to ``/opt/python``."""
@@ -290,8 +288,6 @@ class Target(Value):
 
 class Lock(Value):
     """One environment in all its variants and platforms."""
-
-    version: Literal[1] = FORMAT_VERSION
 
     tools: dict[str, str] = Field(default_factory=dict)
     """Version of each program and table that had a say: uv, pip-tools, apt, catalog."""

@@ -182,7 +182,7 @@ class TestRevisions:
 
         assert answer.code == 4
         assert answer.stderr.startswith(
-            "error: HEAD: the lock has format version 99; this envbuild reads version 1\n"
+            "error: HEAD: the lock has format version 99; this envbuild reads versions 1 and 2\n"
         )
 
 

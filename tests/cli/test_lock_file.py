@@ -100,14 +100,15 @@ def test_a_stale_lock_cannot_be_renewed_offline(locked: Program):
 
 @pytest.mark.parametrize("command", [*READERS, ("lock",), ("lock", "--check"), ("lock", "--upgrade")])
 def test_a_lock_of_a_newer_format_is_refused_and_kept(locked: Program, command: tuple[str, ...]):
-    text = locked.lock.read_text().replace("\nversion = 1\n", "\nversion = 2\n", 1)
+    text = locked.lock.read_text().replace("\nversion = 1\n", "\nversion = 3\n", 1)
     locked.lock.write_text(text)
 
     answer = locked(*command)
 
     assert (answer.code, answer.stdout) == (4, "")
     assert answer.stderr == (
-        "error: the lock has format version 2; this envbuild reads version 1\n\nhint: upgrade envbuild\n"
+        "error: the lock has format version 3; this envbuild reads versions 1 and 2\n"
+        "\nhint: upgrade envbuild to a release that reads version 3\n"
     )
     assert locked.lock.read_text() == text
 

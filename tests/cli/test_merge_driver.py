@@ -116,14 +116,14 @@ def test_a_lock_of_another_format_version_is_left_to_the_person(repository: Repo
     grow = grown(repository, "polars")[0]
     repository.git("switch", "--quiet", "--create", "theirs")
     repository.program.lock.write_text(
-        "version = 2\n" + dumps(locked(repository)).partition("version = 1\n")[2]
+        "version = 3\n" + dumps(locked(repository)).partition("version = 1\n")[2]
     )
     repository.commit()
     repository.branch("ours", grow)
 
     said = repository.git("merge", "--no-edit", "theirs", fails=True)
 
-    assert "the lock has format version 2; this envbuild reads version 1" in said
+    assert "the lock has format version 3; this envbuild reads versions 1 and 2" in said
 
 
 def test_installing_twice_changes_nothing_and_keeps_what_is_there(repository: Repository):

@@ -3,9 +3,10 @@ import tomllib
 import pytest
 
 from envbuild.errors import LockInvalidError, LockVersionError
-from envbuild.lock.codec import dumps, loads
+from envbuild.lock.codec import HEADER, READ_VERSIONS, VERSION_OF_TABLE, dumps, loads
 from envbuild.spec.request import BaseRequest
 from tests.rig.locks import conda_lock, gpu_lock, image_base, sample_lock
+from tests.rig.paths import CHECKOUT
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,54 @@ def test_every_list_stands_one_item_a_line():
 
 def test_newer_format_asks_for_an_upgrade():
     with pytest.raises(LockVersionError) as caught:
-        loads(dumps(sample_lock()).replace("version = 1", "version = 2", 1))
-    assert caught.value.message == "the lock has format version 2; this envbuild reads version 1"
-    assert caught.value.hint == "upgrade envbuild"
+        loads(dumps(sample_lock()).replace("version = 1", "version = 3", 1))
+    assert caught.value.message == "the lock has format version 3; this envbuild reads versions 1 and 2"
+    assert caught.value.hint == "upgrade envbuild to a release that reads version 3"
+
+
+def test_an_older_format_asks_to_lock_again():
+    with pytest.raises(LockVersionError) as caught:
+        loads(dumps(sample_lock()).replace("version = 1", "version = 0", 1))
+    assert caught.value.hint == "delete it and run `envbuild lock`"
+
+
+@pytest.mark.parametrize("lock", [sample_lock(), gpu_lock(), conda_lock()], ids=["packages", "gpu", "conda"])
+def test_a_lock_without_tables_of_version_2_is_written_as_version_1(lock):
+    text = dumps(lock)
+    assert text.startswith(f"{HEADER}version = 1\n")
+    later = text.replace("version = 1", "version = 2", 1)
+    assert loads(later) == lock
+    assert dumps(loads(later)) == text
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CHECKOUT / "examples").glob("*/envbuild.lock")), ids=lambda path: path.parent.name
+)
+def test_committed_locks_stay_as_they_are(path):
+    text = path.read_text(encoding="utf-8")
+    assert dumps(loads(text)) == text
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "targets.gpu",
+        "targets.gpu.fleet",
+        "request.variants.*.gpu",
+        "targets.gpu.libraries.soname",
+        "request.*.*.gpu.targets",
+    ],
+)
+def test_a_table_of_version_2_raises_the_lock_that_uses_it(table):
+    versions = {table: 2, "targets.models": 2}
+    text = dumps(gpu_lock(), version_of_table=versions)
+    assert text == dumps(gpu_lock()).replace("version = 1", "version = 2", 1)
+    assert loads(text) == gpu_lock()
+    assert dumps(sample_lock(), version_of_table=versions) == dumps(sample_lock())
+
+
+def test_every_table_of_a_later_version_can_be_read():
+    assert set(VERSION_OF_TABLE.values()) <= set(READ_VERSIONS[1:])
 
 
 def test_a_lock_without_version_is_refused():

@@ -91,6 +91,14 @@ def test_the_reference_lists_recipe_formats_with_their_reasons():
     assert f"| recipe format | what changed |\n|---|---|\n{rows}\n" in page
 
 
+def test_a_table_that_is_absent_is_no_part_of_the_identity():
+    lock = sample_lock()
+    assert set(project_target(lock, lock.targets[0])) == {
+        "base", "base_epoch", "command", "debs", "env", "epoch", "format", "installer", "interpreter",
+        "name", "platform", "prefix", "user", "variant", "wheels", "workdir",
+    }  # fmt: skip
+
+
 def test_cuda_is_part_of_the_identity_where_there_is_any():
     lock = gpu_lock()
     (target,) = lock.targets

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from envbuild.errors import NoSolutionError, SpecError
-from envbuild.lock.codec import dumps
+from envbuild.lock.codec import dumps, loads
 from envbuild.lock.gpu import GpuArchitectures
 from envbuild.progress import SilentProgress
 from envbuild.resolve.compose import choose_user, compose_env
@@ -101,6 +101,15 @@ def test_only_what_changed_is_resolved_again_with_conda_packages(fields, asked):
     variant = previous.request.variants["default"].model_copy(update=fields)
     lock_with(resolvers, previous.request.model_copy(update={"variants": {"default": variant}}), previous)
     assert resolvers.asked == asked
+
+
+def test_pins_of_a_version_1_lock_survive_a_table_of_version_2():
+    previous, resolvers = loads(dumps(sample_lock())), FakeResolvers()
+    lock = lock_with(resolvers, with_variant(image=ImageRequest(user="me")), previous)
+    text = dumps(lock, version_of_table={"request.variants.*.image.user": 2})
+    assert "\nversion = 2\n" in text
+    assert resolvers.asked == []
+    assert (loads(text).wheels, loads(text).debs) == (previous.wheels, previous.debs)
 
 
 def test_a_lock_with_conda_packages_is_taken_over_whole():
