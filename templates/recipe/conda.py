@@ -2,8 +2,8 @@
 
 usage: conda.py --prefix /opt/conda --packages FOLDER --lock FILE --plan FILE --layers FOLDER --tools FOLDER
 
-Runs inside a build with the base's own Python.  What py-rattler leaves to chance or to this machine is
-settled afterwards: modes are 0644 or 0755, files are dated as their package is, its record in conda-meta
+Runs inside a build with the base's own Python.  What py-rattler leaves to chance or to this machine is set
+afterwards: modes are 0644 or 0755, files are dated as their package is, its record in conda-meta
 names no cache.  Bytecode that packages ship is made for their own build's times and paths, so it is replaced:
 compiled by the environment's Python for one package per fresh interpreter, as that of wheels is.  In the end
 the files are moved into one folder for each layer.
@@ -53,7 +53,7 @@ def main() -> int:
         asyncio.run(lay_down(packages, options.prefix, options.packages, run_scripts=plan["link-scripts"]))
         environment = Environment(options.prefix, packages, epoch=locked["epoch"])
         environment.compile(locked["interpreter"]["path"], locked["interpreter"]["version"])
-        environment.settle()
+        environment.normalize()
         environment.split(plan["layers"], options.layers)
     except (LayingError, CompileError, OSError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
@@ -180,10 +180,10 @@ class Environment:
             made = threads.map(lambda item: compile_apart(*item, interpreter, minor, self.prefix), queue)
             self.bytecode |= dict(zip((name for name, _ in queue), made))  # noqa: B905 - strict is of 3.10
 
-    def settle(self) -> None:
+    def normalize(self) -> None:
         """Give every file its mode and its time, and every record its one form."""
         for name, package in self.packages.items():
-            record = settled(self.records[name], package, sorted(self.bytecode[name]))
+            record = normalized_record(self.records[name], package, sorted(self.bytecode[name]))
             text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
             path = self.record_paths[name]
             path.unlink()
@@ -194,12 +194,12 @@ class Environment:
                 path = Path(folder) / entry
                 if path.is_symlink() or not path.is_dir():
                     owner = owners.get(str(path.relative_to(self.prefix)))
-                    self.settle_file(path, self.time_of(owner) if owner else self.epoch)
+                    self.normalize_file(path, self.time_of(owner) if owner else self.epoch)
                 else:
                     path.chmod(EXECUTABLE)
         self.prefix.chmod(EXECUTABLE)
 
-    def settle_file(self, path: Path, time: int) -> None:
+    def normalize_file(self, path: Path, time: int) -> None:
         """Give one file or link its mode and its time."""
         status = path.lstat()
         if stat.S_ISREG(status.st_mode):
@@ -258,7 +258,7 @@ class Environment:
                 source.rename(place)
 
 
-def settled(
+def normalized_record(
     record: "dict[str, Any]", package: "Mapping[str, Any]", bytecode: "list[str]"
 ) -> "dict[str, Any]":
     """Return a record of conda-meta in its one form: without this build's paths, sorted."""

@@ -15,7 +15,7 @@ from envbuild.image.engine import ContainerOutcome
 from envbuild.image.local.layers.bytecode import COMPILE_ENVIRONMENT, CompilingPython
 from envbuild.image.local.layers.file_conflicts import WheelTreeCache
 from envbuild.image.local.layers.store import LayerStore
-from envbuild.image.local.layers.wheel_layer import WheelWorkshop
+from envbuild.image.local.layers.wheel_layer import WheelLayerBuilder
 from envbuild.lock.model import Wheel
 from envbuild.process import run
 from tests.rig.locks import wheel as locked_wheel
@@ -66,16 +66,16 @@ def locked(path: Path, *, size: int | None = None) -> Wheel:
     )
 
 
-def workshop(
+def layer_builder(
     folder: Path,
     cache: Path,
     *,
     python: CompilingPython | None = None,
     version: str = VERSION,
     codec: Compression = "zstd",
-) -> WheelWorkshop:
-    """Return a workshop for the wheels in ``folder``."""
-    return WheelWorkshop(
+) -> WheelLayerBuilder:
+    """Return a builder for the wheels in ``folder``."""
+    return WheelLayerBuilder(
         cache=LayerStore(cache),
         trees=WheelTreeCache(cache),
         open_wheel=lambda wheel: (folder / wheel.file).open("rb"),

@@ -24,7 +24,7 @@ from envbuild.image.local.layers.conda import files_in_the_way, plan_conda
 from envbuild.image.local.layers.file_conflicts import Tree, WheelTreeCache
 from envbuild.image.local.layers.steps import ROOTS, Steps
 from envbuild.image.local.layers.store import LayerStore
-from envbuild.image.local.layers.wheel_layer import OpenWheel, WheelWorkshop
+from envbuild.image.local.layers.wheel_layer import OpenWheel, WheelLayerBuilder
 from envbuild.image.local.layers.wheel_layers import make_wheel_layers
 from envbuild.image.local.roots.private_root import PrivateRoot, root_folder
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
@@ -249,7 +249,7 @@ class _Assembly:
             return cleanup.enter_context(place.trees.held(foundation.result()[1]))
 
         with _LazyInterpreter(hold, place.cache / ROOTS, target.interpreter.path) as interpreter:
-            workshop = WheelWorkshop(
+            builder = WheelLayerBuilder(
                 cache=place.layers,
                 trees=WheelTreeCache(place.cache),
                 open_wheel=place.open_wheel,
@@ -259,7 +259,7 @@ class _Assembly:
                 compiler=CompilingPython(target.interpreter.version, interpreter.run),
                 stop=stop,
             )
-            place.fetch_wheels(list(_needed(plan, workshop)))
+            place.fetch_wheels(list(_needed(plan, builder)))
 
             def occupied(names: Collection[str]) -> Sequence[tuple[str, Tree]]:
                 if not conda:
@@ -268,7 +268,7 @@ class _Assembly:
                     return files_in_the_way(names, folders, prefix=target.prefix)
 
             return make_wheel_layers(
-                plan, workshop, occupied=occupied, workers=place.workers, progress=self._progress
+                plan, builder, occupied=occupied, workers=place.workers, progress=self._progress
             )
 
 
@@ -302,12 +302,12 @@ class _StepsAndWheels(SilentProgress):
         self._progress.on_item("; ".join(part for part in (self._step, self._wheels) if part))
 
 
-def _needed(plan: Sequence[WheelLayer], workshop: WheelWorkshop) -> Iterator[Wheel]:
+def _needed(plan: Sequence[WheelLayer], builder: WheelLayerBuilder) -> Iterator[Wheel]:
     """Yield the wheels that are going to be read."""
     for layer in plan:
-        is_missing = workshop.cache.get(workshop.key(layer)) is None
+        is_missing = builder.cache.get(builder.key(layer)) is None
         for wheel in layer.wheels:
-            known = workshop.trees.get(wheel, prefix=workshop.prefix, python=workshop.series)
+            known = builder.trees.get(wheel, prefix=builder.prefix, python=builder.series)
             if is_missing or known is None:
                 yield wheel
 

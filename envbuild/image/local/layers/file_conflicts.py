@@ -1,4 +1,4 @@
-"""Who owns a file that several wheels bring, and what comes of it.
+"""Files that several wheels bring: whether the wheels agree on them, and the permissions they get.
 
 Two wheels may bring one file only when they agree on its content; it is executable when one of them says so.
 Then it does not matter which is installed last, nor which layers they lie in.
@@ -43,8 +43,8 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What comes of files that several wheels bring."""
+class SharedFiles:
+    """How files that several wheels bring are installed."""
 
     modes: Mapping[str, int]
     """Permission bits of every file that more than one wheel brings, by path below the prefix."""
@@ -54,10 +54,12 @@ class Settled:
     so."""
 
 
-def settle(
+def resolve_file_conflicts(
     layers: Sequence[Sequence[tuple[str, Tree]]], *, prefix: str, reserved: Collection[str] = VENV_FILES
-) -> Settled:
-    """Return what comes of the files of ``layers``: bottom first, each the names and trees of its wheels.
+) -> SharedFiles:
+    """Return how the files that wheels of ``layers`` share are installed.
+
+    Layers come bottom first, each as the names and trees of its wheels.
 
     :raises IntegrityError: wheels disagree on files, or bring what the environment itself has: all are named.
     """
@@ -91,7 +93,7 @@ def settle(
             hint="leave one of them out, or choose versions that agree",
             problems=problems,
         )
-    return Settled(
+    return SharedFiles(
         modes={name: EXECUTABLE if name in executable else PLAIN for name in sorted(shared)},
         raised={
             name: executable[name][1]

@@ -25,7 +25,7 @@ from envbuild.image.local.layers.changes import diff_layer, write_tree
 from envbuild.image.local.layers.conda import CondaWork
 from envbuild.image.local.layers.store import LayerKey, LayerStore
 from envbuild.image.local.layers.writer import MTIME, LayerWriter
-from envbuild.image.local.roots.adopt import settle
+from envbuild.image.local.roots.adopt import normalize_metadata
 from envbuild.image.local.roots.private_root import PrivateRoot
 from envbuild.image.local.roots.unpack import unpack_layer
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
@@ -91,9 +91,9 @@ class Steps:
                     self.progress.on_stage(f"installing the {len(debs)} packages of the base")
                     shown = {"debs": self._debs(root, debs)}
                     started = self._run(root, "bootstrap.sh", (str(epoch),), shown, epoch=epoch)
-                    is_settled = settle(root.upper, started=started, epoch=epoch)
+                    is_normal = normalize_metadata(root.upper, started=started, epoch=epoch)
                     diff_layer(root.upper, root.lowers, writer, started=started, epoch=epoch)
-                    if is_settled and (place := kept.enter_context(self.trees.taken(root.upper))):
+                    if is_normal and (place := kept.enter_context(self.trees.taken(root.upper))):
                         made.append(place)
 
             layer = self.cache.make(key, produce)

@@ -29,7 +29,7 @@ from envbuild.formats.wheel_files import (
 )
 from envbuild.formats.zip_member import read_member
 from envbuild.image.local.layers.bytecode import Bytecode, CompilingPython, compiling_inputs
-from envbuild.image.local.layers.file_conflicts import Tree, WheelTreeCache, settle
+from envbuild.image.local.layers.file_conflicts import Tree, WheelTreeCache, resolve_file_conflicts
 from envbuild.image.local.layers.store import LayerKey, LayerStore
 from envbuild.image.local.layers.writer import LayerWriter
 from envbuild.lock.model import Wheel
@@ -47,8 +47,8 @@ _UNREADABLE: tuple[type[BaseException], ...] = (*BROKEN, cast("type[Exception]",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WheelWorkshop:
-    """All that layers of wheels follow from but the wheels themselves, and where they are kept."""
+class WheelLayerBuilder:
+    """Makes layers of wheels: holds all that they follow from but the wheels, and their cache."""
 
     cache: LayerStore
     trees: WheelTreeCache
@@ -64,7 +64,7 @@ class WheelWorkshop:
     """Compiles the bytecode; None leaves it out."""
 
     stop: threading.Event = field(default_factory=threading.Event)
-    """Set when the work was called off."""
+    """Set when the work is cancelled."""
 
     @property
     def series(self) -> str:
@@ -127,7 +127,9 @@ class WheelWorkshop:
     def _write(self, layer: WheelLayer, writer: LayerWriter, on_bytes: Callable[[int], None]) -> None:
         with contextlib.ExitStack() as stack:
             opened = [stack.enter_context(self._open(wheel)) for wheel in layer.wheels]
-            modes = settle([[(each.wheel.file, each.tree) for each in opened]], prefix=self.prefix).modes
+            modes = resolve_file_conflicts(
+                [[(each.wheel.file, each.tree) for each in opened]], prefix=self.prefix
+            ).modes
             entries: dict[bytes, _Entry] = {}
             for each in opened:
                 for file in each.plan.values():

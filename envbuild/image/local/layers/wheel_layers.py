@@ -7,8 +7,8 @@ compressed and written in pieces.
 import os
 from collections.abc import Callable, Collection, Sequence
 
-from envbuild.image.local.layers.file_conflicts import Tree, settle
-from envbuild.image.local.layers.wheel_layer import WheelWorkshop
+from envbuild.image.local.layers.file_conflicts import Tree, resolve_file_conflicts
+from envbuild.image.local.layers.wheel_layer import WheelLayerBuilder
 from envbuild.oci.layer import Layer
 from envbuild.parallel import run_all
 from envbuild.progress import SILENT, ByteCounter, Progress
@@ -24,7 +24,7 @@ def _nothing(_names: Collection[str]) -> Sequence[tuple[str, Tree]]:
 
 def make_wheel_layers(
     layers: Sequence[WheelLayer],
-    workshop: WheelWorkshop,
+    builder: WheelLayerBuilder,
     *,
     occupied: Occupied = _nothing,
     workers: int | None = None,
@@ -39,8 +39,8 @@ def make_wheel_layers(
         other or with what is there already.
     :raises BuildFailedError: the target's interpreter fails.
     """
-    cache = workshop.cache
-    found = {number: cache.get(workshop.key(layer)) for number, layer in enumerate(layers)}
+    cache = builder.cache
+    found = {number: cache.get(builder.key(layer)) for number, layer in enumerate(layers)}
     missing = sorted(
         (number for number, layer in found.items() if layer is None),
         key=lambda number: (-layers[number].size, number),
@@ -55,23 +55,23 @@ def make_wheel_layers(
             counted += size
             counter.add(size)
 
-        found[number] = workshop.make(layer, on_bytes=on_bytes)
+        found[number] = builder.make(layer, on_bytes=on_bytes)
         # headers and the archive's directory are bytes of the wheel too
         counter.add(layer.size - counted)
 
     count = workers or len(os.sched_getaffinity(0))
-    run_all(make, missing, workers=count, stop=workshop.stop)
-    trees = [[(wheel.file, workshop.tree(wheel)) for wheel in layer.wheels] for layer in layers]
+    run_all(make, missing, workers=count, stop=builder.stop)
+    trees = [[(wheel.file, builder.tree(wheel)) for wheel in layer.wheels] for layer in layers]
     below = occupied({name for layer in trees for _, tree in layer for name in tree})
-    settled = settle([below, *trees], prefix=workshop.prefix)
+    shared = resolve_file_conflicts([below, *trees], prefix=builder.prefix)
     made = [layer for _, layer in sorted(found.items()) if layer is not None]
-    if settled.raised:
+    if shared.raised:
         wheels = {wheel.file: wheel for layer in layers for wheel in layer.wheels}
         # that what lies below says so, no wheel does: any that brings the file will do
         bringing = {name: file for layer in trees for file, tree in layer for name in tree}
         made.append(
-            workshop.make_executable(
-                {name: wheels.get(file) or wheels[bringing[name]] for name, file in settled.raised.items()}
+            builder.make_executable(
+                {name: wheels.get(file) or wheels[bringing[name]] for name, file in shared.raised.items()}
             )
         )
     return tuple(made)

@@ -20,7 +20,7 @@ _OVERLAY: Final = "user.overlay."
 """Attributes the kernel keeps its own notes in (Documentation/filesystems/overlayfs.rst, "userxattr")."""
 
 
-def settle(folder: Path, *, started: float, epoch: int) -> bool:
+def normalize_metadata(folder: Path, *, started: float, epoch: int) -> bool:
     """Give all in ``folder`` the times and attributes it has once packed and unpacked.
 
     ``folder`` has nothing below it.  What was written at ``started`` (seconds since 1970) or later gets the
@@ -47,7 +47,7 @@ def settle(folder: Path, *, started: float, epoch: int) -> bool:
 
 
 def diff_id_of(folder: Path) -> OciDigest:
-    """Return the digest of the uncompressed layer that the files in ``folder``, settled, make."""
+    """Return the digest of the uncompressed layer that the files in ``folder``, normalised, make."""
     nowhere = io.BytesIO()
     with LayerWriter(nowhere, _Uncompressed("zstd", 0, "none"), comment="") as writer:
         diff_layer(folder, (), writer, started=float(1 << 62), epoch=0)

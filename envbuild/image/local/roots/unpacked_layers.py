@@ -184,7 +184,8 @@ class LayerTrees:
     def adopt(self, place: Path, diff_id: OciDigest) -> bool:
         """Keep the tree at ``place`` as that of a layer, and return whether it is that layer's.
 
-        It is :func:`~envbuild.image.local.roots.adopt.settle`d and was :meth:`taken`.
+        Its metadata is normalised (:func:`~envbuild.image.local.roots.adopt.normalize_metadata`), and it was
+        :meth:`taken`.
         """
         if diff_id_of(place / "tree") != diff_id:
             return False

@@ -24,7 +24,7 @@ from envbuild.render.layers import WheelLayer
 from tests.rig.locks import conda_lock, sample_lock
 from tests.rig.progress import RecordedProgress
 from tests.rig.small_root import make_small_root
-from tests.rig.wheels import locked, workshop, write_wheel
+from tests.rig.wheels import layer_builder, locked, write_wheel
 
 SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
@@ -194,13 +194,15 @@ def test_only_what_wheels_meet_is_looked_at_and_named_by_its_package(folders):
 
 def laid_on(tmp_path, folders, files):
     wheel = write_wheel(tmp_path / "wheels", "demo", files)
-    shop = workshop(tmp_path / "wheels", tmp_path / "cache")
+    builder = layer_builder(tmp_path / "wheels", tmp_path / "cache")
     layers = make_wheel_layers(
         [WheelLayer((locked(wheel),))],
-        shop,
+        builder,
         occupied=lambda names: files_in_the_way(names, folders, prefix="/opt/venv"),
     )
-    return {name: (entry.mode, content) for name, (entry, content) in entries_of(shop.cache, layers).items()}
+    return {
+        name: (entry.mode, content) for name, (entry, content) in entries_of(builder.cache, layers).items()
+    }
 
 
 def test_a_file_both_bring_stays_executable_when_one_says_so(tmp_path, folders):

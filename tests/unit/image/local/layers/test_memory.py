@@ -14,12 +14,12 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 from envbuild.render.layers import WheelLayer
-from tests.rig.wheels import locked, workshop
+from tests.rig.wheels import locked, layer_builder
 
 wheel = Path(sys.argv[1])
-shop = workshop(wheel.parent, Path(sys.argv[2]))
+builder = layer_builder(wheel.parent, Path(sys.argv[2]))
 if len(sys.argv) > 3:
-    layer = shop.make(WheelLayer((locked(wheel),)))
+    layer = builder.make(WheelLayer((locked(wheel),)))
     assert layer.unpacked > int(sys.argv[3])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """

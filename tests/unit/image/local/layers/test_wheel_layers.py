@@ -20,7 +20,7 @@ from envbuild.image.local.layers.writer import MTIME
 from envbuild.render.layers import LAYERS, WheelLayer, plan_wheel_layers
 from tests.rig.progress import RecordedProgress
 from tests.rig.recipe import lay_scripts
-from tests.rig.wheels import VERSION, locked, this_python, workshop, write_wheel
+from tests.rig.wheels import VERSION, layer_builder, locked, this_python, write_wheel
 
 SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 SOURCE = b"NAMES = frozenset({'a', 'b'})\n\ndef f(x, path=None):\n    return x in {'e', 'f', 'g'}, path\n"
@@ -45,11 +45,11 @@ EVERYTHING = {
 EXECUTABLE = ("demo/tool", "demo-1.0.data/scripts/say", "demo-1.0.data/scripts/native")
 
 
-def entries_of(shop, layers):
+def entries_of(builder, layers):
     """Return what the layers hold together: content and mode of files, mode of folders."""
     found = {}
     for layer in layers:
-        data = zstandard.ZstdDecompressor().decompressobj().decompress(b"".join(shop.cache.chunks(layer)))
+        data = zstandard.ZstdDecompressor().decompressobj().decompress(b"".join(builder.cache.chunks(layer)))
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             for member in archive:
                 assert (member.uid, member.gid, member.mtime) == (0, 0, MTIME)
@@ -89,10 +89,10 @@ def test_a_layer_is_what_the_docker_engine_installs(tmp_path, recipe):
         # executable in one, not in the other
         write_wheel(folder, "zoo", {"zoo.py": b"x = 1\n", "a.py": SOURCE * 3}, executable=("zoo.py",)),
     ]
-    shop = workshop(folder, tmp_path / "cache", python=this_python())
-    layers = make_wheel_layers([layer_of(*sorted(wheels))], shop)
+    builder = layer_builder(folder, tmp_path / "cache", python=this_python())
+    layers = make_wheel_layers([layer_of(*sorted(wheels))], builder)
     expected = installed(folder, tmp_path / "root", recipe)
-    found = entries_of(shop, layers)
+    found = entries_of(builder, layers)
     assert found.pop("opt/venv") == (0o755, None)
     assert found == expected
     assert f"opt/venv/{SITE}/demo/__pycache__/__init__.{sys.implementation.cache_tag}.pyc" in found
@@ -108,9 +108,9 @@ def test_layers_of_one_wheel_each_are_what_the_docker_engine_installs(tmp_path, 
     folder.mkdir()
     for path in (first, second):
         path.rename(folder / path.name)
-    shop = workshop(folder, tmp_path / "cache", python=this_python())
-    layers = make_wheel_layers([layer_of(folder / first.name), layer_of(folder / second.name)], shop)
-    found = entries_of(shop, layers)
+    builder = layer_builder(folder, tmp_path / "cache", python=this_python())
+    layers = make_wheel_layers([layer_of(folder / first.name), layer_of(folder / second.name)], builder)
+    found = entries_of(builder, layers)
     assert found.pop("opt/venv") == (0o755, None)
     assert found == expected
     assert found[f"opt/venv/{SITE}/both/tool"][0] == 0o755
@@ -129,10 +129,12 @@ def test_real_wheels_make_what_the_docker_engine_installs(tmp_path, recipe):
     folder.mkdir()
     for path in bundled:
         (folder / path.name).write_bytes(path.read_bytes())
-    shop = workshop(folder, tmp_path / "cache", python=this_python())
-    layers = make_wheel_layers(plan_wheel_layers(map(locked, sorted(folder.iterdir())), budget=LAYERS), shop)
+    builder = layer_builder(folder, tmp_path / "cache", python=this_python())
+    layers = make_wheel_layers(
+        plan_wheel_layers(map(locked, sorted(folder.iterdir())), budget=LAYERS), builder
+    )
     expected = installed(folder, tmp_path / "root", recipe)
-    found = entries_of(shop, layers)
+    found = entries_of(builder, layers)
     del found["opt/venv"]
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
@@ -144,8 +146,8 @@ def test_the_same_wheel_gives_the_same_layer_whatever_else_is_there(tmp_path):
     small = [locked(write_wheel(folder, name)) for name in ("one", "two", "three")]
 
     def layers_of(wheels, cache, workers):
-        shop = workshop(folder, tmp_path / cache, python=this_python())
-        return make_wheel_layers(plan_wheel_layers(wheels, budget=LAYERS), shop, workers=workers)
+        builder = layer_builder(folder, tmp_path / cache, python=this_python())
+        return make_wheel_layers(plan_wheel_layers(wheels, budget=LAYERS), builder, workers=workers)
 
     alone = layers_of([big], "1", 1)
     together = layers_of([*small, big], "2", 4)
@@ -178,13 +180,13 @@ def test_layers_share_and_differ_by_their_wheels_alone(tmp_path_factory, trees, 
         marked = [name for name, executable in tree.items() if executable]
         path = write_wheel(folder, f"w{number}", files, executable=marked)
         wheels.append(locked(path, size=data.draw(st.sampled_from([10, 2_000_000]))))
-    shop = workshop(folder, folder / "cache")
-    everything = make_wheel_layers(plan_wheel_layers(wheels, budget=LAYERS), shop)
-    found = entries_of(shop, everything)
+    builder = layer_builder(folder, folder / "cache")
+    everything = make_wheel_layers(plan_wheel_layers(wheels, budget=LAYERS), builder)
+    found = entries_of(builder, everything)
     for wheel in wheels:
         if wheel.size > 10:
             (alone,) = make_wheel_layers(
-                plan_wheel_layers([wheel], budget=1), workshop(folder, folder / wheel.name)
+                plan_wheel_layers([wheel], budget=1), layer_builder(folder, folder / wheel.name)
             )
             assert alone in everything
     for name in {name for tree in trees for name in tree}:
@@ -208,18 +210,18 @@ GOLDEN: dict[Compression, tuple[str, str]] = {
 def test_the_layer_of_a_wheel_is_the_golden_one(tmp_path, codec):
     """A change here changes every layer of wheels: their format number must go up with it."""
     wheel = write_wheel(tmp_path / "wheels", "demo", EVERYTHING, executable=EXECUTABLE)
-    shop = workshop(tmp_path / "wheels", tmp_path / "cache", version="3.11.2", codec=codec)
-    layer = shop.make(layer_of(wheel))
+    builder = layer_builder(tmp_path / "wheels", tmp_path / "cache", version="3.11.2", codec=codec)
+    layer = builder.make(layer_of(wheel))
     assert (layer.diff_id, layer.digest) == GOLDEN[codec]
 
 
 def test_nothing_is_read_when_nothing_is_made(tmp_path):
     folder = tmp_path / "wheels"
     layer = layer_of(write_wheel(folder))
-    shop = workshop(folder, tmp_path / "cache", python=this_python())
-    made = make_wheel_layers([layer], shop)
+    builder = layer_builder(folder, tmp_path / "cache", python=this_python())
+    made = make_wheel_layers([layer], builder)
     (folder / layer.wheels[0].file).unlink()
-    assert make_wheel_layers([layer], workshop(folder, tmp_path / "cache", python=this_python())) == made
+    assert make_wheel_layers([layer], layer_builder(folder, tmp_path / "cache", python=this_python())) == made
 
 
 def test_a_small_wheel_is_compiled_once_whatever_layer_it_is_in(tmp_path):
@@ -231,17 +233,17 @@ def test_a_small_wheel_is_compiled_once_whatever_layer_it_is_in(tmp_path):
         compiled.append(sources)
         return real.run(arguments, sources)
 
-    def shop(cache, python):
-        return workshop(folder, tmp_path / cache, python=python)
+    def builder(cache, python):
+        return layer_builder(folder, tmp_path / cache, python=python)
 
-    counted = shop("kept", CompilingPython(VERSION, counting))
+    counted = builder("kept", CompilingPython(VERSION, counting))
     make_wheel_layers([layer_of(one, two)], counted)
     assert len(compiled) == 2
 
     again = make_wheel_layers([layer_of(one, two, three)], counted)
 
     assert len(compiled) == 3
-    assert again == make_wheel_layers([layer_of(one, two, three)], shop("fresh", real))
+    assert again == make_wheel_layers([layer_of(one, two, three)], builder("fresh", real))
 
 
 def test_kept_bytecode_that_was_damaged_is_found_and_made_anew(tmp_path):
@@ -249,13 +251,13 @@ def test_kept_bytecode_that_was_damaged_is_found_and_made_anew(tmp_path):
     one, two = (write_wheel(folder, name, {f"{name}.py": SOURCE}) for name in ("one", "two"))
 
     def make():
-        shop = workshop(folder, tmp_path / "cache", python=this_python())
-        return shop, make_wheel_layers([layer_of(one, two)], shop)
+        builder = layer_builder(folder, tmp_path / "cache", python=this_python())
+        return builder, make_wheel_layers([layer_of(one, two)], builder)
 
-    shop, (layer,) = make()
+    builder, (layer,) = make()
     for path in (tmp_path / "cache").glob("layers/sha256/*"):
         path.write_bytes(path.read_bytes()[:-1] + b"x")
-    shop.cache.discard(layer.digest)
+    builder.cache.discard(layer.digest)
 
     for _ in range(2):
         with pytest.raises(IntegrityError, match="was damaged"):
@@ -268,11 +270,11 @@ def test_progress_ends_with_all_bytes(tmp_path):
     folder = tmp_path / "wheels"
     layers = [layer_of(write_wheel(folder, name)) for name in ("one", "two")]
     progress = RecordedProgress()
-    make_wheel_layers(layers, workshop(folder, tmp_path / "cache"), progress=progress)
+    make_wheel_layers(layers, layer_builder(folder, tmp_path / "cache"), progress=progress)
     size = sum(layer.size for layer in layers)
     assert (progress.bytes[0], progress.bytes[-1]) == ((0, size), (size, size))
     again = RecordedProgress()
-    make_wheel_layers(layers, workshop(folder, tmp_path / "cache"), progress=again)
+    make_wheel_layers(layers, layer_builder(folder, tmp_path / "cache"), progress=again)
     assert again.bytes == []
 
 
@@ -280,9 +282,9 @@ def test_progress_ends_with_all_bytes(tmp_path):
 
 
 def failure(tmp_path, *layers, python=None):
-    shop = workshop(tmp_path / "wheels", tmp_path / "cache", python=python)
+    builder = layer_builder(tmp_path / "wheels", tmp_path / "cache", python=python)
     with pytest.raises((IntegrityError, BuildFailedError)) as caught:
-        make_wheel_layers(layers, shop)
+        make_wheel_layers(layers, builder)
     assert not list((tmp_path / "cache").glob("layers/partial/*"))
     return caught.value
 
@@ -312,9 +314,9 @@ def test_a_symbolic_link_is_a_file_as_the_format_has_none(tmp_path):
     plain = (0o100644 << 16).to_bytes(4, "little")
     assert plain in data
     path.write_bytes(data.replace(plain, (0o120777 << 16).to_bytes(4, "little"), 1))
-    shop = workshop(tmp_path / "wheels", tmp_path / "cache")
-    layers = make_wheel_layers([layer_of(path)], shop)
-    assert entries_of(shop, layers)[f"opt/venv/{SITE}/link"] == (0o644, b"/etc/passwd")
+    builder = layer_builder(tmp_path / "wheels", tmp_path / "cache")
+    layers = make_wheel_layers([layer_of(path)], builder)
+    assert entries_of(builder, layers)[f"opt/venv/{SITE}/link"] == (0o644, b"/etc/passwd")
 
 
 @pytest.mark.parametrize("recorded", ["sha256=" + "A" * 43, "sha512=" + "A" * 86])
@@ -334,9 +336,9 @@ def test_a_record_that_makes_no_sense_is_refused(tmp_path, recorded):
 
 def test_a_file_without_a_hash_is_taken_as_it_is(tmp_path):
     wheel = write_wheel(tmp_path / "wheels", "demo", {"demo.py": b"x = 1"}, record={"demo.py": ""})
-    shop = workshop(tmp_path / "wheels", tmp_path / "cache")
-    layers = make_wheel_layers([layer_of(wheel)], shop)
-    assert entries_of(shop, layers)[f"opt/venv/{SITE}/demo.py"] == (0o644, b"x = 1")
+    builder = layer_builder(tmp_path / "wheels", tmp_path / "cache")
+    layers = make_wheel_layers([layer_of(wheel)], builder)
+    assert entries_of(builder, layers)[f"opt/venv/{SITE}/demo.py"] == (0o644, b"x = 1")
 
 
 def rewrite(path: Path, old: bytes, new: bytes) -> Path:

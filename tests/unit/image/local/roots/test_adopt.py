@@ -7,7 +7,7 @@ import pytest
 from envbuild.formats.compression import codec_of
 from envbuild.image.local.layers.changes import diff_layer
 from envbuild.image.local.layers.store import LayerKey, LayerStore
-from envbuild.image.local.roots.adopt import diff_id_of, settle
+from envbuild.image.local.roots.adopt import diff_id_of, normalize_metadata
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners need root, or subordinate ids")
@@ -47,7 +47,7 @@ def refuse():
 
 
 def test_it_is_the_layer_and_is_not_unpacked_again(made, tmp_path):
-    assert settle(made, started=STARTED, epoch=EPOCH)
+    assert normalize_metadata(made, started=STARTED, epoch=EPOCH)
     layer = layer_of(made, tmp_path)
     assert diff_id_of(made) == layer.diff_id
     trees = LayerTrees(tmp_path)
@@ -66,7 +66,7 @@ def test_it_is_the_layer_and_is_not_unpacked_again(made, tmp_path):
 
 
 def test_what_differs_from_the_layer_is_not_kept(made, tmp_path):
-    assert settle(made, started=STARTED, epoch=EPOCH)
+    assert normalize_metadata(made, started=STARTED, epoch=EPOCH)
     layer = layer_of(made, tmp_path)
     (made / "d/more").write_bytes(b"")
     trees = LayerTrees(tmp_path)
@@ -79,4 +79,4 @@ def test_what_differs_from_the_layer_is_not_kept(made, tmp_path):
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.mknod(path, 0o20666, os.makedev(1, 3))])
 def test_what_would_not_come_back_is_not_kept(made, make):
     make(made / "d/odd")
-    assert not settle(made, started=STARTED, epoch=EPOCH)
+    assert not normalize_metadata(made, started=STARTED, epoch=EPOCH)
