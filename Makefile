@@ -56,6 +56,7 @@ lint: dev ## Lint, check types and import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 	@if command -v shellcheck >/dev/null; then shellcheck $$(grep -lE '^#!.*\<(ba)?sh$$' scripts/* .ci/run); fi
 
 .PHONY: schema

@@ -9,6 +9,8 @@ import pytest
 
 from envbuild.image.compose import compose_image
 from envbuild.image.local.push_memory import PushMemory
+from envbuild.oci.blobs import Blobs
+from envbuild.oci.manifest import Descriptor
 from envbuild.oci.push import push_image
 from envbuild.oci.reference import parse_reference
 from envbuild.platforms import AMD64
@@ -74,6 +76,14 @@ def is_whole(image, reference) -> bool:
     return bool(there.digest == image.descriptor.digest and there.layers == image.layers)
 
 
+class Nothing:
+    def path(self, blob: Descriptor) -> Path:
+        raise AssertionError(f"{blob.digest} is not needed")
+
+
+_: type[Blobs] = Nothing
+
+
 def test_image_is_pushed_once_and_mounted_elsewhere(image, blobs, registry, tmp_path):
     reference = f"{registry.host}/team/push-one:1"
     progress = RecordedProgress()
@@ -81,10 +91,6 @@ def test_image_is_pushed_once_and_mounted_elsewhere(image, blobs, registry, tmp_
     memory = PushMemory(tmp_path)
     memory.note(parse_reference(reference), [layer.digest for layer in image.layers])
     again = push(image, blobs, reference)
-
-    class Nothing:
-        def path(self, blob):
-            raise AssertionError(f"{blob.digest} is not needed")
 
     elsewhere = f"{registry.host}/team/push-two:1"
     mounts = memory.repositories(parse_reference(elsewhere))

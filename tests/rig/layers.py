@@ -10,6 +10,7 @@ from pathlib import Path
 
 import zstandard
 
+from envbuild.oci.blobs import Blobs
 from envbuild.oci.layer import Layer
 from envbuild.oci.manifest import Descriptor
 
@@ -54,6 +55,9 @@ class LayerFolder:
 
     def path(self, blob: Descriptor) -> Path:
         return self.folder / blob.digest.removeprefix("sha256:")
+
+
+_: type[Blobs] = LayerFolder
 
 
 def _digest(data: bytes) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from envbuild.image.engine import ContainerOutcome, ImageFacts, RunRequest
+from envbuild.image.engine import ContainerOutcome, ContainerRunner, ImageFacts, RunRequest
 from envbuild.verify.checks import Facts
 from envbuild.verify.checks.codec import encode
 from envbuild.verify.checks.expected_files import ExpectedFiles
@@ -35,6 +35,9 @@ class AnsweringEngine:
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"{name} is not asked for")
+
+
+_: type[ContainerRunner] = AnsweringEngine
 
 
 IMAGE = ImageFacts(

@@ -121,7 +121,9 @@ def test_a_wheel_that_cannot_be_installed_is_refused(
     assert reason in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x05\x06" + bytes(18)])
+@pytest.mark.parametrize(
+    "content", [b"", b"no zip at all", b"PK\x05\x06" + bytes(18)], ids=["empty", "text", "empty zip"]
+)
 def test_a_file_that_is_no_wheel_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "demo-1.0-py3-none-any.whl"
     path.write_bytes(content)

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from envbuild.errors import EngineError
 from envbuild.image.compose import compose_image
 from envbuild.image.docker import load
-from envbuild.image.docker.load import Holdings, load_image
+from envbuild.image.docker.load import Holdings, LoadingEngine, load_image
+from envbuild.image.engine import ImageFacts
 from envbuild.image.local.images import facts_of
 from envbuild.oci.image import OciImage
 from tests.rig.layers import LayerFolder
@@ -30,13 +32,13 @@ class FakeEngine:
     calls: list[str] = field(default_factory=list)
     archived: list[str] = field(default_factory=list)
 
-    def find(self, reference):
+    def find(self, reference: str) -> ImageFacts | None:
         return facts_of(self.image) if self.has else None
 
-    def holdings(self):
+    def holdings(self) -> Holdings:
         return self.held
 
-    def load(self, chunks):
+    def load(self, chunks: Iterable[bytes]) -> None:
         data = b"".join(chunks)
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             names = archive.getnames()
@@ -46,17 +48,20 @@ class FakeEngine:
         way = "archive" if len(self.archived) == len(layers) else "partial archive"
         self._take(way)
 
-    def pull_as(self, name, digest, reference):
+    def pull_as(self, name: str, digest: str, reference: str) -> None:
         self._take("pull")
 
-    def remove(self, reference):
+    def remove(self, reference: str) -> None:
         self.calls.append("remove")
 
-    def _take(self, way):
+    def _take(self, way: str) -> None:
         self.calls.append(way)
         if way in self.refuses:
             raise EngineError("the engine refused", detail="content digest not found")
         self.has = True
+
+
+_: type[LoadingEngine] = FakeEngine
 
 
 @pytest.fixture

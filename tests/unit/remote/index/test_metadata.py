@@ -13,7 +13,7 @@ from envbuild.errors import IntegrityError
 from envbuild.formats.core_metadata import WheelMetadata, license_of, parse_metadata
 from envbuild.remote.index.client import PythonIndex
 from envbuild.remote.index.configuration import ClientConfiguration
-from envbuild.remote.index.metadata import TAIL, MetadataReader, RangeStream
+from envbuild.remote.index.metadata import TAIL, MetadataReader, Ranges, RangeStream
 from envbuild.remote.index.page import IndexFile
 from tests.rig.index import PackageIndex, make_wheel
 
@@ -167,6 +167,9 @@ class FakeRanges:
     def read(self, start: int, end: int) -> bytes:
         self.asked.append((start, end))
         return self.content[start:end]
+
+
+_: type[Ranges] = FakeRanges
 
 
 def test_a_range_stream_reads_like_the_file_itself() -> None:

@@ -12,7 +12,7 @@ from envbuild.oci.manifest import BEGINNING, Descriptor, ImageConfig
 from envbuild.oci.reference import ImageReference, parse_reference
 from envbuild.progress import SilentProgress
 from envbuild.remote.registry.client import ResolvedImage
-from envbuild.resolve.base.layer_reader import AT_A_TIME, LayerReader
+from envbuild.resolve.base.layer_reader import AT_A_TIME, BlobSource, LayerReader
 from envbuild.resolve.base.scan_cache import ScanCache
 from tests.rig.layer_items import file, in_chunks, tar_of
 from tests.rig.loopback_registry import LAYER, digest_of
@@ -69,6 +69,9 @@ class FakeSource:
                 for digest, layer in self.layers.items()
             ),
         )
+
+
+_: type[BlobSource] = FakeSource
 
 
 def reader(source: FakeSource, cache: Path, progress: SilentProgress | None = None) -> LayerReader:

@@ -12,6 +12,7 @@ from envbuild.lock.codec import dumps, loads
 from envbuild.lock.identity import project_target, target_digest
 from envbuild.lock.model import Interpreter, OsRelease, PythonArchive
 from envbuild.platforms import AMD64
+from envbuild.remote.address import Address
 from envbuild.remote.python_builds import StandalonePython
 from envbuild.render.recipe import render_recipe
 from envbuild.resolve.base import python as python_for_base
@@ -195,5 +196,5 @@ def test_a_build_needs_it_as_an_artifact():
 
 
 class Nowhere:
-    def locate(self, item):
+    def locate(self, item: object) -> tuple[Address, ...]:
         return ()

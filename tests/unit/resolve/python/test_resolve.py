@@ -13,7 +13,7 @@ from envbuild.errors import EnvbuildError, NetworkError, NoSolutionError
 from envbuild.lock.model import Libc, Wheel
 from envbuild.platforms import AMD64, ARM64, host
 from envbuild.remote.index.configuration import ClientConfiguration
-from envbuild.resolve.python.backend import OnCandidate, Pin, Question
+from envbuild.resolve.python.backend import OnCandidate, Pin, PythonResolver, Question
 from envbuild.resolve.python.resolve import INSTALLER, pin_tool, resolve_python
 from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.upgrade import Upgrade
@@ -440,6 +440,9 @@ class FakeResolver:
         if isinstance(self.answer, EnvbuildError):
             raise self.answer
         return self.answer
+
+
+_: type[PythonResolver] = FakeResolver
 
 
 def ask_fake(desk: Desk, answer: tuple[Pin, ...] | EnvbuildError) -> tuple[Wheel, ...]:

@@ -381,7 +381,9 @@ def test_a_file_larger_than_declared_is_refused(tmp_path):
     assert "zeros does not have the size its RECORD states" in str(failure(tmp_path, layer_of(wheel)))
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x05\x06" + bytes(18)])
+@pytest.mark.parametrize(
+    "content", [b"", b"no zip at all", b"PK\x05\x06" + bytes(18)], ids=["empty", "text", "empty zip"]
+)
 def test_a_file_that_is_no_wheel_is_refused(tmp_path, content):
     path = tmp_path / "wheels" / "demo-1.0-py3-none-any.whl"
     path.parent.mkdir()
