@@ -4,19 +4,26 @@ One project, three holders: the Docker Engine with its own image, the local engi
 Docker Engine with the local engine's image (``build --load``).
 """
 
+import io
 import json
 import os
 import subprocess
+import tarfile
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from envbuild.digest import canonical_json
 from envbuild.image.engine import Engine, RunRequest
-from envbuild.image.identity import held_image
+from envbuild.image.identity import held_image, image_reference_for
+from envbuild.image.local.images import ImageStore
 from envbuild.lock.codec import loads
-from envbuild.lock.identity import RECIPE_FORMAT, project_target
+from envbuild.lock.identity import EARLIER_FORMATS, RECIPE_FORMAT, project_target, target_digest
+from envbuild.oci.image import OciImage, as_json, described
+from envbuild.oci.manifest import OCI_CONFIG, OCI_MANIFEST
+from envbuild.render.labels import FORMAT, labels_of
 from envbuild.workflows.engines import ENGINES, open_engine
 from envbuild.workflows.machine import Machine
 from tests.rig.running import envbuild
@@ -29,6 +36,16 @@ pytestmark = [
 ]
 
 NAME = f"contract-{os.getpid()}"
+
+SPEC = """\
+name = "{name}"
+python = "3.11"
+platforms = ["linux/amd64"]
+[base]
+image = "{base}"
+[pip]
+packages = ["six"]
+"""
 
 
 @dataclass(frozen=True)
@@ -56,15 +73,7 @@ class Holder:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, python_image):
     folder = tmp_path_factory.mktemp("contract")
-    (folder / "envbuild.toml").write_text(f"""\
-name = "{NAME}"
-python = "3.11"
-platforms = ["linux/amd64"]
-[base]
-image = "{python_image.reference}"
-[pip]
-packages = ["six"]
-""")
+    (folder / "envbuild.toml").write_text(SPEC.format(name=NAME, base=python_image.reference))
     envbuild("lock", folder=folder)
     return folder
 
@@ -146,3 +155,80 @@ def test_the_protocol_is_kept(holder):
         )
         outcome = engine.run(request)
         assert (outcome.exit_status, outcome.stdout) == (3, b"given\n0\nvariable\n")
+
+
+class TestAnImageOfAnEarlierRelease:
+    """It has the tag and the labels of an earlier recipe format, and nothing of today's is there."""
+
+    @pytest.fixture(params=ENGINES)
+    def project(self, request, python_image, engine_host, tmp_path):
+        """Return a project whose engine holds only that image, and how it is called."""
+        (tmp_path / "envbuild.toml").write_text(
+            SPEC.format(name=f"earlier-{request.param}-{os.getpid()}", base=python_image.reference)
+        )
+        environment = {"ENVBUILD_ENGINE": request.param, "ENVBUILD_CACHE_DIR": str(tmp_path / "cache")}
+        envbuild("lock", folder=tmp_path, environment=environment)
+        lock = loads((tmp_path / "envbuild.lock").read_text())
+        (target,) = lock.targets
+        earlier = EARLIER_FORMATS[0]
+        reference = image_reference_for(lock, target, recipe_format=earlier)
+        digest = target_digest(lock, target, recipe_format=earlier)
+        found = labels_of(lock, target, digest, engine=request.param) | {FORMAT: str(earlier)}
+        {"docker": import_into_docker, "local": put_into_cache}[request.param](
+            reference, found, tmp_path / "cache"
+        )
+        yield Holder(tmp_path, environment, request.param, request.param, reference)
+        if request.param == "docker":
+            today = image_reference_for(lock, target)
+            subprocess.run(["docker", "rmi", "--force", reference, today], check=True, capture_output=True)
+
+    def test_every_command_says_so_and_it_is_built_again(self, project):
+        (entry,) = json.loads(project("status", "--json").stdout)
+        assert (entry["image"], entry["built"]) == ("older format", False)
+        assert "was built in an older format; rebuild it with `envbuild build`" in project("status").stderr
+
+        unverified = project("verify", check=False)
+        assert unverified.returncode == 6
+        assert f"{project.reference} is in an older recipe format" in unverified.stderr
+        named = project("verify", project.reference, check=False)
+        assert named.returncode == 8
+        assert f"{project.reference} is in the older recipe format {EARLIER_FORMATS[0]}" in named.stderr
+
+        ran = project("run", "--", "python", "-c", "import six; print(six.__name__)")
+        assert f"note: {project.reference} is in an older recipe format; building it again" in ran.stderr
+        assert ran.stdout == "six\n"
+        (entry,) = json.loads(project("status", "--json").stdout)
+        assert entry["image"] == "built"
+
+
+def import_into_docker(reference, labels, _cache):
+    """Give the Docker Engine an empty image with ``labels``."""
+    empty = io.BytesIO()
+    tarfile.open(fileobj=empty, mode="w").close()
+    changes = [word for name, value in labels.items() for word in ("--change", f'LABEL "{name}"="{value}"')]
+    subprocess.run(
+        ["docker", "import", *changes, "-", reference],
+        input=empty.getvalue(),
+        check=True,
+        capture_output=True,
+    )
+
+
+def put_into_cache(reference, labels, cache):
+    """Give the local engine an image without layers, with ``labels``."""
+    document = {
+        "os": "linux",
+        "architecture": "amd64",
+        "config": {"Labels": labels},
+        "rootfs": {"type": "layers", "diff_ids": []},
+    }
+    config = canonical_json(document)
+    manifest = canonical_json(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": as_json(described(config, OCI_CONFIG)),
+            "layers": [],
+        }
+    )
+    ImageStore(cache).put(reference, OciImage(config=config, manifest=manifest, layers=(), diff_ids=()))
