@@ -31,6 +31,7 @@ import uv
 
 from benchmarks.artifacts import fetch
 from benchmarks.layers import inflate_and_compress
+from envbuild.cache import layout
 from envbuild.formats.zip_member import read_member
 from envbuild.lock.codec import loads
 from envbuild.store.store import Store
@@ -90,7 +91,7 @@ class Bench:
         cache = self.folder / "caches" / name
         shutil.rmtree(cache, ignore_errors=True)
         cache.mkdir(parents=True)
-        for part in ("sha256", "bases", "trees", "images"):
+        for part in (layout.ARTIFACTS.name, layout.BASES.name, layout.DOCUMENTS.name):
             if (self.artifacts / part).exists():
                 subprocess.run(["cp", "-al", self.artifacts / part, cache / part], check=True)
         return cache
@@ -133,7 +134,7 @@ def prepare(bench: Bench) -> None:
     with running_registry(bench.folder / "prepare") as registry:
         project = bench.project("warm", ("six",), registry.host)
         envbuild("build", "--engine", "local", folder=project, cache=bench.artifacts)
-        for folder in ("layers", "roots"):
+        for folder in (layout.LAYERS.name, layout.WHEEL_TREES.name, layout.ROOTS.name):
             shutil.rmtree(bench.artifacts / folder, ignore_errors=True)
         stack = bench.project("stack", bench.packages, registry.host)
         envbuild("render", "--output", bench.folder / "rendered", folder=stack, cache=bench.artifacts)
@@ -249,8 +250,8 @@ def example(bench: Bench, rounds: int) -> None:
     fetch(project, cache)
     ours, docker, warm = [], [], []
     for _ in range(rounds):
-        for part in ("layers", "trees", "roots", "images"):
-            shutil.rmtree(cache / part, ignore_errors=True)
+        for part in (layout.LAYERS, layout.WHEEL_TREES, layout.UNPACKED, layout.ROOTS, layout.IMAGES):
+            shutil.rmtree(cache / part.name, ignore_errors=True)
         ours.append(
             seconds(partial(envbuild, "build", "--frozen", "--engine", "local", folder=project, cache=cache))
         )

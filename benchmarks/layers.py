@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
+from envbuild.cache import layout
 from envbuild.digest import sha256_file
 from envbuild.formats.compression import codec_of
 from envbuild.formats.zip_member import read_member
@@ -84,7 +86,8 @@ def compare(cache: Path, *, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for what in ("peer", "zlib", "layers", "bytecode", "warm"):
             if what in {"layers", "bytecode"}:
-                subprocess.run(["rm", "-rf", cache / "layers"], check=True)
+                for folder in (layout.LAYERS, layout.WHEEL_TREES):
+                    shutil.rmtree(folder.path(cache), ignore_errors=True)
             command = [sys.executable, "-m", "benchmarks.layers", "--measure", what, "--cache", cache]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             taken.setdefault(what, []).append(json.loads(done.stdout))

@@ -1,8 +1,6 @@
 """`envbuild cache`."""
 
 import math
-import os
-import sys
 from typing import Annotated
 
 import typer
@@ -17,20 +15,19 @@ app = typer.Typer(help="Show or tidy the cache.", no_args_is_help=True, rich_mar
 @app.command()
 def info(*, as_json: AsJson = False) -> None:
     """Show where the cache is and what it holds."""
-    from envbuild.cache.location import cache_folder
-    from envbuild.cache.prune import usage
+    from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
-    from envbuild.files.sizes import readable_size
-    from envbuild.store.store import Store
+    from envbuild.workflows.sizes import readable_size
+    from envbuild.workflows.upkeep.cache import cache_info
 
     output = Output(as_json=as_json)
-    folder = cache_folder()
-    rows = usage(Store(folder))
+    found = cache_info(command_machine())
     if as_json:
-        output.document({"folder": str(folder), "kinds": {row.kind: row.size for row in rows}})
+        kinds = {row.kind: row.size for row in found.usage}
+        output.document({"folder": str(found.folder), "kinds": kinds})
         return
-    output.data(str(folder))
-    output.table([(row.kind, str(row.files), readable_size(row.size)) for row in rows])
+    output.data(str(found.folder))
+    output.table([(row.kind, str(row.files), readable_size(row.size)) for row in found.usage])
 
 
 @app.command()
@@ -48,20 +45,11 @@ def prune(
 
     What is removed is fetched or made again when it is needed.
     """
-    from envbuild.cache.location import cache_folder
-    from envbuild.cache.prune import prune as prune_store
+    from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
-    from envbuild.files.sizes import readable_size
-    from envbuild.image.local.layers.base_store import BaseShelf
-    from envbuild.image.local.layers.file_conflicts import WheelTreeCache
-    from envbuild.image.local.layers.steps import ROOTS
-    from envbuild.image.local.layers.store import LayerStore
-    from envbuild.image.local.roots.private_root import RootShelf
-    from envbuild.image.local.roots.unpacked_layers import FOLDER as TREES
-    from envbuild.image.local.roots.unpacked_layers import LayerTrees
-    from envbuild.store.store import Store
-    from envbuild.workflows.privileges import restart_program
+    from envbuild.workflows.sizes import readable_size
+    from envbuild.workflows.upkeep.cache import PruneOptions, prune_cache
 
     if older_than is None and max_size is None:
         raise UsageError("nothing says what to remove", hint="give --older-than DAYS or --max-size GIGABYTES")
@@ -69,17 +57,8 @@ def prune(
         # written so that nan, which is neither more nor less than anything, is refused too
         if value is not None and not 0 <= value < math.inf:
             raise UsageError(f"{option} must be 0 or more, not {value:g}")
-    limit = None if max_size is None else int(max_size * GIGABYTE)
-    folder = cache_folder()
-    if any(folder.glob(f"{TREES}*/")) and os.geteuid() != 0:
-        # their files belong to subordinate ids
-        restart_program(sys.argv[1:], os.environ)
-    shelves = (
-        LayerStore(folder),
-        WheelTreeCache(folder),
-        LayerTrees(folder),
-        BaseShelf(folder),
-        RootShelf(folder / ROOTS),
+    options = PruneOptions(
+        older_than_days=older_than, max_bytes=None if max_size is None else int(max_size * GIGABYTE)
     )
-    removed = prune_store(Store(folder), older_than_days=older_than, max_bytes=limit, shelves=shelves)
+    removed = prune_cache(options, command_machine())
     Output().say(f"removed {removed.files} files, {readable_size(removed.size)}")

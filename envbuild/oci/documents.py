@@ -6,6 +6,7 @@ from pathlib import Path
 
 from envbuild.digest import sha256_bytes
 from envbuild.files.atomic import write_bytes
+from envbuild.files.last_use import note_use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,11 @@ class DocumentFolder:
         """Whether anything is kept."""
         return self._folder is not None
 
-    def get(self, digest: str) -> Document | None:
-        """Return the document if it is there and still what its digest says."""
+    def get(self, digest: str, *, is_use: bool = True) -> Document | None:
+        """Return the document if it is there and still what its digest says.
+
+        With ``is_use`` it counts as used now: what was not used for longest is pruned first.
+        """
         if self._folder is None:
             return None
         try:
@@ -40,6 +44,8 @@ class DocumentFolder:
             return None
         if f"sha256:{sha256_bytes(data)}" != digest:
             return None
+        if is_use:
+            note_use(self._path(self._folder, digest))
         return Document(digest=digest, media_type="", data=data)
 
     def put(self, document: Document) -> Document:

@@ -1,7 +1,6 @@
 """One layer of an image as the layer cache holds it: what configuration and manifest must say of it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envbuild.digest import OciDigest
@@ -40,8 +39,3 @@ class Layer:
 def media_type_of(compression: "Compression") -> str:
     """Return the media type of layers compressed so."""
     return ZSTD_LAYER if compression == "zstd" else GZIP_LAYER
-
-
-def layer_path(cache: Path, digest: OciDigest) -> Path:
-    """Return where the layer cache below ``cache`` has a layer's compressed bytes, or would have them."""
-    return cache / "layers" / "sha256" / digest.removeprefix("sha256:")

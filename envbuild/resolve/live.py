@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName
 
+from envbuild.cache.layout import APT_LISTS
 from envbuild.cache.location import cache_folder, vendor_folder
 from envbuild.catalog.active import catalog_in_force
 from envbuild.catalog.bases import DISTRIBUTIONS
@@ -159,7 +160,7 @@ class LiveResolvers:
     @cached_property
     def apt(self) -> Apt:
         """This machine's apt, on private roots; its version is one of the tools from then on."""
-        apt = Apt(self.cache / "apt", environment=self.environment, progress=self.progress)
+        apt = Apt(APT_LISTS.path(self.cache), environment=self.environment, progress=self.progress)
         self._tools["apt"] = apt.version()
         return apt
 

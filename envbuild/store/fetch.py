@@ -18,7 +18,6 @@ from envbuild.parallel import run_all
 from envbuild.progress import SILENT, ByteCounter, Progress
 from envbuild.remote.address import Address
 from envbuild.store.artifact import Artifact
-from envbuild.store.leftovers import sweep
 from envbuild.store.partial import Partial
 from envbuild.store.store import Store
 from envbuild.store.vendor import copy_vendored, files_named_as
@@ -70,7 +69,7 @@ def fetch_all(
     """
     wanted = {artifact.sha256: artifact for artifact in artifacts}.values()
     with store.use(), disk_errors(store.folder, needed=lambda: _lacking_bytes(store, wanted)):
-        sweep(store)
+        store.sweep()
         lacking = [artifact for artifact in wanted if not _in_store(artifact, store)]
         if not lacking:
             return

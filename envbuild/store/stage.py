@@ -13,7 +13,6 @@ from envbuild.files.disk import disk_errors
 from envbuild.files.temporary import temporary_folder
 from envbuild.parallel import run_all
 from envbuild.store.artifact import Artifact
-from envbuild.store.leftovers import sweep
 from envbuild.store.partial import MODE, MODIFIED
 from envbuild.store.store import HASHERS, Store
 
@@ -98,7 +97,7 @@ def workspace(store: Store) -> Iterator[Path]:
     with contextlib.ExitStack() as stack:
         with disk_errors(store.folder):
             store.prepare()
-            sweep(store)
+            store.sweep()
             folder = stack.enter_context(temporary_folder(store.contexts_folder, mode=FOLDER_MODE))
         yield folder
 

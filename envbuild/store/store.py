@@ -2,8 +2,6 @@
 
 Layout below the cache folder::
 
-    CACHEDIR.TAG          keeps backups out
-    use.lock              shared by those who use artifacts, exclusive to those who remove them
     sha256/ab/ab01…       artifacts, whole and verified when they appeared
     partial/ab01…         being fetched, or left by a process that was stopped; resumed by the next one
     partial/add-…         being added, of a digest not yet known
@@ -13,7 +11,6 @@ Nothing is believed because of a name or a time: whoever uses an artifact hashes
 """
 
 import contextlib
-import errno
 import hashlib
 import os
 import threading
@@ -22,22 +19,19 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from envbuild.cache import use
+from envbuild.cache.layout import ARTIFACTS, PARTIALS, STAGED
+from envbuild.cache.prune import PrunableItem, file_items
 from envbuild.digest import CHUNK, SHA256_HEX, sha256_bytes, sha256_file
 from envbuild.errors import EnvbuildError, IntegrityError
-from envbuild.files.atomic import write_bytes
 from envbuild.files.disk import disk_errors
-from envbuild.files.locks import create_locked, exclusive, shared, wait_for_lock
+from envbuild.files.locks import create_locked, wait_for_lock
+from envbuild.files.temporary import remove_unless_locked, sweep_folders
 from envbuild.parallel import run_all
 from envbuild.store.partial import MODIFIED, Partial
 
-# https://bford.info/cachedir/
-_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Files that envbuild can fetch again.\n"
-
 ADDING = "add-"
 """How a file in ``partial/`` begins whose digest is not yet known."""
-
-USE_LOCK = "use.lock"
-"""The lock of the whole cache folder, shared by those who use what is in it."""
 
 HASHERS = min(8, os.cpu_count() or 1)
 """Threads that hash at once: hashing is bound by the processor."""
@@ -48,9 +42,9 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.artifacts_folder = folder / "sha256"
-        self.partials_folder = folder / "partial"
-        self.contexts_folder = folder / "contexts"
+        self.artifacts_folder = ARTIFACTS.path(folder)
+        self.partials_folder = PARTIALS.path(folder)
+        self.contexts_folder = STAGED.path(folder)
 
     def place_of(self, sha256: str) -> Path:
         """Return where the artifact is or would be.  :raises ValueError: not 64 hexadecimal digits."""
@@ -203,47 +197,28 @@ class Store:
         except FileNotFoundError:
             return 0
 
-    @contextlib.contextmanager
-    def use(self) -> Iterator[None]:
-        """Hold the artifacts: while any process is inside, nothing is pruned."""
-        with contextlib.ExitStack() as stack:
-            with disk_errors(self.folder):
-                try:
-                    self.prepare()
-                    stack.enter_context(shared(self.folder / USE_LOCK))
-                except OSError as error:
-                    # a cache this user may only read works too
-                    if (
-                        error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}
-                        or not self.folder.is_dir()
-                    ):
-                        raise
-            yield
+    def use(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the cache folder: while any process is inside, nothing is pruned."""
+        return use.use(self.folder)
 
-    @contextlib.contextmanager
-    def own(self, *, wait_seconds: float) -> Iterator[None]:
-        """Hold the artifacts alone, to remove some.
+    def items(self) -> Iterator[PrunableItem]:
+        """Yield every artifact, and what was received of others, for pruning."""
+        artifacts = (self.place_of(sha256) for sha256 in self.digests())
+        yield from file_items(artifacts, used=lambda state: state.st_atime)
+        partials = self.partials_folder.glob("*")
+        yield from file_items(partials, remove=lambda path: remove_unless_locked(path, path))
 
-        :raises EnvbuildError: another process still uses them after ``wait_seconds``.
-        """
-        with contextlib.ExitStack() as stack:
-            with disk_errors(self.folder):
-                self.prepare()
-                held = stack.enter_context(exclusive(self.folder / USE_LOCK, wait_seconds=wait_seconds))
-            if not held:
-                raise EnvbuildError(
-                    f"another envbuild is using the cache folder {self.folder}",
-                    hint="wait for it to end, then try again",
-                )
-            yield
+    def sweep(self) -> None:
+        """Remove what killed processes left and nobody can resume: files being added, and staged folders."""
+        for path in self.partials_folder.glob(f"{ADDING}*"):
+            remove_unless_locked(path, path)
+        sweep_folders(self.contexts_folder)
 
     def prepare(self) -> None:
         """Create the folders.  :raises OSError: when they cannot be."""
+        use.prepare(self.folder)
         for folder in (self.artifacts_folder, self.partials_folder, self.contexts_folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        tag = self.folder / "CACHEDIR.TAG"
-        if not tag.exists():
-            write_bytes(tag, _TAG)
+            folder.mkdir(exist_ok=True)
 
     @contextlib.contextmanager
     def _adding(self) -> Iterator[Partial]:

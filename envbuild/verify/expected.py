@@ -1,22 +1,15 @@
 """The files a target's locked artifacts bring, computed once per artifact and kept by its digest."""
 
-import gzip
-import json
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from envbuild.digest import canonical_json
-from envbuild.files.atomic import write_bytes
+from envbuild.cache.notes import read_note, write_note
 from envbuild.verify.checks.expected_files import ExpectedEntry, ExpectedFiles, Tree
 from envbuild.verify.checks.target import LockedCondaPackage, LockedDeb, LockedTarget, LockedWheel
 from envbuild.verify.expected_trees import conda_tree, deb_tree, wheel_tree
-
-TREES_FORMAT = 1
-"""Goes up when a tree of the same artifact would come out otherwise."""
-
 
 _Locked = LockedWheel | LockedDeb | LockedCondaPackage
 
@@ -29,23 +22,20 @@ class TreeCache:
 
     def load(self, name: str) -> Tree | None:
         """Return the tree kept under ``name``, if there is one."""
-        try:
-            document = json.loads(gzip.decompress(self._path(name).read_bytes()))
-            return {path: ExpectedEntry(*values) for path, values in document.items()}
-        except (OSError, EOFError, ValueError, TypeError, AttributeError):
-            return None
+        return read_note(
+            self._path(name), lambda tree: {path: ExpectedEntry(*values) for path, values in tree.items()}
+        )
 
     def save(self, name: str, tree: Tree) -> None:
         """Keep ``tree`` under ``name``."""
-        data = canonical_json({path: list(entry) for path, entry in tree.items()})
-        write_bytes(self._path(name), gzip.compress(data, compresslevel=6, mtime=0))
+        write_note(self._path(name), {path: list(entry) for path, entry in tree.items()})
 
     def has(self, name: str) -> bool:
         """Return whether there is a file for ``name``."""
         return self._path(name).is_file()
 
     def _path(self, name: str) -> Path:
-        return self.folder / str(TREES_FORMAT) / name[:2] / f"{name}.json.gz"
+        return self.folder / name[:2] / f"{name}.json.gz"
 
 
 def missing_trees(target: LockedTarget, cache: TreeCache) -> tuple[str, ...]:

@@ -242,14 +242,17 @@ def _refuse_earlier_format(reference: str, facts: "ImageFacts") -> None:
 
 
 def _expected(artifacts: "TargetArtifacts") -> "Callable[[LockedTarget], ExpectedFiles]":
+    from envbuild.cache.layout import TREES
     from envbuild.verify.expected import TreeCache, expected_files, missing_trees
 
-    cache = TreeCache(artifacts.store.folder / "trees")
+    cache = TreeCache(TREES.path(artifacts.store.folder))
 
     def expected(locked: "LockedTarget") -> "ExpectedFiles":
-        names = set(missing_trees(locked, cache))
-        artifacts.fetch([item for item in artifacts.by_sha256.values() if item.filename in names])
-        artifacts.progress.on_stage("comparing files with the locked artifacts")
-        return expected_files(locked, artifact=artifacts.path, cache=cache)
+        # what is fetched to be read stays until it is read
+        with artifacts.store.use():
+            names = set(missing_trees(locked, cache))
+            artifacts.fetch([item for item in artifacts.by_sha256.values() if item.filename in names])
+            artifacts.progress.on_stage("comparing files with the locked artifacts")
+            return expected_files(locked, artifact=artifacts.path, cache=cache)
 
     return expected

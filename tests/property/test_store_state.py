@@ -16,7 +16,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from envbuild.cache.prune import prune, usage
 from envbuild.errors import IntegrityError
-from envbuild.store.leftovers import sweep
 from envbuild.store.stage import DamagedError, stage, workspace
 from envbuild.store.store import Store
 from tests.rig.artifacts import artifact_of, content_of, sha256_of
@@ -118,17 +117,16 @@ class StoreMachine(RuleBasedStateMachine):
             self.present.discard(number)
             self.damaged.discard(number)
 
-    @rule(keep=SETS, most=st.none() | st.integers(0, 120))
-    def prune(self, keep: set[int], most: int | None) -> None:
-        prune(self.store, keep={DIGESTS[number] for number in keep}, max_bytes=most, wait_seconds=0)
+    @rule(most=st.none() | st.integers(0, 120))
+    def prune(self, most: int | None) -> None:
+        prune(self.folder, [self.store], max_bytes=most, wait_seconds=0)
         left = {number for number in self.present if self.store.path_of(DIGESTS[number])}
-        assert self.present & keep <= left
-        if most is None:
-            assert left == self.present & keep
-            self.received = {}
-        else:
-            size = sum(len(CONTENTS[number]) for number in left)
-            assert size <= most or left <= keep
+        received = {
+            number: data for number, data in self.received.items() if self.store.received(DIGESTS[number])
+        }
+        size = sum(len(CONTENTS[number]) for number in left) + sum(map(len, received.values()))
+        assert size <= (most or 0)
+        self.received = received
         self.present = left
         self.damaged &= left
 
@@ -136,7 +134,7 @@ class StoreMachine(RuleBasedStateMachine):
     def prune_by_age(self) -> None:
         for number in self.present:
             self.store.touch(DIGESTS[number])
-        assert prune(self.store, older_than_days=1, wait_seconds=0).files == 0
+        assert prune(self.folder, [self.store], older_than_days=1, wait_seconds=0).files == 0
 
     @rule()
     def die(self) -> None:
@@ -145,7 +143,7 @@ class StoreMachine(RuleBasedStateMachine):
         (self.folder / "partial" / "add-0123").write_bytes(b"half")
         (self.folder / "contexts" / "0123").mkdir(exist_ok=True)
         (self.folder / "contexts" / "0123.lock").touch()
-        sweep(self.store)
+        self.store.sweep()
 
     @invariant()
     def what_is_there_is_known(self) -> None:
@@ -158,7 +156,7 @@ class StoreMachine(RuleBasedStateMachine):
         partials = {path.name for path in (self.folder / "partial").glob("*")}
         assert partials == {DIGESTS[number] for number in self.received}
         assert list((self.folder / "contexts").glob("*")) == []
-        counts = {one.folder: one.files for one in usage(self.store)}
+        counts = {one.folder: one.files for one in usage(self.folder)}
         assert counts["sha256"] == len(self.present)
         assert counts["partial"] == len(self.received)
 

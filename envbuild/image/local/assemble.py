@@ -6,10 +6,9 @@ from envbuild.image.engine import BuildRequest
 from envbuild.image.local.build import assemble_image
 from envbuild.image.local.images import ImageStore
 from envbuild.image.local.inputs import build_inputs
-from envbuild.image.local.layers.store import LayerStore
+from envbuild.image.local.layers.store import LayerStore, layer_path
 from envbuild.image.local.user_namespace import raise_open_files
 from envbuild.oci.image import OciImage
-from envbuild.oci.layer import layer_path
 from envbuild.store.stage import workspace
 
 

@@ -15,6 +15,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
+from envbuild.cache.layout import ROOTS
 from envbuild.formats.compression import Codec
 from envbuild.image.compose import compose_image, require_room
 from envbuild.image.engine import ContainerOutcome
@@ -22,7 +23,7 @@ from envbuild.image.local.layers.blobs import BaseBlobs
 from envbuild.image.local.layers.bytecode import COMPILE_ENVIRONMENT, CompilingPython
 from envbuild.image.local.layers.conda import files_in_the_way, plan_conda
 from envbuild.image.local.layers.file_conflicts import Tree, WheelTreeCache
-from envbuild.image.local.layers.steps import ROOTS, Steps
+from envbuild.image.local.layers.steps import Steps
 from envbuild.image.local.layers.store import LayerStore
 from envbuild.image.local.layers.wheel_layer import OpenWheel, WheelLayerBuilder
 from envbuild.image.local.layers.wheel_layers import make_wheel_layers
@@ -171,7 +172,7 @@ class _Assembly:
         self._steps = Steps(
             cache=place.layers,
             trees=place.trees,
-            scratch=place.cache / ROOTS,
+            scratch=ROOTS.path(place.cache),
             codec=place.codec,
             scripts=recipe_scripts(standalone=archive_of(target) is not None) | conda_files(lock, target),
             artifact=place.artifact,
@@ -242,13 +243,13 @@ class _Assembly:
         def hold(cleanup: contextlib.ExitStack) -> Sequence[Path]:
             """Return folders in which the interpreter runs: while the base is still made, a part of it."""
             if not foundation.done():
-                folder = cleanup.enter_context(root_folder(place.cache / ROOTS)) / "tree"
+                folder = cleanup.enter_context(root_folder(ROOTS.path(place.cache))) / "tree"
                 folder.mkdir()
                 self._steps.unpack(self.early_interpreter, folder, epoch=self._base_epoch)
                 return (folder,)
             return cleanup.enter_context(place.trees.held(foundation.result()[1]))
 
-        with _LazyInterpreter(hold, place.cache / ROOTS, target.interpreter.path) as interpreter:
+        with _LazyInterpreter(hold, ROOTS.path(place.cache), target.interpreter.path) as interpreter:
             builder = WheelLayerBuilder(
                 cache=place.layers,
                 trees=WheelTreeCache(place.cache),

@@ -12,12 +12,12 @@ from envbuild import process
 from envbuild.errors import BuildFailedError
 from envbuild.image.engine import BuildRequest, BuiltImage, Rebuild
 from envbuild.image.local.images import ImageStore
+from envbuild.image.local.layers.store import layer_path
 from envbuild.image.rebuild import rebuild_differs
 from envbuild.lock.codec import dumps
 from envbuild.oci.blobs import Blobs, read_verified
 from envbuild.oci.compare import compare_images
 from envbuild.oci.image import OciImage
-from envbuild.oci.layer import layer_path
 from envbuild.store.stage import workspace
 
 AGAIN: Final = "envbuild.image.local.again"

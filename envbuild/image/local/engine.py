@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from envbuild.cache.layout import ROOTS
+from envbuild.cache.use import use
 from envbuild.errors import EngineError, UsageError
 from envbuild.image.engine import (
     BuildRequest,
@@ -20,8 +22,7 @@ from envbuild.image.engine import (
 from envbuild.image.gpus import AUTO, NONE, GpuAccess
 from envbuild.image.identity import held_image, image_reference_for
 from envbuild.image.local.images import ImageStore, facts_of
-from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use
-from envbuild.image.local.layers.steps import ROOTS
+from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use_of
 from envbuild.image.local.registry import document_registry, push_built
 from envbuild.image.local.roots.private_root import PrivateRoot
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
@@ -94,7 +95,7 @@ class LocalEngine:
         image = self._get(held.reference) if held else None
         if held is None or image is None:
             return None
-        note_use(image, self._cache)
+        note_use_of(image, self._cache)
         own = image.layers[image.base_layers :]
         if any(layer.media_type != media_type_of(request.compression) for layer in own):
             return None
@@ -212,8 +213,11 @@ class LocalEngine:
             PackedLayer(diff_id, partial(_read, blobs, layer))
             for diff_id, layer in zip(image.diff_ids, image.layers, strict=True)
         ]
-        scratch = self._cache / ROOTS
-        with self._trees.held(packed) as folders, PrivateRoot(folders, scratch=scratch) as root:
+        with ExitStack() as held:
+            # what is unpacked stays until it is held
+            with use(self._cache):
+                folders = held.enter_context(self._trees.held(packed))
+            root = held.enter_context(PrivateRoot(folders, scratch=ROOTS.path(self._cache)))
             yield root, facts_of(image)
 
     def _image(self, reference: str) -> OciImage:

@@ -4,21 +4,20 @@ Layers stay in the layer cache; an image is only as good as what is still there.
 at any time: the image is then assembled again.
 """
 
-import contextlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
-from envbuild.digest import canonical_json, sha256_bytes
-from envbuild.files import atomic
+from envbuild.cache.layout import DOCUMENTS, IMAGES
+from envbuild.cache.notes import read_note, write_note
+from envbuild.cache.prune import PrunableItem, file_items
+from envbuild.digest import sha256_bytes
 from envbuild.image.engine import ImageFacts
+from envbuild.image.local.layers.blobs import is_whole
 from envbuild.oci.documents import Document, DocumentFolder
 from envbuild.oci.image import OciImage
 from envbuild.oci.manifest import Manifest, parse_config, parse_index_or_manifest
-
-FOLDER: Final = "images"
-"""Below the cache folder."""
 
 MOST_NAMES: Final = 500
 """Names kept; beyond that those not used for longest go.  An image takes some 20 kB here."""
@@ -29,21 +28,15 @@ class ImageStore:
 
     def __init__(self, cache: Path) -> None:
         """Keep images below ``cache``."""
-        self._names = cache / FOLDER / "names"
-        self._documents = DocumentFolder(cache / FOLDER / "documents")
+        self._cache = cache
+        self._names = IMAGES.path(cache) / "names"
+        self._documents = DocumentFolder(DOCUMENTS.path(cache))
 
     def get(self, reference: str) -> OciImage | None:
         """Return the image of a name, or None when there is none or one of its documents is gone."""
-        try:
-            record = json.loads(self._path(reference).read_bytes())
-            manifest, base_layers = record["manifest"], int(record["base-layers"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        image = self._read(str(manifest), base_layers)
-        if image is not None:
-            with contextlib.suppress(OSError):
-                self._path(reference).touch()
-        return image
+        path = self._path(reference)
+        record = read_note(path, _Record.of)
+        return self._image(record) if record else None
 
     def put(self, reference: str, image: OciImage) -> None:
         """Keep ``image`` under ``reference``, which names no other from then on."""
@@ -57,28 +50,35 @@ class ImageStore:
             "config": image.config_descriptor.digest,
             "base-layers": image.base_layers,
         }
-        atomic.write_bytes(self._path(reference), canonical_json(record))
+        write_note(self._path(reference), record)
         self._forget_beyond(MOST_NAMES)
 
     def images(self) -> Iterator[tuple[str, OciImage]]:
         """Yield every name with its image, by name."""
-        references = []
-        for path in self._files():
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                references.append(str(json.loads(path.read_bytes())["reference"]))
-        for reference in sorted(references):
-            image = self.get(reference)
+        records = (read_note(path, _Record.of, is_use=False) for path in self._files())
+        for record in sorted(filter(None, records), key=lambda record: record.reference):
+            image = self._image(record, is_use=False)
             if image is not None:
-                yield reference, image
+                yield record.reference, image
 
-    def _read(self, digest: str, base_layers: int) -> OciImage | None:
-        manifest = self._documents.get(digest)
+    def items(self) -> Iterator[PrunableItem]:
+        """Yield every name, for pruning."""
+        yield from file_items(self._files())
+
+    def sweep(self) -> None:
+        """Forget the images that lack a layer or a document: they are assembled again."""
+        whole = {reference for reference, image in self.images() if is_whole(image, self._cache)}
+        kept = {self._path(reference) for reference in whole}
+        self._forget([path for path in self._files() if path not in kept])
+
+    def _image(self, record: "_Record", *, is_use: bool = True) -> OciImage | None:
+        manifest = self._documents.get(record.manifest, is_use=is_use)
         if manifest is None:
             return None
         parsed = parse_index_or_manifest(manifest.data, "")
         if not isinstance(parsed, Manifest):
             return None
-        config = self._documents.get(parsed.config.digest)
+        config = self._documents.get(parsed.config.digest, is_use=is_use)
         if config is None:
             return None
         return OciImage(
@@ -86,16 +86,18 @@ class ImageStore:
             manifest=manifest.data,
             layers=parsed.layers,
             diff_ids=parse_config(config.data).diff_ids,
-            base_layers=base_layers,
+            base_layers=record.base_layers,
         )
 
     def _forget_beyond(self, most: int) -> None:
         """Remove the names that were not used for longest, and the documents no other name needs."""
-        found = sorted(self._files(), key=_last_use)
-        gone, kept = found[: max(0, len(found) - most)], found[max(0, len(found) - most) :]
-        if not gone:
-            return
-        needed = {digest for path in kept for digest in _documents_of(path)}
+        found = sorted(self.items(), key=lambda item: item.used)
+        self._forget([self._names / item.name for item in found[: max(0, len(found) - most)]])
+
+    def _forget(self, paths: Sequence[Path]) -> None:
+        """Remove names, and the documents no other name needs."""
+        gone = set(paths)
+        needed = {digest for path in self._files() if path not in gone for digest in _documents_of(path)}
         for path in gone:
             documents = _documents_of(path)
             path.unlink(missing_ok=True)
@@ -127,16 +129,25 @@ def facts_of(image: OciImage) -> ImageFacts:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What a name points at."""
+
+    reference: str
+    manifest: str
+    config: str
+    base_layers: int
+
+    @classmethod
+    def of(cls, document: Any) -> Self:
+        return cls(
+            reference=str(document["reference"]),
+            manifest=str(document["manifest"]),
+            config=str(document["config"]),
+            base_layers=int(document["base-layers"]),
+        )
+
+
 def _documents_of(path: Path) -> tuple[str, ...]:
-    try:
-        record = json.loads(path.read_bytes())
-        return str(record["manifest"]), str(record["config"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
-
-
-def _last_use(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
+    record = read_note(path, _Record.of, is_use=False)
+    return (record.manifest, record.config) if record else ()

@@ -3,17 +3,14 @@
 A hint, no more: a registry that has deleted a layer answers a mount with an upload.
 """
 
-import contextlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from envbuild.digest import canonical_json
-from envbuild.files import atomic
+from envbuild.cache.layout import PUSHED
+from envbuild.cache.notes import read_note, try_note
 from envbuild.oci.reference import ImageReference
 
-FOLDER: Final = "pushed"
 MOST_LAYERS: Final = 5000
 """Layers remembered for one registry; the oldest go."""
 
@@ -21,8 +18,8 @@ MOST_LAYERS: Final = 5000
 class PushMemory:
     """One small file for each registry."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / FOLDER
+    def __init__(self, cache: Path) -> None:
+        self._folder = PUSHED.path(cache)
 
     def repositories(self, reference: ImageReference) -> dict[str, str]:
         """Return a repository of the registry of ``reference`` by digest of layer, its own left out."""
@@ -36,14 +33,14 @@ class PushMemory:
             known.pop(digest, None)
             known[digest] = reference.repository
         newest = dict(list(known.items())[-MOST_LAYERS:])
-        with contextlib.suppress(OSError):
-            atomic.write_bytes(self._path(reference), canonical_json(list(newest.items())))
+        try_note(self._path(reference), list(newest.items()))
 
     def _read(self, reference: ImageReference) -> dict[str, str]:
-        try:
-            return {str(digest): str(name) for digest, name in json.loads(self._path(reference).read_bytes())}
-        except (OSError, ValueError, TypeError):
-            return {}
+        return read_note(self._path(reference), _repositories) or {}
 
     def _path(self, reference: ImageReference) -> Path:
         return self._folder / f"{reference.registry.replace(':', '+')}.json"
+
+
+def _repositories(pairs: Iterable[tuple[object, object]]) -> dict[str, str]:
+    return {str(digest): str(name) for digest, name in pairs}

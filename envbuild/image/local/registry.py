@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
+from envbuild.cache.layout import DOCUMENTS
 from envbuild.image.engine import BuiltImage
-from envbuild.image.local.images import FOLDER, facts_of
+from envbuild.image.local.images import facts_of
 from envbuild.image.local.layers.blobs import base_reference
 from envbuild.image.local.push_memory import PushMemory
 from envbuild.image.push import digest_there
@@ -18,15 +18,11 @@ from envbuild.remote.registry.client import RegistryClient
 from envbuild.remote.registry.transport import OfflineTransport, RegistryTransport
 from envbuild.remote.registry.writer import RegistryWriter
 
-DOCUMENTS: Final = "documents"
-"""Below the folder of images: manifests and configurations, of bases too."""
-
 
 def document_registry(cache: Path, *, offline: bool) -> RegistryClient:
     """Return a reader of registries that keeps documents below ``cache``; offline it has nothing else."""
-    return RegistryClient(
-        documents=cache / FOLDER / DOCUMENTS, transport=OfflineTransport() if offline else None
-    )
+    transport = OfflineTransport() if offline else None
+    return RegistryClient(documents=DOCUMENTS.path(cache), transport=transport)
 
 
 def push_built(

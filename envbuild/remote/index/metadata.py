@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from envbuild.digest import CHUNK
 from envbuild.errors import IntegrityError, NotFoundError
 from envbuild.files.atomic import write_bytes
+from envbuild.files.last_use import note_use
 from envbuild.formats.core_metadata import WheelMetadata, headers_of, parse_metadata
 from envbuild.remote.index.client import PythonIndex
 from envbuild.remote.index.page import IndexFile
@@ -34,10 +35,10 @@ class MetadataReader:
     Safe to use from several threads and by several processes at once.
     """
 
-    def __init__(self, index: PythonIndex, cache: Path) -> None:
-        """Keep what was read in ``cache/metadata``."""
+    def __init__(self, index: PythonIndex, folder: Path) -> None:
+        """Keep what was read in ``folder``."""
         self._index = index
-        self._cache = cache / "metadata"
+        self._folder = folder
 
     def read(self, project: str, file: IndexFile, index: str) -> WheelMetadata:
         """Return the metadata of ``file``, whose hash must be known.
@@ -47,7 +48,9 @@ class MetadataReader:
         """
         path = self._path(file)
         with contextlib.suppress(OSError):
-            return parse_metadata(path.read_bytes())
+            known = parse_metadata(path.read_bytes())
+            note_use(path)
+            return known
         raw = self._fetch(project, file, index)
         self._keep(path, raw)
         return parse_metadata(raw)
@@ -62,7 +65,7 @@ class MetadataReader:
     def _path(self, file: IndexFile) -> Path:
         if file.sha256 is None:
             raise ValueError(f"the hash of {file.filename} must be known before its metadata is read")
-        return self._cache / file.sha256[:2] / file.sha256
+        return self._folder / file.sha256[:2] / file.sha256
 
     def _keep(self, path: Path, raw: bytes) -> None:
         # a cache that cannot be written only costs time

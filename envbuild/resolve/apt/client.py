@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from envbuild import process
+from envbuild.cache.layout import FOLDER_LOCK
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, ToolMissingError
 from envbuild.formats.deb822 import stanzas
 from envbuild.process import ProcessResult, ProgramMissingError, ProgramTimeoutError
@@ -84,7 +85,7 @@ class Apt:
             kept.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EnvbuildError(f"cannot write to the cache folder {kept}: {error.strerror}") from error
-        with FileLock(kept / "lock"), tempfile.TemporaryDirectory(prefix="envbuild-apt-") as folder:
+        with FileLock(kept / FOLDER_LOCK), tempfile.TemporaryDirectory(prefix="envbuild-apt-") as folder:
             root = AptRoot(folder=Path(folder), lists=kept / "lists", source_cache=kept / "srcpkgcache.bin")
             write_root(root, world, ca_bundle=self._own_ca_bundle(world))
             session = AptSession(self, root, world)

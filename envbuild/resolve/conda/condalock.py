@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from envbuild import process
+from envbuild.cache.layout import CONDA_LISTS
 from envbuild.errors import EnvbuildError, NetworkError, NoSolutionError, SpecError
 from envbuild.remote.channels import ChannelAddress
 from envbuild.resolve.conda import solver
@@ -125,7 +126,7 @@ def read_records(
 def _process_environment(
     environment: Mapping[str, str], cache: Path, login_file: Path | None
 ) -> dict[str, str]:
-    folder = cache / "conda"
+    folder = CONDA_LISTS.path(cache)
     folder.mkdir(parents=True, exist_ok=True)
     own = {key: value for key, value in environment.items() if _KEPT.match(key)}
     for name in (solver.LOCKED_VARIABLE, solver.NEWER_VARIABLE):

@@ -5,7 +5,6 @@ was found is kept by the wheel's sha256.
 """
 
 import contextlib
-import json
 import re
 import zipfile
 import zlib
@@ -17,11 +16,11 @@ from typing import Any, Final, Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from envbuild.cache.layout import ARCHITECTURES
+from envbuild.cache.notes import read_note, try_note
 from envbuild.catalog.components import component_of_wheel
 from envbuild.catalog.frameworks import builds_of, system_cuda_of
-from envbuild.digest import canonical_json
 from envbuild.errors import IntegrityError
-from envbuild.files.atomic import write_bytes
 from envbuild.formats.elf_sections import ElfError
 from envbuild.formats.fatbin import DeviceCode, read_device_code
 from envbuild.lock.gpu import GpuArchitectures
@@ -30,9 +29,6 @@ from envbuild.parallel import run_all
 from envbuild.progress import Progress
 from envbuild.resolve.gpu.derive import GpuPackage, is_for_cuda
 from envbuild.store.store import HASHERS, Store
-
-FORMAT: Final = 1
-"""Goes up whenever the same wheel reads otherwise, so that no older reading is believed."""
 
 SUPPORT: Final = frozenset({"cublas", "cudnn", "nccl"})
 """Components with kernels of their own that frameworks call; the others' are compiled for all there is."""
@@ -64,16 +60,13 @@ class _WheelCode:
     libraries: dict[str, DeviceCode] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
 
-    def dumped(self) -> bytes:
-        return canonical_json(
-            {
-                "format": FORMAT,
-                "libraries": {
-                    name: {"cubins": code.cubins, "ptx": code.ptx} for name, code in self.libraries.items()
-                },
-                "faults": self.faults,
-            }
-        )
+    def document(self) -> dict[str, Any]:
+        return {
+            "libraries": {
+                name: {"cubins": code.cubins, "ptx": code.ptx} for name, code in self.libraries.items()
+            },
+            "faults": self.faults,
+        }
 
 
 def wheels_to_read(wheels: Sequence[Wheel]) -> tuple[Wheel, ...]:
@@ -95,7 +88,11 @@ def read_architectures(
 
     :raises IntegrityError: a wheel is not the locked one, or no zip file.
     """
-    known = {wheel.file: contents for wheel in wheels if (contents := _cached(cache, wheel))}
+    known = {
+        wheel.file: contents
+        for wheel in wheels
+        if (contents := read_note(_place(cache, wheel), _contents_of)) is not None
+    }
     lacking = sorted(
         (wheel for wheel in wheels if wheel.file not in known), key=lambda wheel: (-wheel.size, wheel.file)
     )
@@ -107,9 +104,7 @@ def read_architectures(
         def read(wheel: Wheel) -> None:
             nonlocal done
             contents = known[wheel.file] = _read(wheel, store)
-            # a cache that cannot be written only costs time
-            with contextlib.suppress(OSError):
-                write_bytes(_place(cache, wheel), contents.dumped())
+            try_note(_place(cache, wheel), contents.document())
             done += 1
             progress.on_count(done, len(lacking))
 
@@ -202,19 +197,14 @@ def _is_library(info: zipfile.ZipInfo) -> bool:
 
 
 def _place(cache: Path, wheel: Wheel) -> Path:
-    return cache / "architectures" / wheel.sha256[:2] / wheel.sha256
+    return ARCHITECTURES.path(cache) / wheel.sha256[:2] / wheel.sha256
 
 
-def _cached(cache: Path, wheel: Wheel) -> _WheelCode | None:
-    """Return an earlier reading; one that is damaged or of another format is none."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        document: dict[str, Any] = json.loads(_place(cache, wheel).read_bytes())
-        if document["format"] == FORMAT:
-            found = _WheelCode(faults={str(name): str(fault) for name, fault in document["faults"].items()})
-            for name, counts in document["libraries"].items():
-                code = DeviceCode()
-                code.cubins.update({str(key): int(count) for key, count in counts["cubins"].items()})
-                code.ptx.update({str(key): int(count) for key, count in counts["ptx"].items()})
-                found.libraries[str(name)] = code
-            return found
-    return None
+def _contents_of(document: Any) -> _WheelCode:
+    found = _WheelCode(faults={str(name): str(fault) for name, fault in document["faults"].items()})
+    for name, counts in document["libraries"].items():
+        code = DeviceCode()
+        code.cubins.update({str(key): int(count) for key, count in counts["cubins"].items()})
+        code.ptx.update({str(key): int(count) for key, count in counts["ptx"].items()})
+        found.libraries[str(name)] = code
+    return found

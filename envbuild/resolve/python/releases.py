@@ -1,6 +1,5 @@
 """From a resolver's versions to files: the one each target installs, its hash, its size and its metadata."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -10,7 +9,9 @@ from typing import Literal
 
 from packaging.utils import NormalizedName
 
+from envbuild.cache.layout import STAGED, WHEEL_METADATA
 from envbuild.errors import NoSolutionError, Problem
+from envbuild.files.temporary import temporary_folder
 from envbuild.formats.core_metadata import WheelMetadata
 from envbuild.progress import Progress
 from envbuild.remote.index.client import PythonIndex
@@ -61,7 +62,7 @@ class ReleaseFinder:
         self._index = index
         self._cache = cache
         self._keep = keep or {}
-        self._metadata = MetadataReader(index, cache)
+        self._metadata = MetadataReader(index, WHEEL_METADATA.path(cache))
         self._lock = Lock()
         self._candidates: dict[Pin, Future[_ReleaseCandidate]] = {}
 
@@ -122,10 +123,11 @@ class ReleaseFinder:
         if metadata is not None:
             file = replace(file, size=self._index.size(file, index))
             return Release(pin=pin, index=index, file=file, hash_source="index", metadata=metadata)
-        # beside the cache rather than in the system's temporary folder: these files can be gigabytes
-        self._cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".hashing-", dir=self._cache) as folder:
-            path = Path(folder) / "wheel"
+        # in the cache rather than in the system's temporary folder: these files can be gigabytes
+        workspaces = STAGED.path(self._cache)
+        workspaces.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(workspaces) as folder:
+            path = folder / "wheel"
             sha256, size = self._index.download(file, path, index)
             file = replace(file, sha256=sha256, size=size)
             metadata = self._metadata.read_downloaded(pin.name, file, path)

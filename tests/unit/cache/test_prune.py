@@ -1,11 +1,14 @@
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from envbuild.cache.prune import Pruned, Usage, prune, usage
+from envbuild.cache.layout import LAYOUT
+from envbuild.cache.prune import PrunableEntries, PrunableFiles, PrunableItem, Pruned, Usage, prune, usage
 from envbuild.errors import EnvbuildError
+from envbuild.files.locks import try_lock
 from envbuild.store.stage import stage, workspace
 from envbuild.store.store import Store
 from tests.rig.artifacts import artifact_of, content_of, sha256_of
@@ -34,27 +37,21 @@ def left(store: Store) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("days", "size", "keep", "expected"),
+    ("days", "size", "expected"),
     [
-        pytest.param(None, None, [], [], id="everything"),
-        pytest.param(None, None, [1], [1], id="all but"),
-        pytest.param(15, None, [], [2], id="old"),
-        pytest.param(15, None, [0], [0, 2], id="old but kept"),
-        pytest.param(100, None, [], [0, 1, 2], id="none is so old"),
-        pytest.param(None, 700, [], [0, 1, 2], id="fits"),
-        pytest.param(None, 699, [], [1, 2], id="least recently used first"),
-        pytest.param(None, 500, [], [2], id="until it fits"),
-        pytest.param(None, 500, [0], [0, 2], id="kept count but stay"),
-        pytest.param(None, 0, [0, 1, 2], [0, 1, 2], id="kept whatever the size"),
-        pytest.param(25, 500, [], [2], id="either reason"),
+        pytest.param(None, None, [], id="everything"),
+        pytest.param(15, None, [2], id="old"),
+        pytest.param(0, None, [], id="any age"),
+        pytest.param(100, None, [0, 1, 2], id="none is so old"),
+        pytest.param(None, 700, [0, 1, 2], id="fits"),
+        pytest.param(None, 699, [1, 2], id="least recently used first"),
+        pytest.param(None, 500, [2], id="until it fits"),
+        pytest.param(None, 0, [], id="nothing fits"),
+        pytest.param(25, 500, [2], id="either reason"),
     ],
 )
-def test_pruning_chooses(
-    filled: Store, days: float | None, size: int | None, keep: list[int], expected: list[int]
-) -> None:
-    kept = {DIGESTS[number] for number in keep}
-
-    pruned = prune(filled, keep=kept, older_than_days=days, max_bytes=size)
+def test_pruning_chooses(filled: Store, days: float | None, size: int | None, expected: list[int]) -> None:
+    pruned = prune(filled.folder, [filled], older_than_days=days, max_bytes=size)
 
     assert left(filled) == expected
     gone = [number for number in range(3) if number not in expected]
@@ -65,7 +62,7 @@ def test_use_makes_an_artifact_young(filled: Store) -> None:
     with filled.open_verified(DIGESTS[0]):
         pass
 
-    prune(filled, older_than_days=15)
+    prune(filled.folder, [filled], older_than_days=15)
 
     assert left(filled) == [0, 2]
 
@@ -73,7 +70,7 @@ def test_use_makes_an_artifact_young(filled: Store) -> None:
 def test_staging_is_use(filled: Store, tmp_path: Path) -> None:
     stage({"one": artifact_of(CONTENTS[0])}, store=filled, folder=tmp_path)
 
-    prune(filled, older_than_days=15)
+    prune(filled.folder, [filled], older_than_days=15)
 
     assert left(filled) == [0, 2]
 
@@ -87,16 +84,15 @@ def test_partials_go_by_age_unless_someone_works_on_them(store: Store) -> None:
     for digest in (old, live):
         os.utime(store.partials_folder / digest, (0, 0))
     with store.partial(live):
-        assert prune(store, older_than_days=15) == Pruned(files=1, size=5)
+        assert prune(store.folder, [store], older_than_days=15) == Pruned(files=1, size=5)
         assert sorted(path.name for path in store.partials_folder.iterdir()) == sorted([young, live])
-        assert prune(store, max_bytes=0) == Pruned(files=0, size=0)
-        assert prune(store) == Pruned(files=1, size=5)
+        assert prune(store.folder, [store], max_bytes=0) == Pruned(files=1, size=5)
         assert [path.name for path in store.partials_folder.iterdir()] == [live]
 
 
 def test_nothing_is_pruned_under_a_users_feet(filled: Store) -> None:
     with workspace(filled), filled.use(), pytest.raises(EnvbuildError, match="another envbuild is using"):
-        prune(filled, wait_seconds=0)
+        prune(filled.folder, [filled], wait_seconds=0)
 
     assert left(filled) == [0, 1, 2]
 
@@ -104,40 +100,119 @@ def test_nothing_is_pruned_under_a_users_feet(filled: Store) -> None:
 def test_what_is_staged_outlives_a_pruning(filled: Store, tmp_path: Path) -> None:
     stage({"one": artifact_of(CONTENTS[0])}, store=filled, folder=tmp_path)
 
-    prune(filled)
+    prune(filled.folder, [filled])
 
     assert (tmp_path / "one").read_bytes() == CONTENTS[0]
 
 
-def test_usage_counts_every_folder_and_every_file_once(filled: Store) -> None:
-    (filled.folder / "metadata" / "deep").mkdir(parents=True)
-    (filled.folder / "metadata" / "deep" / "page").write_bytes(b"12345")
+def test_usage_counts_every_file_once_by_what_it_is(filled: Store) -> None:
+    for name in (
+        "metadata/deep/page",
+        "novel/thing",
+        "unpacked-0123/file",
+        "unpacked/file",
+        ".hashing-1/wheel",
+    ):
+        (filled.folder / name).parent.mkdir(parents=True)
+        (filled.folder / name).write_bytes(b"12345")
     (filled.folder / "metadata" / "link").symlink_to("deep")
-    (filled.folder / "novel").mkdir()
-    (filled.folder / "novel" / "thing").write_bytes(b"1")
     with workspace(filled) as folder:
         stage({"one": artifact_of(CONTENTS[0])}, store=filled, folder=folder)
-        found = usage(filled)
+        found = usage(filled.folder)
 
-    assert found == (
-        Usage(kind="package lists", folder="apt", files=0, size=0),
-        # the lock beside the folder; the staged file is the artifact
-        Usage(kind="layers of image bases", folder="bases", files=0, size=0),
-        Usage(kind="staged artifacts", folder="contexts", files=1, size=0),
-        Usage(kind="images of the local engine", folder="images", files=0, size=0),
-        Usage(kind="image layers", folder="layers", files=0, size=0),
-        Usage(kind="index pages and metadata", folder="metadata", files=2, size=5 + len("deep")),
-        Usage(kind="novel", folder="novel", files=1, size=1),
-        Usage(kind="partial downloads", folder="partial", files=0, size=0),
+    assert [one.folder for one in found] == sorted({"novel", *(folder.name for folder in LAYOUT)})
+    assert {one for one in found if one.files} == {
+        # the lock beside the folder, and what an earlier release left; the staged file is the artifact
+        Usage(kind="staged artifacts", folder="contexts", files=2, size=5),
+        Usage(kind="wheel metadata", folder="metadata", files=2, size=5 + len("deep")),
+        Usage(kind="novel", folder="novel", files=1, size=5),
         Usage(kind="artifacts", folder="sha256", files=3, size=700),
-        Usage(kind="unpacked bases", folder="trees", files=0, size=0),
-    )
+        Usage(kind="unpacked layers", folder="unpacked", files=2, size=10),
+    }
 
 
 def test_usage_of_nothing(store: Store) -> None:
-    assert {(one.files, one.size) for one in usage(store)} == {(0, 0)}
+    assert {(one.files, one.size) for one in usage(store.folder)} == {(0, 0)}
     assert not store.folder.exists()
 
 
 def test_pruning_nothing(store: Store) -> None:
-    assert prune(store) == Pruned(files=0, size=0)
+    assert prune(store.folder, [store]) == Pruned(files=0, size=0)
+
+
+class Item:
+    """Something to prune whose removal ends as asked."""
+
+    def __init__(self, used: float, size: int = 1, refuses: type[OSError] | None = None) -> None:
+        self.used, self.size, self.refuses, self.is_there = used, size, refuses, True
+
+    def items(self) -> Iterator[PrunableItem]:
+        yield PrunableItem(name="item", size=self.size, used=self.used, remove=self.remove)
+
+    def sweep(self) -> None:
+        pass
+
+    def remove(self) -> bool:
+        if self.refuses:
+            raise self.refuses
+        self.is_there = False
+        return True
+
+
+def test_what_belongs_to_another_user_is_passed_over(tmp_path: Path) -> None:
+    parts = [Item(1, refuses=PermissionError), Item(2)]
+
+    assert prune(tmp_path, parts) == Pruned(files=1, size=1)
+    assert not parts[1].is_there
+
+
+def test_a_clock_that_was_ahead_keeps_nothing(tmp_path: Path) -> None:
+    parts = [Item(time.time() + 30 * DAY), Item(time.time() - DAY)]
+
+    assert prune(tmp_path, parts, older_than_days=0.5) == Pruned(files=1, size=1)
+    assert parts[0].is_there
+    assert prune(tmp_path, parts, older_than_days=0) == Pruned(files=2, size=2)
+
+
+def test_what_takes_no_room_goes_too_when_nothing_may_be_left(tmp_path: Path) -> None:
+    parts = [Item(1, size=5), Item(2, size=0)]
+
+    assert prune(tmp_path, parts, max_bytes=0) == Pruned(files=2, size=5)
+
+
+def test_a_whole_folder_goes_unless_it_is_locked(tmp_path: Path) -> None:
+    for name in ("free/lists/a", "free/lock", "held/lists/a", "held/lock", "without/a", "file"):
+        (tmp_path / "apt" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "apt" / name).write_bytes(b"12345")
+    descriptor = try_lock(tmp_path / "apt/held/lock")
+    assert descriptor is not None
+
+    pruned = prune(tmp_path, [PrunableEntries(tmp_path / "apt")])
+    os.close(descriptor)
+
+    assert pruned == Pruned(files=3, size=20)
+    assert [path.name for path in (tmp_path / "apt").iterdir()] == ["held"]
+
+
+def test_a_whole_folder_was_used_when_one_of_its_files_was(tmp_path: Path) -> None:
+    for name in ("old/a", "old/b", "young/a", "young/b"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1, 1) if name != "young/b" else None)
+
+    prune(tmp_path, [PrunableEntries(tmp_path)], older_than_days=1)
+
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["young"]
+
+
+def test_folders_of_former_places_go_when_they_are_empty(tmp_path: Path) -> None:
+    for name, used in (("one/deep/old", 1), ("two/deep/old", 1), ("two/deep/young", None)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (used, used) if used else None)
+    places = (tmp_path / "one", tmp_path / "two")
+
+    prune(tmp_path, [PrunableFiles(places, is_former=True)], older_than_days=1)
+
+    assert [path.name for path in tmp_path.rglob("*") if path.parent != tmp_path] == ["deep", "young"]
+    assert not (tmp_path / "one").exists()

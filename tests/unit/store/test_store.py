@@ -8,7 +8,6 @@ import pytest
 
 from envbuild.errors import EnvbuildError, IntegrityError
 from envbuild.files.locks import create_locked
-from envbuild.store.leftovers import sweep
 from envbuild.store.store import Store
 from tests.rig.artifacts import content_of, damage, sha256_of
 
@@ -196,7 +195,7 @@ def test_sweeping_spares_what_is_alive_and_what_can_be_resumed(store: Store) -> 
     lock, context = create_locked(store.contexts_folder, prefix="", suffix=".lock")
     lock.with_suffix("").mkdir()
 
-    sweep(store)
+    store.sweep()
 
     assert sorted(path.name for path in store.partials_folder.iterdir()) == sorted([DIGEST, live.name])
     assert sorted(path.name for path in store.contexts_folder.iterdir()) == [lock.stem, lock.name]
@@ -213,17 +212,3 @@ def test_a_cache_that_is_a_file_is_an_error_with_a_hint(tmp_path: Path) -> None:
 
     assert caught.value.message.startswith(f"the cache folder {store.folder} cannot be used: Not a directory")
     assert caught.value.hint == "check the disk, or name another cache folder in ENVBUILD_CACHE_DIR"
-
-
-def test_a_store_in_use_is_not_owned(store: Store) -> None:
-    with (
-        store.use(),
-        store.use(),
-        pytest.raises(EnvbuildError) as caught,
-        store.own(wait_seconds=0.1),
-    ):
-        pytest.fail("two hold the store")
-
-    assert caught.value.message == f"another envbuild is using the cache folder {store.folder}"
-    with store.own(wait_seconds=0):
-        pass

@@ -4,25 +4,24 @@ Layers of an image base come from its registry, one by one and only when somebod
 the same registry mounts them instead.
 """
 
-import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from envbuild.cache.layout import BASES
+from envbuild.digest import OciDigest
 from envbuild.errors import EnvbuildError, NetworkError
 from envbuild.files.atomic import write_all
 from envbuild.files.disk import disk_errors
+from envbuild.files.last_use import note_use
 from envbuild.files.locks import wait_for_lock
+from envbuild.image.local.layers.store import layer_path
 from envbuild.oci.blobs import read_verified
 from envbuild.oci.image import OciImage
-from envbuild.oci.layer import layer_path
 from envbuild.oci.manifest import Descriptor
 from envbuild.oci.reference import ImageReference, parse_reference
 from envbuild.render import labels
-
-FOLDER: Final = "bases"
-"""Below the cache folder: layers of image bases, by digest."""
 
 PARTIAL: Final = ".partial"
 
@@ -40,7 +39,8 @@ class BaseBlobs:
     def __init__(
         self, cache: Path, reference: ImageReference, *, registry: BlobRegistry, offline: bool = False
     ) -> None:
-        self._folder = cache / FOLDER
+        self._cache = cache
+        self._folder = BASES.path(cache)
         self._reference = reference
         self._registry = registry
         self._offline = offline
@@ -51,10 +51,9 @@ class BaseBlobs:
         :raises NetworkError: the registry is out of reach, has lost it, or may not be asked.
         :raises IntegrityError: the registry sent something else.
         """
-        place = self._folder / blob.digest.removeprefix("sha256:")
+        place = _base_path(self._cache, blob.digest)
         if _has_size(place, blob.size):
-            with contextlib.suppress(OSError):
-                os.utime(place)
+            note_use(place)
             return place
         if self._offline:
             raise NetworkError(
@@ -119,19 +118,21 @@ def is_whole(image: OciImage, cache: Path) -> bool:
     return all(_has_size(layer_path(cache, blob.digest), blob.size) for blob in own)
 
 
-def note_use(image: OciImage, cache: Path) -> None:
+def note_use_of(image: OciImage, cache: Path) -> None:
     """Note that an image is used now: what was not used for longest is pruned first."""
     for layer in image.layers:
-        for place in (layer_path(cache, layer.digest), cache / FOLDER / layer.digest.removeprefix("sha256:")):
-            # it may not be here, or belong to somebody else
-            with contextlib.suppress(OSError):
-                os.utime(place)
+        note_use(layer_path(cache, layer.digest))
+        note_use(_base_path(cache, layer.digest))
 
 
 def base_reference(settings: Mapping[str, str]) -> ImageReference | None:
     """Return the pinned base that the labels of an image name, if it has an image base."""
     name, digest = settings.get(labels.BASE_NAME), settings.get(labels.BASE_DIGEST)
     return parse_reference(name).at(digest) if name and digest else None
+
+
+def _base_path(cache: Path, digest: OciDigest) -> Path:
+    return BASES.path(cache) / digest.removeprefix("sha256:")
 
 
 def _has_size(path: Path, size: int) -> bool:

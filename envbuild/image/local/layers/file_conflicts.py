@@ -4,20 +4,16 @@ Two wheels may bring one file only when they agree on its content; it is executa
 Then it does not matter which is installed last, nor which layers they lie in.
 """
 
-import contextlib
-import json
-import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import installer
 
-from envbuild.cache.prune import Stored
+from envbuild.cache.layout import WHEEL_TREES
+from envbuild.cache.notes import read_note, try_note
 from envbuild.digest import canonical_json, sha256_bytes
 from envbuild.errors import IntegrityError, Problem
-from envbuild.files.atomic import write_bytes
 from envbuild.formats.wheel_files import EXECUTABLE, PLAIN
 from envbuild.lock.model import Wheel
 
@@ -38,8 +34,6 @@ VENV_FILES = frozenset(
     }
 )
 """What ``python -m venv --without-pip`` makes, and no wheel may replace."""
-
-_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,43 +119,20 @@ class WheelTreeCache:
     """
 
     def __init__(self, cache: Path) -> None:
-        self._folder = cache / "layers" / "trees"
+        self._folder = WHEEL_TREES.path(cache)
 
     def get(self, wheel: Wheel, *, prefix: str, python: str) -> Tree | None:
         """Return the tree of a wheel, if it is there and whole."""
-        path = self._path(wheel, prefix, python)
-        try:
-            digest, _, data = path.read_bytes().partition(b"\n")
-            if sha256_bytes(data).encode() != digest:
-                return None
-            # what was not used for longest is pruned first
-            with contextlib.suppress(OSError):
-                os.utime(path)
-            return {name: (sha256, executable) for name, sha256, executable in json.loads(data)}
-        except (OSError, ValueError):
-            return None
+        return read_note(
+            self._path(wheel, prefix, python),
+            lambda files: {name: (sha256, executable) for name, sha256, executable in files},
+        )
 
     def put(self, wheel: Wheel, tree: Tree, *, prefix: str, python: str) -> None:
         """Keep a tree; where nothing can be written, the wheel is read again next time."""
-        data = canonical_json([[name, sha256, executable] for name, (sha256, executable) in tree.items()])
-        with contextlib.suppress(OSError):
-            write_bytes(self._path(wheel, prefix, python), sha256_bytes(data).encode() + b"\n" + data)
-
-    def stored(self) -> Iterator[Stored]:
-        """Yield every tree there is, for pruning."""
-        with contextlib.suppress(FileNotFoundError):
-            for path in sorted(self._folder.iterdir()):
-                state = path.stat()
-                yield Stored(
-                    name=path.name,
-                    size=state.st_size,
-                    used=state.st_mtime,
-                    remove=partial(path.unlink, missing_ok=True),
-                )
-
-    def sweep(self) -> None:
-        """Do nothing: stopped processes leave nothing here."""
+        files = [[name, sha256, executable] for name, (sha256, executable) in tree.items()]
+        try_note(self._path(wheel, prefix, python), files)
 
     def _path(self, wheel: Wheel, prefix: str, python: str) -> Path:
-        inputs = [_FORMAT, installer.__version__, wheel.file, wheel.sha256, prefix, python]
+        inputs = [installer.__version__, wheel.file, wheel.sha256, prefix, python]
         return self._folder / sha256_bytes(canonical_json(inputs))

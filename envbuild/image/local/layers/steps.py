@@ -38,9 +38,6 @@ from envbuild.progress import Progress
 FORMAT: Final = 1
 """Goes up when the same step leaves other bytes though its scripts are the same."""
 
-ROOTS: Final = "roots"
-"""Folder of private roots, below the cache folder."""
-
 _INPUTS: Final = "/dev/envbuild"
 _EVIDENCE_LINES: Final = 30
 _NO_ROOM: Final = os.strerror(errno.ENOSPC)

@@ -11,31 +11,29 @@ believed only when hashed, which whoever reads them does on the way (:meth:`Laye
 forced onto the disk: what a power cut damages is found by its size or its digest, and made again.
 """
 
-import contextlib
 import hashlib
 import io
-import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from envbuild.cache.prune import Stored
+from envbuild.cache.layout import LAYERS
+from envbuild.cache.notes import read_note, write_note
+from envbuild.cache.prune import PrunableItem, file_items
+from envbuild.cache.use import try_own
 from envbuild.digest import CHUNK, OciDigest, canonical_json, sha256_bytes
 from envbuild.errors import EnvbuildError, IntegrityError
-from envbuild.files.atomic import write_all, write_bytes
+from envbuild.files.atomic import write_all
 from envbuild.files.disk import disk_errors
-from envbuild.files.locks import exclusive, try_lock, wait_for_lock
+from envbuild.files.last_use import note_use
+from envbuild.files.locks import wait_for_lock
+from envbuild.files.temporary import remove_unless_locked
 from envbuild.formats.compression import Codec
 from envbuild.image.local.layers.writer import FORMAT, LayerWriter
 from envbuild.oci.layer import Layer
-from envbuild.store.store import USE_LOCK
-
-FOLDER = "layers"
 
 LARGEST = 50_000_000_000
 """Bytes of layers kept without being asked: some twenty CUDA stacks."""
@@ -73,12 +71,22 @@ class LayerKey:
         )
 
 
+def layer_path(cache: Path, digest: OciDigest) -> Path:
+    """Return where a layer's compressed bytes are below ``cache``, or would be; not verified."""
+    return _blobs_of(cache) / digest.removeprefix("sha256:")
+
+
+def _blobs_of(cache: Path) -> Path:
+    return LAYERS.path(cache) / "sha256"
+
+
 class LayerStore:
     """The layers of one cache folder.  Nothing is created before something is written."""
 
     def __init__(self, cache: Path) -> None:
-        self.folder = cache / FOLDER
-        self._blobs = self.folder / "sha256"
+        self._cache = cache
+        self.folder = LAYERS.path(cache)
+        self._blobs = _blobs_of(cache)
         self._index = self.folder / "index"
         self._partials = self.folder / "partial"
 
@@ -87,7 +95,7 @@ class LayerStore:
         with disk_errors(self.folder):
             layer = self._known(key)
             if layer is not None:
-                self._touch(layer)
+                note_use(self.path(layer.digest))
             return layer
 
     def make(
@@ -120,7 +128,7 @@ class LayerStore:
 
     def path(self, digest: OciDigest) -> Path:
         """Return where a layer's compressed bytes are or would be; not verified."""
-        return self._blobs / digest.removeprefix("sha256:")
+        return layer_path(self._cache, digest)
 
     def chunks(self, layer: Layer) -> Iterator[bytes]:
         """Yield a layer's compressed bytes; they are right only when the last one has been taken.
@@ -156,48 +164,33 @@ class LayerStore:
         with disk_errors(self.folder):
             self.path(digest).unlink(missing_ok=True)
 
-    def stored(self) -> Iterator[Stored]:
+    def items(self) -> Iterator[PrunableItem]:
         """Yield every layer there is, for pruning."""
-        for path in _files(self._blobs):
-            # another process may remove it meanwhile
-            with contextlib.suppress(FileNotFoundError):
-                state = path.stat()
-                yield Stored(
-                    name=path.name,
-                    size=state.st_size,
-                    used=state.st_atime,
-                    remove=partial(path.unlink, missing_ok=True),
-                )
+        yield from file_items(_files(self._blobs))
 
     def sweep(self) -> None:
         """Remove notes of layers that are gone, and what killed processes left: their locks are free."""
         for note in _files(self._index):
-            try:
-                there = self.path(json.loads(note.read_bytes())["digest"]).exists()
-            except (OSError, ValueError, TypeError, KeyError, AttributeError):
-                there = False
-            if not there:
+            if not read_note(note, lambda fields: self.path(fields["digest"]).exists(), is_use=False):
                 note.unlink(missing_ok=True)
         for path in _files(self._partials):
-            with contextlib.suppress(FileNotFoundError, PermissionError):
-                if (descriptor := try_lock(path)) is not None:
-                    path.unlink(missing_ok=True)
-                    os.close(descriptor)
+            remove_unless_locked(path, path)
 
     def trim(self, *, largest: int = LARGEST) -> None:
         """Remove the layers not used for longest until ``largest`` bytes are left.
 
-        Nothing is done while any process, this one included, uses the cache folder (:meth:`Store.use`).
+        Nothing is done while any process, this one included, uses the cache folder
+        (:func:`envbuild.cache.use.use`).
         """
-        if sum(item.size for item in self.stored()) <= largest:
+        if sum(item.size for item in self.items()) <= largest:
             return
-        with disk_errors(self.folder), exclusive(self.folder.parent / USE_LOCK, wait_seconds=0) as alone:
-            if not alone:
+        with try_own(self._cache) as is_alone, disk_errors(self.folder):
+            if not is_alone:
                 return
             # listed once more: until now others could use and remove them
-            stored = sorted(self.stored(), key=lambda item: (item.used, item.name))
-            left = sum(item.size for item in stored)
-            for item in stored:
+            items = sorted(self.items(), key=lambda item: (item.used, item.name))
+            left = sum(item.size for item in items)
+            for item in items:
                 if left <= largest:
                     break
                 item.remove()
@@ -205,20 +198,11 @@ class LayerStore:
             self.sweep()
 
     def _known(self, key: LayerKey) -> Layer | None:
-        try:
-            fields = json.loads((self._index / f"{key.name}.json").read_bytes())
+        def read(fields: dict[str, Any]) -> Layer | None:
             layer = Layer(**{**fields, "comment": key.comment})
-            whole = self.path(layer.digest).stat().st_size == layer.size
-        except (OSError, ValueError, TypeError, AttributeError):
-            return None
-        return layer if whole else None
+            return layer if self.path(layer.digest).stat().st_size == layer.size else None
 
-    def _touch(self, layer: Layer) -> None:
-        """Note that the layer is used now, in its access time: what was not used for longest goes first."""
-        path = self.path(layer.digest)
-        # the folder may belong to somebody else
-        with contextlib.suppress(OSError):
-            os.utime(path, (time.time(), path.stat().st_mtime))
+        return read_note(self._index / f"{key.name}.json", read)
 
     def _write(
         self, key: LayerKey, produce: Callable[[LayerWriter], None], path: Path, descriptor: int
@@ -234,7 +218,7 @@ class LayerStore:
             os.fchmod(descriptor, _MODE)
             # counts for nothing without the layer; written before it, because whoever waits for this name to
             # be free looks for both as soon as it is
-            write_bytes(self._index / f"{key.name}.json", canonical_json(asdict(layer)))
+            write_note(self._index / f"{key.name}.json", asdict(layer))
             path.replace(self.path(layer.digest))
         return layer
 

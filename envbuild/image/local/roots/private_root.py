@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from envbuild import process
-from envbuild.cache.prune import Stored
+from envbuild.cache.layout import ROOTS
+from envbuild.cache.prune import PrunableItem
 from envbuild.errors import EngineError, EnvbuildError
 from envbuild.files.temporary import sweep_folders, temporary_folder
 from envbuild.image.engine import ContainerOutcome
@@ -222,13 +223,13 @@ def _raise_failure(plan: Path, status: int) -> None:
     )
 
 
-class RootShelf:
+class RootFolders:
     """The private roots of one cache folder, for pruning: there are none to keep."""
 
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
+    def __init__(self, cache: Path) -> None:
+        self._scratch = ROOTS.path(cache)
 
-    def stored(self) -> Iterator[Stored]:
+    def items(self) -> Iterator[PrunableItem]:
         """Yield nothing: a root goes with the process that made it."""
         return iter(())
 

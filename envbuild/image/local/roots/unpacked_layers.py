@@ -22,18 +22,17 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
-from envbuild.cache.prune import Stored
+from envbuild.cache.layout import UNPACKED
+from envbuild.cache.notes import read_note
+from envbuild.cache.prune import PrunableItem
 from envbuild.digest import OciDigest, sha256_bytes
 from envbuild.files.disk import disk_errors
 from envbuild.files.locks import try_lock, wait_for_lock
-from envbuild.files.temporary import sweep_folders, temporary_folder
+from envbuild.files.temporary import remove_unless_locked, sweep_folders, temporary_folder
 from envbuild.image.local.roots.adopt import diff_id_of
 from envbuild.image.local.roots.private_root import make_private
 from envbuild.image.local.roots.unpack import Extent, extent_of, unpack_layer
 from envbuild.parallel import run_all
-
-FOLDER: Final = "unpacked"
-"""Below the cache folder."""
 
 LARGEST: Final = 40 << 30
 """Bytes kept; beyond that trees not used for longest go."""
@@ -62,7 +61,18 @@ class LayerTrees:
     """The unpacked layers of one cache folder; shared by all processes of a user."""
 
     def __init__(self, cache: Path) -> None:
-        self.folder = cache / folder_name(_id_maps())
+        self.folder = UNPACKED.path(cache, namespace=namespace_of(_id_maps()))
+
+    @classmethod
+    def removable(cls, cache: Path) -> Iterator["LayerTrees"]:
+        """Yield the trees whose files this process may remove: outside of user namespaces, those of all."""
+        own = cls(cache)
+        yield own
+        if not namespace_of(_id_maps()):
+            for folder in sorted(cache.glob(f"{UNPACKED.name}-*")):
+                other = cls(cache)
+                other.folder = folder
+                yield other
 
     @contextlib.contextmanager
     def held(self, layers: Sequence[PackedLayer]) -> Iterator[tuple[Path, ...]]:
@@ -113,14 +123,18 @@ class LayerTrees:
         )
         return {name: size for _, name, size in found}
 
-    def stored(self) -> Iterator[Stored]:
+    def items(self) -> Iterator[PrunableItem]:
         """Yield every tree there is, for pruning."""
         for name, size in self.sizes().items():
-            yield Stored(name=name, size=size, used=self._last_use(name), remove=partial(self._remove, name))
+            remove = partial(self._remove, name)
+            yield PrunableItem(name=name, size=size, used=self._last_use(name), remove=remove)
 
     def sweep(self) -> None:
         """Remove what killed processes left: their locks are free."""
         sweep_folders(self.folder, prefix=_PARTIAL)
+        for turn in self.folder.glob(f"*{_LOCK}"):
+            if not turn.name.startswith(_PARTIAL):
+                remove_unless_locked(turn, turn)
 
     def prune(self, *, unused_since: float = float("inf"), largest: int = 0) -> tuple[int, int]:
         """Remove trees not used after ``unused_since``, the oldest first, until ``largest`` bytes are left.
@@ -153,11 +167,14 @@ class LayerTrees:
 
     def _is_whole(self, place: Path) -> bool:
         """Return whether a tree is what was unpacked; after a restart of the machine it is measured."""
-        try:
-            said = json.loads((place / "extent").read_bytes())
-            known, boot = Extent(said["entries"], said["size"], said["listing"]), said["boot"]
-        except (OSError, ValueError, KeyError, TypeError):
+        said = read_note(
+            place / "extent",
+            lambda said: (Extent(said["entries"], said["size"], said["listing"]), said["boot"]),
+            is_use=False,
+        )
+        if said is None:
             return False
+        known, boot = said
         if boot == _boot():
             return True
         if extent_of(place / "tree") != known:
@@ -272,24 +289,21 @@ def _name(unfinished: Path, place: Path) -> None:
 
 def _recorded_size(path: Path) -> int:
     """Return the bytes an extent speaks of; 0 for one that is gone or empty, whose tree must go too."""
-    try:
-        return int(json.loads(path.read_bytes())["size"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+    return read_note(path, lambda said: int(said["size"]), is_use=False) or 0
 
 
 def _record(extent: Extent) -> str:
     return json.dumps({**asdict(extent), "boot": _boot()})
 
 
-def folder_name(id_maps: str) -> str:
-    """Return the name of the folder of trees for a user namespace, of which ``id_maps`` are the id maps.
+def namespace_of(id_maps: str) -> str:
+    """Return a name for the user namespace of which ``id_maps`` are the id maps; empty outside of one.
 
-    The owners of files mean something else in another namespace; all who are in none share one folder.
+    The owners of files mean something else in another namespace, which has a folder of trees of its own.
     """
     if all(line.split() == _ALL_IDS for line in id_maps.splitlines()):
-        return FOLDER
-    return f"{FOLDER}-{sha256_bytes(' '.join(id_maps.split()).encode())[:12]}"
+        return ""
+    return sha256_bytes(" ".join(id_maps.split()).encode())[:12]
 
 
 @cache

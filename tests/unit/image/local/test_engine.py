@@ -75,7 +75,6 @@ def test_a_command_runs_as_the_image_says(engine):
 ATTACHED = """
 import sys; from pathlib import Path
 from envbuild.image.engine import RunRequest
-from envbuild.image.engine import RunRequest
 from envbuild.image.local.engine import LocalEngine
 status = LocalEngine(Path(sys.argv[1])).run_attached(
     RunRequest(

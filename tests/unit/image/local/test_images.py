@@ -27,7 +27,7 @@ def test_image_comes_back_as_it_was_kept(tmp_path, image):
 def test_image_without_a_document_is_not_there(tmp_path, image):
     store = ImageStore(tmp_path)
     store.put("train:one", image)
-    for path in (tmp_path / "images" / "documents").iterdir():
+    for path in (tmp_path / "documents").iterdir():
         kept = path.read_bytes()
         path.write_bytes(b"{}")
         assert store.get("train:one") is None
@@ -59,7 +59,7 @@ def test_documents_go_with_the_last_name(tmp_path, image):
     store = ImageStore(tmp_path)
     store.put("train:a", image)
     store._forget_beyond(0)
-    assert list((tmp_path / "images" / "documents").iterdir()) == []
+    assert list((tmp_path / "documents").iterdir()) == []
 
 
 def test_facts_are_those_of_the_configuration(image):

@@ -31,30 +31,30 @@ def test_file_is_named_by_digest_and_format(tmp_path: Path) -> None:
     ScanCache(tmp_path).put(SCAN)
 
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.json")] == [
-        f"layers/{SCAN.digest.removeprefix('sha256:')}.1.json"
+        f"scans/1/{SCAN.digest.removeprefix('sha256:')}.json"
     ]
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "list", "journal", "content", "key"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "list", "content", "key", "alphabet"])
 def test_damaged_scan_is_as_good_as_absent(tmp_path: Path, damage: str) -> None:
     cache = ScanCache(tmp_path)
     cache.put(SCAN)
     (path,) = tmp_path.rglob("*.json")
-    document = json.loads(path.read_text())
-    if damage == "journal":
-        document["journal"][1] = document["journal"][1][::-1]
-    elif damage == "content":
-        document["contents"]["etc/passwd"][1] = "AAAA"
-    elif damage == "key":
+    text = path.read_text()
+    document = json.loads(text.partition("\n")[2])
+    if damage == "key":
         del document["programs"]
-    text = {"cut": path.read_text()[:-1], "empty": "", "list": "[]"}.get(damage, json.dumps(document))
-    path.write_text(text)
+    elif damage == "alphabet":
+        document["journal"] = "\N{SNOWMAN}"
+    content = document["contents"]["etc/passwd"]
+    changed = {"cut": text[:-1], "empty": "", "list": "[]", "content": text.replace(content, content[::-1])}
+    path.write_text(changed.get(damage, json.dumps(document)))
 
     assert cache.get(SCAN.digest) is None
 
 
 def test_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
-    (tmp_path / "layers").write_text("in the way")
+    (tmp_path / "scans").write_text("in the way")
     cache = ScanCache(tmp_path)
 
     cache.put(SCAN)

@@ -8,11 +8,10 @@ import pytest
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError
 from envbuild.image.compose import compose_image
 from envbuild.image.local.images import facts_of
-from envbuild.image.local.layers.base_store import BaseShelf
-from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use
-from envbuild.image.local.layers.store import LayerStore
+from envbuild.image.local.layers.base_store import BaseStore
+from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use_of
+from envbuild.image.local.layers.store import LayerStore, layer_path
 from envbuild.oci.base import BaseImage
-from envbuild.oci.layer import layer_path
 from envbuild.oci.manifest import Descriptor
 from envbuild.oci.reference import parse_reference
 from envbuild.remote.registry.client import RegistryClient
@@ -70,13 +69,13 @@ def test_layers_of_bases_are_pruned_and_leftovers_swept(fake, tmp_path):
     kept = base_of(fake, tmp_path).path(BLOB)
     left = tmp_path / "bases" / f"{'0' * 64}.partial"
     left.write_bytes(b"half")
-    shelf = BaseShelf(tmp_path)
-    (stored,) = shelf.stored()
+    bases = BaseStore(tmp_path)
+    (stored,) = bases.items()
     assert (stored.name, stored.size) == (kept.name, len(LAYER))
     stored.remove()
-    shelf.sweep()
+    bases.sweep()
     assert list((tmp_path / "bases").iterdir()) == []
-    assert list(BaseShelf(tmp_path / "nowhere").stored()) == []
+    assert list(BaseStore(tmp_path / "nowhere").items()) == []
 
 
 def test_offline_nothing_is_fetched(fake, tmp_path):
@@ -146,7 +145,7 @@ def test_use_of_an_image_keeps_its_layers_from_being_pruned(tmp_path):
     made.path(layer).rename(place)
     os.utime(place, (1, 1))
 
-    note_use(image, tmp_path)
+    note_use_of(image, tmp_path)
 
-    (stored,) = LayerStore(tmp_path).stored()
+    (stored,) = LayerStore(tmp_path).items()
     assert stored.used > 1

@@ -131,7 +131,7 @@ def test_a_full_disk_is_said_so_and_leaves_nothing(tmp_path):
 
 def test_a_layer_that_another_process_prunes_meanwhile_is_passed_over(tmp_path):
     cache, _, layers = filled(tmp_path)
-    stored = cache.stored()
+    stored = cache.items()
     first = next(stored)
     for layer in layers:
         cache.discard(layer.digest)
@@ -152,14 +152,14 @@ def filled(tmp_path, count=3):
     keys = [dataclasses.replace(KEY, inputs={"n": number}) for number in range(count)]
     layers = [cache.make(key, holding(number)) for number, key in enumerate(keys)]
     for number, layer in enumerate(layers):
-        os.utime(cache.path(layer.digest), (1_700_000_000 + number, 0))
+        os.utime(cache.path(layer.digest), (1_700_000_000 + number,) * 2)
     return cache, keys, layers
 
 
 def test_the_longest_unused_layers_are_pruned_with_their_notes(tmp_path):
     cache, keys, layers = filled(tmp_path)
     assert cache.get(keys[0]) == layers[0]  # used just now
-    pruned = prune(Store(tmp_path), max_bytes=layers[0].size, shelves=[cache])
+    pruned = prune(tmp_path, [Store(tmp_path), cache], max_bytes=layers[0].size)
     assert pruned.files == 2
     assert [cache.get(key) for key in keys] == [layers[0], None, None]
     assert len(list(cache.folder.glob("index/*"))) == 1
@@ -170,7 +170,7 @@ def test_artifacts_and_layers_go_by_one_order(tmp_path):
     store = Store(tmp_path)
     old = store.add_bytes(b"old")
     os.utime(store.place_of(old), (1_600_000_000, 0))
-    prune(store, older_than_days=1, shelves=[cache])
+    prune(tmp_path, [store, cache], older_than_days=1)
     assert store.path_of(old) is None
     assert not any(cache.get(key) for key in keys)
 
@@ -179,7 +179,7 @@ def test_a_cache_that_grew_too_large_is_trimmed_unless_somebody_uses_it(tmp_path
     cache, keys, layers = filled(tmp_path)
     with Store(tmp_path).use():
         cache.trim(largest=layers[2].size)
-    assert len(list(cache.stored())) == 3
+    assert len(list(cache.items())) == 3
     cache.trim(largest=layers[2].size)
     assert [cache.get(key) for key in keys] == [None, None, layers[2]]
 
@@ -189,7 +189,7 @@ def test_two_names_of_one_layer_share_its_bytes(tmp_path):
     first = cache.make(KEY, one_file)
     second = cache.make(dataclasses.replace(KEY, kind="other"), one_file)
     assert first == second
-    assert len(list(cache.stored())) == 1
+    assert len(list(cache.items())) == 1
 
 
 CHILD = """
@@ -225,7 +225,7 @@ def test_a_killed_process_leaves_a_sound_cache_and_the_next_one_finishes(tmp_pat
         time.sleep(0.1)
         killed.send_signal(signal.SIGKILL)
     cache = LayerStore(tmp_path)
-    assert list(cache.stored()) == []
+    assert list(cache.items()) == []
     with child(tmp_path, 0) as other:
         assert other.stdout
         made, digest = other.stdout.read().split()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import EngineError
-from envbuild.image.local.roots.private_root import EntryError, PrivateRoot, RootShelf, root_folder
+from envbuild.image.local.roots.private_root import EntryError, PrivateRoot, RootFolders, root_folder
 from tests.rig.paths import CHECKOUT
 from tests.rig.small_root import ENV, make_small_root
 
@@ -175,12 +175,12 @@ def _sleepers():
 
 
 def test_pruning_sweeps_what_killed_processes_left(tmp_path):
-    (tmp_path / "root-0/upper").mkdir(parents=True)
-    (tmp_path / "root-0.lock").touch()
-    with root_folder(tmp_path / "other") as kept:
-        shelf = RootShelf(tmp_path)
-        assert list(shelf.stored()) == []
-        shelf.sweep()
-        RootShelf(tmp_path / "other").sweep()
+    with root_folder(tmp_path / "roots") as kept:
+        (tmp_path / "roots/root-0/upper").mkdir(parents=True)
+        (tmp_path / "roots/root-0.lock").touch()
+        roots = RootFolders(tmp_path)
+        assert list(roots.items()) == []
+        roots.sweep()
         assert kept.is_dir()
-    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+        assert not (tmp_path / "roots/root-0").exists()
+    assert list((tmp_path / "roots").iterdir()) == []

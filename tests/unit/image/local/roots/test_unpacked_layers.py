@@ -16,7 +16,7 @@ import pytest
 
 from envbuild.errors import IntegrityError
 from envbuild.image.local.roots import unpacked_layers as trees
-from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer, folder_name
+from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer, namespace_of
 from tests.rig.paths import CHECKOUT
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners need root, or subordinate ids")
@@ -60,14 +60,14 @@ def test_nobody_else_reaches_the_files(tmp_path):
         content_of(tmp_path / "cache", layer(b"x")[0])
     finally:
         os.umask(old)
-    assert stat.S_IMODE((tmp_path / "cache" / trees.FOLDER).stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "cache/unpacked").stat().st_mode) == 0o700
 
 
 def test_a_tree_of_which_nothing_is_known_any_more_is_pruned(tmp_path):
     content_of(tmp_path, layer(b"x")[0])
     (extent,) = tmp_path.glob("unpacked/*/extent")
     extent.write_bytes(b"")
-    (stored,) = LayerTrees(tmp_path).stored()
+    (stored,) = LayerTrees(tmp_path).items()
     assert stored.remove()
     assert list((tmp_path / "unpacked").iterdir()) == []
 
@@ -113,7 +113,7 @@ def test_a_tree_without_an_extent_is_pruned(tmp_path):
     assert content_of(tmp_path, layer(b"x" * 100)[0])
     (extent,) = tmp_path.glob("unpacked/*/extent")
     extent.unlink()
-    (stored,) = LayerTrees(tmp_path).stored()
+    (stored,) = LayerTrees(tmp_path).items()
     assert stored.used == 0
     assert stored.remove()
     assert list((tmp_path / "unpacked").iterdir()) == []
@@ -130,9 +130,8 @@ def test_more_than_is_kept_can_be_used_at_once(tmp_path, monkeypatch):
 def test_trees_are_apart_where_owners_mean_something_else():
     everywhere = "         0          0 4294967295\n" * 2
     rootless = "0 1000 1\n1 100000 65536\n0 1000 1\n1 100000 65536\n"
-    assert folder_name(everywhere) == "unpacked"
-    assert folder_name(rootless).startswith("unpacked-")
-    assert folder_name(rootless) != folder_name(rootless.replace("1000", "1001"))
+    assert namespace_of(everywhere) == ""
+    assert namespace_of(rootless) != namespace_of(rootless.replace("1000", "1001"))
 
 
 def test_a_broken_layer_leaves_nothing(tmp_path):
