@@ -26,7 +26,8 @@ from envbuild.oci.manifest import OCI_CONFIG, OCI_MANIFEST
 from envbuild.render.labels import FORMAT, labels_of
 from envbuild.workflows.engines import ENGINES, open_engine
 from envbuild.workflows.machine import Machine
-from tests.rig.running import envbuild
+from tests.rig.paths import CHECKOUT
+from tests.rig.running import envbuild, python_block
 
 pytestmark = [
     pytest.mark.engine,
@@ -124,6 +125,20 @@ def test_run_uses_it_and_builds_nothing(holder):
 
     assert answer.stdout == "six\n"
     assert "building" not in answer.stderr
+
+
+def test_the_example_of_the_python_api_builds_verifies_and_runs(holder):
+    if holder.made_by != holder.engine:
+        pytest.skip("the docker engine would build another engine's image again")
+
+    shown = python_block(
+        CHECKOUT / "docs/reference/python-api.md", 1, folder=holder.folder, environment=holder.environment
+    )
+
+    assert f"\n{holder.reference} was there\n" in f"\n{shown.stdout}"
+    assert f"\n{holder.reference} matches its lock: " in shown.stdout
+    assert shown.stdout.splitlines()[-2:] == ["hello", "the command ended with 0"]
+    assert (holder.folder / "verify.xml").read_text().startswith("<?xml")
 
 
 def test_doctor_finds_nothing_broken(holder):
