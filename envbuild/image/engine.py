@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from envbuild.oci.image import OciImage
     from envbuild.store.target_artifacts import TargetArtifacts
 
-Feature = Literal["compression", "export", "load", "pull"]
+Feature = Literal["compression", "export", "gpus", "load", "pull"]
 """What not every engine can do: choose the compression of layers, write an image to a folder or an archive,
-give it to a Docker Engine, pull it from a registry."""
+give GPUs to containers, give an image to a Docker Engine, pull one from a registry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +140,15 @@ class Rebuild:
     """What this does not prove."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineCheck:
+    """Something that an engine needs of this machine."""
+
+    name: str
+    look: Callable[[], str]
+    """Returns in words what is there; raises an error of ours when it is missing."""
+
+
 class ImageHolder(Protocol):
     """Holds images."""
 
@@ -199,6 +208,9 @@ class Engine(ContainerRunner, Protocol):
 
         :raises EngineError: this machine and user allow neither.
         """
+
+    def checks(self) -> tuple[EngineCheck, ...]:
+        """Return what the engine needs of this machine, for `envbuild doctor` to look at."""
 
     def find_target(self, request: BuildRequest) -> BuiltImage | None:
         """Return the image of a target when the engine holds it, whole and as requested."""

@@ -47,17 +47,25 @@ def failed(name: str, error: EnvbuildError, *, state: State = "broken") -> Findi
     )
 
 
-def gpu_findings(facts: GpuFacts, *, withheld: Mapping[Vendor, str | None]) -> Iterator[Finding]:
+def not_needed(name: str, error: EnvbuildError, *, by: str) -> Finding:
+    """Return that a thing is missing, and that ``by`` does without."""
+    return Finding(name=name, state="none", found=f"not needed by {by}; {error.message}")
+
+
+def gpu_findings(
+    facts: GpuFacts, *, withheld: Mapping[Vendor, str | None], by_nature: bool = False
+) -> Iterator[Finding]:
     """Yield drivers, highest CUDA and GPUs of a machine, and whether the engine gives containers those.
 
-    ``withheld`` is why the engine gives containers no GPU, by vendor.
+    ``withheld`` is why the engine gives containers no GPU, by vendor; ``by_nature`` says that nothing can be
+    done about that.
     """
     vendors: tuple[Vendor, ...] = ("nvidia", "amd")
     present = [v for v in vendors if facts.drivers[v].state != "absent" or facts.cards.get(v)]
     for vendor in present:
         driver = facts.drivers[vendor]
         if driver.state == "ready":
-            yield from _working(facts, vendor, withheld[vendor])
+            yield from _working(facts, vendor, withheld[vendor], by_nature=by_nature)
         else:
             is_missed = _is_missed(facts, vendor)
             yield Finding(
@@ -83,7 +91,7 @@ def _is_missed(facts: GpuFacts, vendor: Vendor) -> bool:
     return facts.drivers[vendor].state != "not-loaded" or bool(facts.cards.get(vendor))
 
 
-def _working(facts: GpuFacts, vendor: Vendor, withheld: str | None) -> Iterator[Finding]:
+def _working(facts: GpuFacts, vendor: Vendor, withheld: str | None, *, by_nature: bool) -> Iterator[Finding]:
     """Yield what a driver that works says, and its GPUs."""
     driver = facts.drivers[vendor]
     yield Finding(name=f"{VENDORS[vendor]} driver", state="ok", found=driver.version or "loaded")
@@ -112,6 +120,8 @@ def _working(facts: GpuFacts, vendor: Vendor, withheld: str | None) -> Iterator[
             )
     if not devices:
         yield Finding(name=f"{VENDORS[vendor]} GPUs", state="missing", found="the driver shows none")
+    elif withheld and by_nature:
+        yield Finding(name="GPUs in containers", state="none", found=withheld)
     elif withheld:
         hint = _TOOLKIT if vendor == "nvidia" else "pass --gpus all to try it anyway"
         yield Finding(name="GPUs in containers", state="missing", found=withheld, hint=hint)

@@ -1,6 +1,7 @@
 """`doctor` and `verify --host`: the machine at hand, with a driver that is a test double or with none."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 from envbuild.lock.gpu import TargetGpu
 from envbuild.lock.model import Lock
 from tests.rig.driver import DRIVERS, write_driver
+from tests.rig.index import PackageIndex, make_wheel
 from tests.rig.locks import sample_lock
-from tests.rig.program import Answer, Program
+from tests.rig.program import SPEC, Answer, Program
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="the doubles are compiled with gcc")
 
 
@@ -115,6 +118,56 @@ def test_doctor_where_there_is_neither_engine_nor_index(program: Program) -> Non
     assert "BROKEN  Python index" in answer.stdout
     assert "not tried: there is no lock here to say which" in answer.stdout
     assert "Docker Engine: start it, name it in DOCKER_HOST" in answer.stderr
+
+
+@pytest.fixture
+def of_local_engine(with_index: Program, package_index: PackageIndex) -> Program:
+    """Return the program in a project of the local engine; there is an index, and no Docker Engine."""
+    make_wheel(package_index.folder, "installer", "1.0")
+    with_index.spec.write_text(f'{SPEC}\n[build]\nengine = "local"\n')
+    return with_index
+
+
+@needs_root
+def test_doctor_does_not_miss_what_the_engine_of_choice_does_without(of_local_engine: Program) -> None:
+    answer = in_a_process(of_local_engine, "doctor")
+    assert answer.code == 0, answer.stdout
+    assert "-   Docker Engine   not needed by the local engine; no Docker Engine answers" in answer.stdout
+    assert "ok  local engine    works here, as root" in answer.stdout
+    assert "Docker Engine:" not in answer.stderr
+
+
+@needs_root
+def test_doctor_goes_by_the_engine_the_environment_names(
+    of_local_engine: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVBUILD_ENGINE", "docker")
+    answer = in_a_process(of_local_engine, "doctor")
+    assert answer.code == 6
+    assert "BROKEN  Docker Engine" in answer.stdout
+
+
+@needs_root
+def test_doctor_where_apt_is_missing(of_local_engine: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(of_local_engine.folder))
+    answer = in_a_process(of_local_engine, "doctor")
+    assert answer.code == 0, answer.stdout
+    assert "missing  apt             apt is missing" in answer.stdout
+    assert "-        buildx          not needed by the local engine; " in answer.stdout
+
+
+def test_doctor_where_the_local_engine_cannot_work(
+    of_local_engine: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVBUILD_CACHE_DIR", str(of_local_engine.spec))
+    answer = in_a_process(of_local_engine, "doctor")
+    assert answer.code == 6
+    assert "BROKEN  local engine" in answer.stdout
+
+
+def test_doctor_beside_a_spec_that_cannot_be_read(program: Program) -> None:
+    program.spec.write_text("name =")
+    assert "Docker Engine" in in_a_process(program, "doctor").stdout
 
 
 @needs_compiler

@@ -30,6 +30,16 @@ except EnvbuildError as error:
 else:
     print("root already")
 """
+TRY = """
+import os, sys
+from pathlib import Path
+from envbuild.errors import EngineError
+from envbuild.image.local.trial import try_engine
+try:
+    print(try_engine(Path(sys.argv[1]), os.environ))
+except EngineError as error:
+    print(error.message)
+"""
 INSIDE = """
 import os, sys
 from pathlib import Path
@@ -115,3 +125,21 @@ def test_modules_in_the_current_folder_are_not_the_programs(open_path):
     entered = run_unprivileged(sys.executable, "-c", script, scratch=home, ids=65_536, environment={})
     assert (entered.returncode, entered.stderr) == (0, "")
     assert entered.stdout.startswith("envbuild ")
+
+
+def test_a_trial_is_made_as_root_of_a_namespace(open_path):
+    home = open_path / "home"
+    tried = run_unprivileged(
+        sys.executable, "-c", TRY, home / "cache", scratch=home, ids=65_536, environment={}
+    )
+    assert (tried.stdout, tried.stderr) == ("works here, as root of a user namespace\n", "")
+
+
+def test_a_trial_that_fails_in_the_namespace_says_why(open_path):
+    home = open_path / "home"
+    home.mkdir()
+    (home / "cache").write_text("")
+    tried = run_unprivileged(
+        sys.executable, "-c", TRY, home / "cache", scratch=home, ids=65_536, environment={}
+    )
+    assert (tried.stdout, tried.stderr) == (f"{home}/cache/roots: not a directory\n", "")

@@ -39,7 +39,7 @@ KNOWN_CIRCLES = {("envbuild.cli.live", "envbuild.cli.output")}
 KNOWN_CLASS_NAMES: set[str] = set()
 KNOWN_LONG_COMMANDS = {"live", "output"}
 KNOWN_ENGINE_COMPARISONS: set[str] = set()
-KNOWN_DEEP_COMMANDS = {"doctor"}
+KNOWN_DEEP_COMMANDS: set[str] = set()
 
 Write = Callable[[dict[str, str]], Package]
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from envbuild.errors import BuildFailedError
 from envbuild.image.docker.containers import DockerContainers
-from envbuild.image.engine import BuildRequest, BuiltImage, Feature, Rebuild
+from envbuild.image.engine import BuildRequest, BuiltImage, EngineCheck, Feature, Rebuild
 from envbuild.image.gpus import GpuAccess
 from envbuild.image.identity import held_image, image_reference_for, is_image_of
 from envbuild.image.push import push_once
@@ -26,7 +26,7 @@ class DockerEngine(DockerContainers):
 
     name = NAME
     title = "the engine"
-    features: frozenset[Feature] = frozenset({"pull"})
+    features: frozenset[Feature] = frozenset({"gpus", "pull"})
 
     def __init__(
         self,
@@ -41,6 +41,13 @@ class DockerEngine(DockerContainers):
 
     def require_privileges(self, restart: Callable[[], None]) -> None:
         """Do nothing: the engine has the privileges."""
+
+    def checks(self) -> tuple[EngineCheck, ...]:
+        """Return what the engine needs: that it answers, and a client that builds with it."""
+        return (
+            EngineCheck(name="Docker Engine", look=self.describe),
+            EngineCheck(name="buildx", look=self.describe_builder),
+        )
 
     def find_target(self, request: BuildRequest) -> BuiltImage | None:
         """Return the image of a target when the engine holds it.

@@ -14,6 +14,7 @@ from envbuild.image.engine import (
     BuildRequest,
     BuiltImage,
     ContainerOutcome,
+    EngineCheck,
     Feature,
     ImageFacts,
     Rebuild,
@@ -80,6 +81,12 @@ class LocalEngine:
         """
         if not acts_as_root():
             restart()
+
+    def checks(self) -> tuple[EngineCheck, ...]:
+        """Return what the engine needs: root or subordinate ids, namespaces, overlay mounts."""
+        from envbuild.image.local.trial import try_engine  # noqa: PLC0415 - `doctor` alone tries it
+
+        return (EngineCheck(name="local engine", look=partial(try_engine, self._cache, self._environment)),)
 
     def close(self) -> None:
         """Do nothing: there is no connection."""

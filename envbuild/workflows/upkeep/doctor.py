@@ -1,19 +1,25 @@
 """This machine, looked at: engine, builder, apt, cache, index, registries, GPUs, all at the same time."""
 
 import contextlib
-import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from envbuild.errors import EngineError, EnvbuildError, ExitCode
-from envbuild.verify.doctor import Finding, failed, gpu_findings
+from envbuild.errors import EngineError, EnvbuildError, ExitCode, SpecError
+from envbuild.verify.doctor import Finding, document, exit_code_of, failed, gpu_findings, not_needed
+from envbuild.workflows.engines import DEFAULT, ENGINES, EngineName, choose_engine, open_engine
+from envbuild.workflows.machine import Machine
+from envbuild.workflows.project import SPEC_NAME, Project, open_project, read_lock
 
 if TYPE_CHECKING:
+    from envbuild.image.engine import Engine, EngineCheck
     from envbuild.verify.checks.gpu_facts import GpuFacts, Vendor
 
 SMALL_PROJECT = "installer"
@@ -22,58 +28,96 @@ SMALL_PROJECT = "installer"
 LEAST_FREE = 10_000_000_000
 """Bytes that one environment with CUDA takes, fetched and built."""
 
-Look = Callable[[], Finding]
+Look = Callable[[Machine], Finding]
 
 
-def examine(spec: Path | None) -> "tuple[tuple[Finding, ...], GpuFacts | None]":
-    """Return what was found, in the order it is shown, and what the probe said of GPUs.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorResult:
+    """What a machine has of all that envbuild needs."""
 
-    ``spec`` is that of a project whose registries are tried; None: the one here, if there is one.
+    findings: tuple[Finding, ...]
+    gpu: "GpuFacts | None"
+    """What the probe said of GPUs."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command ends with that needs what is broken."""
+        return exit_code_of(self.findings)
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it as plain JSON values."""
+        return document(self.findings, self.gpu)
+
+
+def examine_machine(spec: Path | None = None, *, machine: Machine | None = None) -> DoctorResult:
+    """Look at all that envbuild needs of this machine, in the order it is shown.
+
+    ``spec`` is that of a project: its registries are tried, and what its engine does without is not needed.
+    None: the project in the current folder, if there is one.
+
+    :raises UsageError: ``ENVBUILD_ENGINE`` names no engine.
     """
-    looks: tuple[Look, ...] = (_engine, _builder, _apt, _cache, _index)
-    with ThreadPoolExecutor(max_workers=len(looks) + 2) as threads:
-        gpus = threads.submit(_gpus)
-        registries = threads.submit(lambda: tuple(_registries(spec)))
-        findings = [finding.result() for finding in [threads.submit(look) for look in looks]]
-        about_gpus, facts = gpus.result()
+    machine = machine or Machine()
+    project = _project(spec)
+    chosen = _engine_name(project, machine)
+    with contextlib.ExitStack() as opened:
+        engines = [opened.enter_context(closing(open_engine(name, machine))) for name in ENGINES]
+        looks: list[Callable[[], Finding]] = [
+            partial(_engine_finding, check, is_chosen=engine.name == chosen, chosen=chosen)
+            for engine in engines
+            for check in engine.checks()
+        ]
+        others: tuple[Look, ...] = (_apt, _cache, _index)
+        looks += [partial(look, machine) for look in others]
+        with ThreadPoolExecutor(max_workers=len(looks) + 2) as threads:
+            gpus = threads.submit(_gpus, chosen, machine)
+            registries = threads.submit(lambda: tuple(_registries(project, machine)))
+            findings = [finding.result() for finding in [threads.submit(look) for look in looks]]
+            about_gpus, facts = gpus.result()
     python = Finding(name="Python", state="ok", found=sys.version.split()[0])
-    return (python, *findings, *registries.result(), *about_gpus), facts
+    return DoctorResult(findings=(python, *findings, *registries.result(), *about_gpus), gpu=facts)
 
 
-def _engine() -> Finding:
-    from envbuild.image.docker.engine import DockerEngine
-
+def _project(spec: Path | None) -> Project:
+    """Return the project to look at; one without a spec and a lock where there is none that can be told."""
     try:
-        return Finding(name="Docker Engine", state="ok", found=DockerEngine().describe())
-    except EnvbuildError as error:
-        return failed("Docker Engine", error)
+        return open_project(spec, frozen=True)
+    except SpecError:
+        return Project((spec or Path()) / SPEC_NAME)
 
 
-def _builder() -> Finding:
-    from envbuild.image.docker.engine import DockerEngine
-
+def _engine_name(project: Project, machine: Machine) -> EngineName:
     try:
-        return Finding(name="buildx", state="ok", found=DockerEngine().describe_builder())
+        return choose_engine(None, project, machine.environment)
+    except SpecError:
+        # what is wrong with a spec is no matter of the machine
+        return DEFAULT
+
+
+def _engine_finding(check: "EngineCheck", *, is_chosen: bool, chosen: str) -> Finding:
+    try:
+        return Finding(name=check.name, state="ok", found=check.look())
     except EnvbuildError as error:
-        return failed("buildx", error)
+        if is_chosen:
+            return failed(check.name, error)
+        return not_needed(check.name, error, by=f"the {chosen} engine")
 
 
-def _apt() -> Finding:
-    from envbuild.cache.location import cache_folder
+def _apt(machine: Machine) -> Finding:
     from envbuild.resolve.apt.client import Apt
 
     try:
-        return Finding(name="apt", state="ok", found=Apt(cache_folder(), environment=os.environ).version())
+        found = Apt(machine.cache, environment=machine.environment).version()
     except EnvbuildError as error:
         # locks without system packages need none
         return failed("apt", error, state="missing")
+    return Finding(name="apt", state="ok", found=found)
 
 
-def _cache() -> Finding:
-    from envbuild.cache.location import cache_folder
+def _cache(machine: Machine) -> Finding:
     from envbuild.files.sizes import readable_size
 
-    folder = cache_folder()
+    folder = machine.cache
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -94,27 +138,26 @@ def _cache() -> Finding:
     return Finding(name="cache", state="ok", found=found)
 
 
-def _index() -> Finding:
+def _index(machine: Machine) -> Finding:
     from envbuild.remote.index.client import PythonIndex
     from envbuild.remote.index.configuration import read_client_configuration
 
-    index = PythonIndex(read_client_configuration(), retries=0)
+    index = PythonIndex(read_client_configuration(machine.environment), retries=0)
     try:
-        with contextlib.closing(index):
+        with closing(index):
             index.page(SMALL_PROJECT)
             return Finding(name="Python index", state="ok", found=f"{index.address().url} answers")
     except EnvbuildError as error:
         return failed("Python index", error)
 
 
-def _registries(spec: Path | None) -> Iterator[Finding]:
+def _registries(project: Project, machine: Machine) -> Iterator[Finding]:
     """Yield whether the registries of this project's bases and images let this machine in."""
     from envbuild.oci.reference import parse_reference
     from envbuild.remote.registry.client import RegistryClient
-    from envbuild.workflows.project import open_project, read_lock
 
     try:
-        lock = read_lock(open_project(spec, frozen=True).lock)
+        lock = read_lock(project.lock)
     except EnvbuildError:
         found = "not tried: there is no lock here to say which"
         yield Finding(name="image registry", state="none", found=found)
@@ -122,7 +165,7 @@ def _registries(spec: Path | None) -> Iterator[Finding]:
     wanted = {base.image.reference for base in lock.bases if base.image}
     wanted |= {lock.request.repository} if lock.request.repository else set()
     registries = {parse_reference(text).registry: parse_reference(text) for text in sorted(wanted)}
-    client = RegistryClient()
+    client = RegistryClient(environment=machine.environment)
     for name, reference in sorted(registries.items()):
         try:
             client.ping(reference)
@@ -133,14 +176,17 @@ def _registries(spec: Path | None) -> Iterator[Finding]:
         yield Finding(name="image registry", state="none", found="this lock needs none")
 
 
-def _gpus() -> "tuple[tuple[Finding, ...], GpuFacts | None]":
-    from envbuild.image.docker.engine import DockerEngine
+def _gpus(engine: EngineName, machine: Machine) -> "tuple[tuple[Finding, ...], GpuFacts | None]":
     from envbuild.image.gpus import AUTO, GpuAccess
     from envbuild.verify.host import host_facts
 
+    def open_giving(vendor: "Vendor") -> "Engine":
+        return open_engine(engine, machine, gpus=GpuAccess(vendor=vendor, devices=AUTO))
+
     def withheld(vendor: "Vendor") -> str | None:
         try:
-            return DockerEngine(gpus=GpuAccess(vendor=vendor, devices=AUTO)).withheld
+            with closing(open_giving(vendor)) as opened:
+                return opened.withheld
         except EngineError as error:
             return error.message
 
@@ -153,4 +199,5 @@ def _gpus() -> "tuple[tuple[Finding, ...], GpuFacts | None]":
     vendors: tuple[Vendor, ...] = ("nvidia", "amd")
     # without a GPU there is nothing to ask the engine for
     reasons = {vendor: withheld(vendor) if facts.devices else None for vendor in vendors}
-    return tuple(gpu_findings(facts, withheld=reasons)), facts
+    by_nature = "gpus" not in open_giving("nvidia").features
+    return tuple(gpu_findings(facts, withheld=reasons, by_nature=by_nature)), facts

@@ -146,3 +146,10 @@ def test_the_first_thing_broken_decides_the_exit_code() -> None:
         ],
         "gpu": None,
     }
+
+
+def test_an_engine_that_gives_no_gpus_by_nature_is_no_fault() -> None:
+    *_, last = gpu_findings(
+        machine(READY, T4), withheld={"nvidia": "it gives none", "amd": None}, by_nature=True
+    )
+    assert last == Finding(name="GPUs in containers", state="none", found="it gives none")
