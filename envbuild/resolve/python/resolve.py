@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from envbuild.errors import EnvbuildError, NoSolutionError, SpecError
 from envbuild.lock.model import Wheel
-from envbuild.progress import Progress, SilentProgress
+from envbuild.progress import SILENT, Progress
 from envbuild.remote.index.client import PythonIndex
 from envbuild.remote.index.configuration import DEFAULT_INDEX
 from envbuild.resolve.python.backend import Pin, PythonResolver, Question
@@ -97,7 +97,7 @@ def pin_tool(name: NormalizedName, target: TargetPython, *, index: PythonIndex, 
     """
     pin = Pin(name=name, version=importlib.metadata.version(name))
     question = Question(requirements=(f"{pin.name}=={pin.version}",), target=target)
-    releases = ReleaseFinder(question, index=index, cache=cache).find((pin,), SilentProgress())
+    releases = ReleaseFinder(question, index=index, cache=cache).find((pin,), SILENT)
     (wheel,) = _wheels(releases, question, index)
     return wheel
 
