@@ -4,13 +4,13 @@ import contextlib
 import json
 import os
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
+from envbuild.cli.activity import LineProgress, LiveOnDemand
 from envbuild.errors import EnvbuildError
-from envbuild.progress import SilentProgress
+from envbuild.progress import SILENT, Progress
 
 ProgressStyle = Literal["auto", "plain", "none"]
 
@@ -75,93 +75,20 @@ class Output:
         for text in aligned(rows, header=header):
             self.data(text)
 
-    def lines(self) -> "Activity":
+    def lines(self) -> Progress:
         """Return what shows long work as plain lines: for several pieces of work at once."""
-        return Activity() if self.quiet else LineActivity(self)
+        return SILENT if self.quiet else LineProgress(self.say, self.note)
 
     @contextlib.contextmanager
-    def activity(self, style: ProgressStyle = "auto") -> Iterator["Activity"]:
+    def activity(self, style: ProgressStyle = "auto") -> Iterator[Progress]:
         """Show long work while it goes on: a live line on a terminal, plain lines elsewhere."""
-        if self.quiet or style == "none":
-            yield Activity()
-        elif style == "auto" and self.talk.isatty() and os.environ.get("TERM") != "dumb":
-            with contextlib.ExitStack() as stack:
-                live = LiveOnDemand(stack)
-                try:
-                    yield live
-                finally:
-                    live.end()
+        if style == "none":
+            yield SILENT
+        elif style == "auto" and not self.quiet and self.talk.isatty() and os.environ.get("TERM") != "dumb":
+            with LiveOnDemand() as live:
+                yield live
         else:
-            yield LineActivity(self)
-
-
-class Activity(SilentProgress):
-    """Long work nobody watches; also the shape of those somebody does."""
-
-
-class LiveOnDemand(Activity):
-    """The live line of a terminal, opened by the first report: work that is there already shows nothing."""
-
-    def __init__(self, stack: contextlib.ExitStack) -> None:
-        """Take the stack that closes the line."""
-        self._stack = stack
-        self._lock = threading.Lock()
-        self._live: Activity | None = None
-        self._is_over = False
-
-    def end(self) -> None:
-        """Show nothing of what threads that were left behind still report."""
-        with self._lock:
-            self._is_over = True
-
-    def on_stage(self, text: str) -> None:
-        """Show the stage."""
-        self._opened().on_stage(text)
-
-    def on_item(self, text: str) -> None:
-        """Show the item."""
-        self._opened().on_item(text)
-
-    def on_count(self, done: int, total: int) -> None:
-        """Show the count."""
-        self._opened().on_count(done, total)
-
-    def on_bytes(self, done: int, total: int) -> None:
-        """Show the bytes."""
-        self._opened().on_bytes(done, total)
-
-    def on_note(self, text: str) -> None:
-        """Show the note."""
-        self._opened().on_note(text)
-
-    def _opened(self) -> Activity:
-        with self._lock:
-            if self._live is None and not self._is_over:
-                from envbuild.cli.live import LiveActivity
-
-                self._live = self._stack.enter_context(LiveActivity())
-            return self._live or Activity()
-
-
-class LineActivity(Activity):
-    """Says each stage once: for logs and CI."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        self._said: set[str] = set()
-        self._noted: set[str] = set()
-
-    def on_stage(self, text: str) -> None:
-        """Say the stage, each text once."""
-        if text not in self._said:
-            self._said.add(text)
-            self._output.say(f"  {text}")
-
-    def on_note(self, text: str) -> None:
-        """Say the note, each text once."""
-        if text not in self._noted:
-            self._noted.add(text)
-            self._output.note(text)
+            yield self.lines()
 
 
 def aligned(rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> Iterator[str]:

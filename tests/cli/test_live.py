@@ -1,6 +1,5 @@
 """The live line: texts as they are, whatever rich would read into them, from any thread."""
 
-import contextlib
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -10,8 +9,8 @@ from typing import Any
 import pytest
 
 from envbuild.cli import live as display
-from envbuild.cli.live import LiveActivity
-from envbuild.cli.output import LiveOnDemand
+from envbuild.cli.activity import LiveOnDemand
+from envbuild.cli.live import LiveProgress
 
 TEXTS = ("[conda] has [base 1/5] RUN x", "an end [/docs] of nothing", "a :warning: of 10.0.0.1:5000/x")
 
@@ -26,7 +25,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_note_is_shown_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with LiveActivity() as live:
+    with LiveProgress() as live:
         live.on_note(text)
         live.on_note(text)
 
@@ -37,7 +36,7 @@ def test_a_note_is_shown_as_it_is(text: str, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_what_is_done_is_shown_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with LiveActivity() as live:
+    with LiveProgress() as live:
         live.on_stage("building")
         live.on_item(text)
         # what is said above the line draws it anew
@@ -47,19 +46,16 @@ def test_what_is_done_is_shown_as_it_is(text: str, capsys: pytest.CaptureFixture
 
 
 def test_the_line_is_opened_by_the_first_report(capsys: pytest.CaptureFixture[str]) -> None:
-    with contextlib.ExitStack() as stack:
-        live = LiveOnDemand(stack)
+    with LiveOnDemand() as live:
         assert capsys.readouterr().err == ""
         live.on_stage("building")
-        live.end()
 
     assert "building" in capsys.readouterr().err
 
 
 def test_a_report_after_the_end_opens_no_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with contextlib.ExitStack() as stack:
-        live = LiveOnDemand(stack)
-        live.end()
+    with LiveOnDemand() as live:
+        pass
     live.on_stage("building")
 
     assert capsys.readouterr().err == ""
@@ -77,7 +73,7 @@ def test_threads_may_report_stages_at_once():
 
         return calls
 
-    with LiveActivity() as live:
+    with LiveProgress() as live:
         live.on_stage("the first")
         raised = in_step([report("wheels"), report("Debian packages")])
 

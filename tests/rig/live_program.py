@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from envbuild.cli.output import Activity, Output
+from envbuild.cli.output import Output
 from envbuild.image.docker.buildkit import BuildLog
+from envbuild.progress import Progress
 
 RECORDED = Path(__file__).parents[1] / "rig" / "buildkit" / "packages.jsonl"
 FILES = {
@@ -30,7 +31,7 @@ def wait() -> None:
     os.read(int(os.environ["STEPS"]), 1)
 
 
-def local(activity: Activity) -> None:
+def local(activity: Progress) -> None:
     """Report from two threads at once, as the local engine does, and end with a long text and a bar."""
 
     def report(texts: Sequence[str]) -> Callable[[], None]:
@@ -59,7 +60,7 @@ def local(activity: Activity) -> None:
     wait()
 
 
-def docker(activity: Activity) -> None:
+def docker(activity: Progress) -> None:
     """Say what BuildKit said of a real build, a message at a time."""
     log = BuildLog(activity.on_stage, files_in=lambda folder: FILES.get(folder, ()))
     for line in RECORDED.read_text().splitlines():
@@ -67,7 +68,7 @@ def docker(activity: Activity) -> None:
     wait()
 
 
-def error(activity: Activity) -> None:
+def error(activity: Progress) -> None:
     """Fail at work."""
     activity.on_stage(LONG)
     wait()

@@ -16,7 +16,8 @@ from typing import Any, Self
 
 import pyte
 
-from envbuild.cli.live import ERASE, SPINNER
+from envbuild.cli.live import ERASE
+from envbuild.cli.live_line import SPINNER
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 24
