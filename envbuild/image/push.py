@@ -1,5 +1,6 @@
 """What must hold before an image is pushed: a tag that stands for content never changes its content."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from envbuild.errors import NetworkError
@@ -17,14 +18,21 @@ class Pusher(Protocol):
         """Push a local image."""
 
 
-def push_once(engine: Pusher, reference: str, image: ImageFacts, *, progress: Progress) -> str:
+def push_once(
+    engine: Pusher,
+    reference: str,
+    image: ImageFacts,
+    *,
+    environment: Mapping[str, str],
+    progress: Progress,
+) -> str:
     """Push ``image`` unless the registry has it already, and return its digest there.
 
     Two images are the same when their uncompressed layers are: a push may compress anew.
 
     :raises NetworkError: the tag names another image there, or the registry does not take this one.
     """
-    registry = RegistryClient()
+    registry = RegistryClient(environment=environment)
     parsed = parse_reference(reference)
     if registry.digest_of(parsed) is None:
         engine.push_name(reference, progress=progress)

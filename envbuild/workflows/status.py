@@ -156,7 +156,7 @@ def statuses_of(
     :raises SpecError: a spec cannot be used, unless ``unusable_too``.
     """
     options, machine = options or StatusOptions(), machine or Machine()
-    digest_of = _registry_reader() if options.remote else None
+    digest_of = _registry_reader(machine) if options.remote else None
     for project in projects:
         try:
             lock = read_lock(project.lock)
@@ -176,11 +176,11 @@ def _stale_fields(project: Project, lock: "Lock") -> tuple[Problem, ...]:
     return tuple(stale_fields(project.request, lock.request))
 
 
-def _registry_reader() -> DigestOf:
+def _registry_reader(machine: Machine) -> DigestOf:
     from envbuild.oci.reference import parse_reference
     from envbuild.remote.registry.client import RegistryClient
 
-    registry = RegistryClient()
+    registry = RegistryClient(environment=machine.environment)
 
     @cache
     def digest_of(reference: str) -> str | None:

@@ -98,7 +98,9 @@ class DockerEngine(DockerContainers):
         :raises NetworkError: the tag names another image there, or the registry refuses this one.
         """
         self._progress.on_stage(f"pushing {image.reference}")
-        return push_once(self, image.reference, image.facts, progress=self._progress)
+        return push_once(
+            self, image.reference, image.facts, environment=self.environment, progress=self._progress
+        )
 
     def blobs(self, image: BuiltImage) -> None:
         """Return None: the engine keeps the layers to itself."""

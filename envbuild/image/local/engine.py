@@ -248,7 +248,7 @@ class LocalEngine:
         reference = base_reference(facts_of(image).labels) if image.base_layers else None
         base = None
         if reference is not None:
-            registry = document_registry(self._cache, offline=self._offline)
+            registry = document_registry(self._cache, environment=self._environment, offline=self._offline)
             base = BaseBlobs(self._cache, reference, registry=registry, offline=self._offline)
         return ImageBlobs(image, cache=self._cache, base=base)
 

@@ -92,7 +92,7 @@ def _base(source: ImageSource, artifacts: TargetArtifacts) -> tuple[BaseImage, B
     """Return what an image takes over from its base, and where that has its layers."""
     cache, offline = artifacts.store.folder, artifacts.offline
     reference = parse_reference(source.reference).at(source.digest)
-    registry = document_registry(cache, offline=offline)
+    registry = document_registry(cache, environment=artifacts.environment, offline=offline)
     image = registry.resolve(reference, PLATFORMS[artifacts.target.platform])
     if image.config_digest != source.config or image.config.diff_ids != source.diff_ids:
         raise IntegrityError(

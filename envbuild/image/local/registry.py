@@ -19,10 +19,10 @@ from envbuild.remote.registry.transport import OfflineTransport, RegistryTranspo
 from envbuild.remote.registry.writer import RegistryWriter
 
 
-def document_registry(cache: Path, *, offline: bool) -> RegistryClient:
+def document_registry(cache: Path, *, environment: Mapping[str, str], offline: bool) -> RegistryClient:
     """Return a reader of registries that keeps documents below ``cache``; offline it has nothing else."""
     transport = OfflineTransport() if offline else None
-    return RegistryClient(documents=DOCUMENTS.path(cache), transport=transport)
+    return RegistryClient(environment=environment, documents=DOCUMENTS.path(cache), transport=transport)
 
 
 def push_built(
