@@ -1,7 +1,7 @@
 """The distributions a base can be bootstrapped from, and which archive each suite belongs to.
 
 Facts only, read from ``data/bases.toml``; addresses of mirrors are configuration, and read by
-``remote/apt_sources.py``.
+``remote/apt.py``.
 """
 
 from collections.abc import Mapping

@@ -26,6 +26,7 @@ HELP = re.compile(
 )
 CODE = re.compile(r"^\| (\d+) \| \S", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|sh|j2|toml))`")
 VARIABLE = re.compile(r"ENVBUILD_[A-Z_]*[A-Z]")
 
 
@@ -87,3 +88,12 @@ def test_links_lead_somewhere(page):
     targets = [link for link in LINK.findall(page.read_text("utf-8")) if "://" not in link]
 
     assert [link for link in targets if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_of_the_code_are_where_they_are_said_to_be(page):
+    roots = (CHECKOUT, CHECKOUT / "envbuild")
+    ours = {path.name for root in roots for path in root.iterdir()}
+    named = {file for file in FILE.findall(page.read_text("utf-8")) if file.partition("/")[0] in ours}
+
+    assert sorted(file for file in named if not any((root / file).exists() for root in roots)) == []

@@ -1,1 +1,0 @@
-"""Images as OCI defines them: documents, layouts, archives, and how they travel."""
