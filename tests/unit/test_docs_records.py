@@ -1,6 +1,7 @@
 """Decision records have one form, and their list names each of them once, in order."""
 
 import re
+import tomllib
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.rig.paths import CHECKOUT
 RECORDS = tuple(sorted((CHECKOUT / "docs/adr").glob("0*.md")))
 
 FORM = re.compile(r"^# (\d{4}): \S.*\n\nStatus: (accepted|superseded|rejected)\b")
+DEPENDENCY = re.compile(r"^\| ((?:`[\w-]+`(?:, )?)+) \| \S", re.MULTILINE)
 ROW = re.compile(r"^\| \[(\d{4})\]\((\S+)\) \| \S.* \|$", re.MULTILINE)
 
 
@@ -22,3 +24,12 @@ def test_a_record_begins_with_its_number_and_status(record):
 def test_the_list_names_every_record_in_order():
     rows = ROW.findall((CHECKOUT / "docs/adr/README.md").read_text(encoding="utf-8"))
     assert rows == [(record.name[:4], record.name) for record in RECORDS]
+
+
+def test_every_dependency_has_its_reason():
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    record = (CHECKOUT / "docs/adr/0003-dependencies.md").read_text(encoding="utf-8")
+    explained = re.findall(r"`([\w-]+)`", " ".join(DEPENDENCY.findall(record)))
+
+    assert sorted(explained) == sorted(re.split(r"[<>=]", entry)[0] for entry in needed)
