@@ -12,7 +12,7 @@ import zstandard
 from debian.arfile import ArError, ArFile, ArMember
 
 from envbuild.digest import CHUNK
-from envbuild.formats.tar_reader import LARGEST_WINDOW
+from envbuild.formats.compression import LARGEST_WINDOW
 
 LARGEST_CONTROL: Final = 1 << 24
 """Bytes of one file of the package's control information."""

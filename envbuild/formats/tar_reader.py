@@ -13,12 +13,7 @@ from typing import IO, Final, Self, cast
 import zstandard
 
 from envbuild.errors import ImageError
-
-BLOCK: Final = 1 << 18
-"""Bytes of a layer unpacked at a time."""
-
-LARGEST_WINDOW: Final = 1 << 27
-"""Bytes a zstd stream may ask to be remembered: the most a compressor writes without being told to."""
+from envbuild.formats.compression import ForwardStream, unpacked
 
 LARGEST_HEADER: Final = 1 << 20
 """Bytes of one extended header: a name and attributes, never file content."""
@@ -28,9 +23,6 @@ LARGEST_ENTRY: Final = 1 << 38
 
 MOST_ENTRIES: Final = 5_000_000
 
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
-_GZIP_WBITS: Final = 31
 _EXTENDED = frozenset(
     {
         tarfile.XHDTYPE,
@@ -87,7 +79,7 @@ class LayerArchive:
 
         Content is gone once the next entry is asked for.  To be used inside :meth:`whole`.
         """
-        stream = _Forward(unpacked(self._source))
+        stream = ForwardStream(unpacked(self._source))
         if stream.is_at_end():
             return
         archive = tarfile.TarFile(
@@ -143,103 +135,3 @@ class _StrictInfo(tarfile.TarInfo):
         if not 0 <= header.size <= largest:
             raise LayerError(f"a layer has an entry of {header.size} bytes")
         return header
-
-
-class _Forward:
-    """A file that can be read and skipped through, but never goes back."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self._block = b""
-        self._at = 0
-        self._position = 0
-
-    def read(self, size: int) -> bytes:
-        end = self._at + size
-        if end <= len(self._block):
-            found = self._block[self._at : end]
-            self._at = end
-            self._position += size
-            return found
-        parts = []
-        while size > 0 and self._fill():
-            part = self._block[self._at : self._at + size]
-            parts.append(part)
-            self._at += len(part)
-            self._position += len(part)
-            size -= len(part)
-        return b"".join(parts)
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, position: int) -> int:
-        if position < self._position:
-            raise tarfile.ReadError("an entry points back")
-        while self._position < position and self._fill():
-            step = min(position - self._position, len(self._block) - self._at)
-            self._at += step
-            self._position += step
-        return self._position
-
-    def is_at_end(self) -> bool:
-        return not self._fill()
-
-    def _fill(self) -> bool:
-        """Make sure there is something to read; return False at the end."""
-        while self._at == len(self._block):
-            block = next(self._blocks, None)
-            if block is None:
-                return False
-            self._block, self._at = block, 0
-        return True
-
-
-def unpacked(source: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the archive in a layer's bytes: gzip, zstd or neither, told from the first of them."""
-    first = b""
-    while len(first) < len(_ZSTD):
-        chunk = next(source, None)
-        if chunk is None:
-            break
-        first += chunk
-    rest = _chain(first, source)
-    if first.startswith(_GZIP):
-        return _gunzip(rest)
-    if first.startswith(_ZSTD) or first[1:4] == _ZSTD_SKIPPABLE:
-        return _unzstd(rest)
-    return rest
-
-
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
-
-
-def _gunzip(source: Iterator[bytes]) -> Iterator[bytes]:
-    """Unpack gzip members laid end to end (RFC 1952), as parallel and seekable compressors write them."""
-    member = zlib.decompressobj(_GZIP_WBITS)
-    for chunk in source:
-        packed = chunk
-        while packed:
-            if member.eof:
-                packed = packed.lstrip(b"\0")
-                if not packed:
-                    break
-                member = zlib.decompressobj(_GZIP_WBITS)
-            yield member.decompress(packed, BLOCK)
-            packed = member.unused_data if member.eof else member.unconsumed_tail
-    while not member.eof:
-        block = member.decompress(b"", BLOCK)
-        if not block:
-            raise EOFError("the gzip stream ends early")
-        yield block
-
-
-def _unzstd(source: Iterator[bytes]) -> Iterator[bytes]:
-    unpacker = zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW)
-    with unpacker.stream_reader(
-        cast("IO[bytes]", _Forward(source)), read_size=BLOCK, read_across_frames=True
-    ) as reader:
-        while block := reader.read(BLOCK):
-            yield block

@@ -6,10 +6,10 @@ makes a lock stale: comments, order, line ends, which file a requirement stands 
 """
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from envbuild.errors import Problem
+from envbuild.errors import LockStaleError, Problem
 from envbuild.spec.request import Request, VariantRequest
 
 _SPEC_NAMES = {"repository": "image.repository", "seed": "determinism.seed"}
@@ -19,6 +19,14 @@ _ORDERED = frozenset({"conda.channels", "image.command"})
 """Lists whose order is part of their meaning."""
 
 _ABSENT = "unset"
+
+
+def stale_lock(lock: str, spec: str, problems: Iterable[Problem], *, frozen: bool = False) -> LockStaleError:
+    """Return the error of a lock that is out of date; ``frozen``: the command can use it as it is."""
+    instead = ", or use the lock as it stands with --frozen" if frozen else ""
+    return LockStaleError(
+        f"{lock} does not answer {spec} any more", hint=f"run `envbuild lock`{instead}", problems=problems
+    )
 
 
 def stale_fields(asked: Request, locked: Request) -> tuple[Problem, ...]:

@@ -230,7 +230,7 @@ def ensure_image(
 
 def _note_earlier(request: "BuildRequest", engine: "Engine", machine: Machine) -> None:
     """Say that the engine holds the image of an earlier release, where that is why it is built now."""
-    from envbuild.image.identity import earlier_images
+    from envbuild.image.target_image import earlier_images
 
     for earlier in earlier_images(request.lock, request.target, engine):
         machine.progress.on_note(f"{earlier.reference} is in an older recipe format; building it again")
@@ -262,7 +262,7 @@ def _refuse_contradictions(lock: "Lock", engine: "Engine", options: BuildOptions
 
 def _pull(lock: "Lock", target: "Target", engine: "Engine", machine: Machine) -> None:
     """Bring a target's image into the engine from its registry, if that has it and the engine lacks it."""
-    from envbuild.image.identity import held_image, image_reference_for
+    from envbuild.image.target_image import held_image, image_reference_for
 
     if held_image(lock, target, engine) is None and lock.request.repository:
         reference = image_reference_for(lock, target)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from envbuild.errors import NetworkError, Problem, UsageError
 from envbuild.workflows.machine import Machine
-from envbuild.workflows.project import Project, lock_missing, lock_stale, read_lock
+from envbuild.workflows.project import Project, lock_missing, read_lock
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -153,7 +153,7 @@ def lock_project(
     :raises NoSolutionError: nothing satisfies the spec.
     :raises NetworkError: an index, archive or registry cannot be reached, or the machine is offline.
     """
-    from envbuild.lock.freshness import stale_fields
+    from envbuild.lock.freshness import stale_fields, stale_lock
 
     options, machine = options or LockOptions(), machine or Machine()
     request = project.request
@@ -162,7 +162,11 @@ def lock_project(
     if previous and not stale and not options.upgrade and not options.upgrade_packages:
         return LockResult(project=project, lock=previous, written=False)
     if options.check:
-        raise lock_stale(project, stale) if previous else lock_missing(project.lock.name)
+        raise (
+            stale_lock(project.lock.name, project.spec.name, stale)
+            if previous
+            else lock_missing(project.lock.name)
+        )
     if machine.offline:
         raise NetworkError(
             "locking asks the index, the archive and the registry",

@@ -1,12 +1,11 @@
 """A spec and its lock as files: found, read, compared."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envbuild.errors import LockInvalidError, LockMissingError, LockStaleError, Problem
+from envbuild.errors import LockInvalidError, LockMissingError
 
 if TYPE_CHECKING:
     from envbuild.lock.model import Lock, Target
@@ -110,26 +109,17 @@ def fresh_lock(project: Project, *, frozen: bool) -> "Lock":
     """
     lock = read_lock(project.lock)
     if not frozen:
-        from envbuild.lock.freshness import stale_fields
+        from envbuild.lock.freshness import stale_fields, stale_lock
 
         problems = stale_fields(project.request, lock.request)
         if problems:
-            raise lock_stale(project, problems, hint=", or use the lock as it stands with --frozen")
+            raise stale_lock(project.lock.name, project.spec.name, problems, frozen=True)
     return lock
 
 
 def lock_missing(what: str) -> LockMissingError:
     """Return the error of a lock that is not there."""
     return LockMissingError(f"there is no {what}", hint="run `envbuild lock`")
-
-
-def lock_stale(project: Project, problems: Iterable[Problem], *, hint: str = "") -> LockStaleError:
-    """Return the error of a lock that does not answer its spec; ``hint`` is what else can be done."""
-    return LockStaleError(
-        f"{project.lock.name} does not answer {project.spec.name} any more",
-        hint=f"run `envbuild lock`{hint}",
-        problems=problems,
-    )
 
 
 def choose_target(lock: "Lock", *, variant: str | None, platform: str | None) -> "Target":

@@ -197,7 +197,7 @@ def target_status(
     digest_of: DigestOf | None,
 ) -> TargetStatus:
     """Return the state of one target: ``engine`` tells of its image, ``digest_of`` of registries."""
-    from envbuild.image.identity import image_reference_for
+    from envbuild.image.target_image import image_reference_for
 
     reference, reasons = image_reference_for(lock, target), list[str]()
     state, made_by = _image_state(lock, target, engine, reasons)
@@ -226,7 +226,7 @@ def target_status(
 def _image_state(
     lock: "Lock", target: "Target", engine: "ImageHolder", reasons: list[str]
 ) -> tuple[ImageState, str | None]:
-    from envbuild.image.identity import earlier_images, held_image
+    from envbuild.image.target_image import earlier_images, held_image
 
     try:
         held = held_image(lock, target, engine)

@@ -190,7 +190,7 @@ def _verify_host(lock: "Lock", target: "Target", *, require_gpu: bool) -> Verify
 def _verify_with(
     engine: "Engine", lock: "Lock", target: "Target", options: VerifyOptions, machine: Machine
 ) -> VerifyResult:
-    from envbuild.image.identity import image_reference_for
+    from envbuild.image.target_image import image_reference_for
     from envbuild.lock.identity import project_target, target_digest
     from envbuild.verify.image import verify_image as compare
 
@@ -216,7 +216,7 @@ def _no_image(
     engine: "Engine", lock: "Lock", target: "Target", reference: str, *, named: bool
 ) -> EngineError:
     """Return the error of an image the engine does not hold."""
-    from envbuild.image.identity import earlier_images
+    from envbuild.image.target_image import earlier_images
 
     if named:
         return EngineError(f"{engine.title} has no image {reference}", hint="pull it, or check its name")
@@ -230,7 +230,7 @@ def _no_image(
 
 
 def _refuse_earlier_format(reference: str, facts: "ImageFacts") -> None:
-    from envbuild.image.identity import earlier_format
+    from envbuild.image.target_image import earlier_format
     from envbuild.lock.identity import RECIPE_FORMAT
 
     number = earlier_format(facts)

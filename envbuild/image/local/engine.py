@@ -21,13 +21,13 @@ from envbuild.image.engine import (
     RunRequest,
 )
 from envbuild.image.gpus import AUTO, NONE, GpuAccess
-from envbuild.image.identity import held_image, image_reference_for
 from envbuild.image.local.images import ImageStore, facts_of
 from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use_of
 from envbuild.image.local.registry import document_registry, push_built
 from envbuild.image.local.roots.private_root import PrivateRoot
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.image.local.user_namespace import acts_as_root
+from envbuild.image.target_image import held_image, image_reference_for
 from envbuild.oci.blobs import Blobs, read_verified
 from envbuild.oci.image import OciImage
 from envbuild.oci.layer import media_type_of

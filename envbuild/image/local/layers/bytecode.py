@@ -12,7 +12,7 @@ from envbuild.digest import sha256_bytes
 from envbuild.errors import BuildFailedError
 from envbuild.files.disk import disk_errors
 from envbuild.formats.bytecode import BATCH_BYTES, ENVIRONMENT, Compiled, OutputError, compile_sources
-from envbuild.formats.tar_reader import unpacked
+from envbuild.formats.compression import unpacked
 from envbuild.image.engine import ContainerOutcome
 from envbuild.image.local.layers.writer import LayerWriter
 from envbuild.render.recipe import recipe_scripts

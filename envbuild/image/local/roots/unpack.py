@@ -23,7 +23,8 @@ from typing import IO, Final
 from envbuild.digest import CHUNK, OciDigest
 from envbuild.errors import IntegrityError
 from envbuild.files.atomic import write_all
-from envbuild.formats.tar_reader import LayerArchive, LayerError, normal_path, unpacked
+from envbuild.formats.compression import unpacked
+from envbuild.formats.tar_reader import LayerArchive, LayerError, normal_path
 from envbuild.oci import layer_paths
 from envbuild.oci.layer_paths import PathWalk
 
