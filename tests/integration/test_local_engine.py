@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from envbuild.cache.layout import LAYOUT, TAG, USE_LOCK
 from envbuild.image.local.check import AGAIN, REFERENCE
 from envbuild.image.local.images import ImageStore
 from envbuild.oci.reference import parse_reference
@@ -182,7 +183,7 @@ def test_check_names_the_file_that_differs(project, image, away, cache, tmp_path
     assert "numpy" not in result.stderr
 
 
-def test_verified_and_run_without_a_daemon(project, image, away):
+def test_verified_and_run_without_a_daemon(project, image, away, cache):
     report = json.loads(envbuild("verify", "--deep", "--json", folder=project, environment=away).stdout)
     assert {item["outcome"] for item in report["results"]} <= {"passed", "skipped"}
     shown = envbuild(
@@ -195,6 +196,24 @@ def test_verified_and_run_without_a_daemon(project, image, away):
         environment=away,
     )
     assert shown.stdout == "3\n"
+    assert_layout_knows(cache)
+
+
+def assert_layout_knows(cache):
+    """Hold the table of the cache folder to what locking, building, verifying and running made there."""
+    made = {path.name for path in cache.iterdir()} - {USE_LOCK, TAG}
+    assert [name for name in made if not any(folder.is_called(name) for folder in LAYOUT)] == []
+    assert made >= {
+        "apt",
+        "documents",
+        "images",
+        "layers",
+        "roots",
+        "scans",
+        "sha256",
+        "trees",
+        "wheel-trees",
+    }
 
 
 def test_a_changed_environment_shares_what_it_can(project, image, away, cache, tmp_path):
@@ -376,3 +395,13 @@ exec "$@"
     assert json.loads(result.stdout)["image"] == image[1]
     assert "error: no room left in the cache folder" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_pruning_to_nothing_leaves_nothing(project, image, away, cache):
+    """Comes last: it takes what the others made."""
+    envbuild("cache", "prune", "--max-size", "0", folder=project, environment=away)
+
+    left = {path.relative_to(cache).name for path in cache.rglob("*") if not path.is_dir()}
+    assert left == {USE_LOCK, TAG}
+    info = json.loads(envbuild("cache", "info", "--json", folder=project, environment=away).stdout)
+    assert set(info["kinds"].values()) == {0}
