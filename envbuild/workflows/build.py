@@ -272,6 +272,7 @@ def _pull(lock: "Lock", target: "Target", engine: "Engine", machine: Machine) ->
 
 def _write(image: "BuiltImage", output: "ImageOutput", engine: "Engine", machine: Machine) -> None:
     """Write an image to where ``output`` says."""
+    from envbuild.cache.use import use
     from envbuild.oci.archive import write_archive
     from envbuild.oci.layout import write_layout
 
@@ -280,11 +281,13 @@ def _write(image: "BuiltImage", output: "ImageOutput", engine: "Engine", machine
     assert blobs is not None, "and the layers"  # noqa: S101
     machine.progress.on_stage(f"writing {output}")
     write = write_layout if output.kind == "oci" else write_archive
-    write(content, image.reference, output.path, blobs=blobs, progress=machine.progress)
+    with use(machine.cache):
+        write(content, image.reference, output.path, blobs=blobs, progress=machine.progress)
 
 
 def _load(image: "BuiltImage", engine: "Engine", machine: Machine) -> "Loaded":
     """Make the Docker Engine hold an image of another engine, sending only what it lacks."""
+    from envbuild.cache.use import use
     from envbuild.image.docker.engine import DockerEngine
     from envbuild.image.docker.load import load_image
 
@@ -292,5 +295,5 @@ def _load(image: "BuiltImage", engine: "Engine", machine: Machine) -> "Loaded":
     assert content is not None, "engines with the feature `load` return it"  # noqa: S101
     assert blobs is not None, "and the layers"  # noqa: S101
     machine.progress.on_stage(f"loading {image.reference}")
-    with closing(DockerEngine(machine.environment)) as docker:
+    with use(machine.cache), closing(DockerEngine(machine.environment)) as docker:
         return load_image(docker, content, image.reference, blobs=blobs, progress=machine.progress)

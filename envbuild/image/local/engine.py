@@ -129,7 +129,9 @@ class LocalEngine:
         from envbuild.image.local.check import check_local  # noqa: PLC0415 - few builds are checked
 
         content = self._content(first)
-        return check_local(request, first, content, blobs=self._blobs(content), environment=self._environment)
+        blobs = self._blobs(content)
+        with use(self._cache):
+            return check_local(request, first, content, blobs=blobs, environment=self._environment)
 
     def pull(self, reference: str) -> bool:
         """Refuse: the engine keeps its layers, and has nothing to gain from an image.
@@ -144,14 +146,15 @@ class LocalEngine:
         :raises NetworkError: the tag names another image there, or the registry refuses this one.
         """
         content = self._content(image)
-        return push_built(
-            image,
-            content,
-            blobs=self._blobs(content),
-            cache=self._cache,
-            environment=self._environment,
-            progress=self._progress,
-        )
+        with use(self._cache):
+            return push_built(
+                image,
+                content,
+                blobs=self._blobs(content),
+                cache=self._cache,
+                environment=self._environment,
+                progress=self._progress,
+            )
 
     def blobs(self, image: BuiltImage) -> Blobs:
         """Return the layers of an image; those of its base are fetched when they are asked for."""
@@ -210,7 +213,9 @@ class LocalEngine:
 
         image = self._image(reference)
         blobs = self._blobs(image)
-        return read_layer_file([partial(_read, blobs, layer) for layer in image.layers], path, limit=limit)
+        layers = [partial(_read, blobs, layer) for layer in image.layers]
+        with use(self._cache):
+            return read_layer_file(layers, path, limit=limit)
 
     @contextmanager
     def _root(self, reference: str) -> Iterator[tuple[PrivateRoot, ImageFacts]]:

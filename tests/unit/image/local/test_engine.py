@@ -2,13 +2,16 @@
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+from types import SimpleNamespace
 
 import pytest
 
+from envbuild.cache.use import try_own
 from envbuild.errors import EngineError
 from envbuild.formats.compression import codec_of
 from envbuild.image.compose import compose_image
@@ -20,7 +23,7 @@ from envbuild.image.local.layers.store import LayerKey, LayerStore
 from envbuild.image.local.roots.private_root import EntryError
 from tests.rig.locks import sample_lock
 from tests.rig.paths import CHECKOUT
-from tests.rig.small_root import make_small_root
+from tests.rig.small_root import ENV, make_small_root
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
 
@@ -122,6 +125,28 @@ def test_the_command_decides_what_an_interrupt_means(cache, tmp_path):
         os.killpg(child.pid, signal.SIGINT)
         assert (child.stdout.read(), child.stderr.read()) == ("caught\n", "")
     assert child.returncode == 9
+
+
+def test_nothing_is_pruned_until_what_a_run_needs_is_held(engine, cache, monkeypatch):
+    was_free = []
+    blobs = engine._blobs
+
+    def watched(image):
+        found = blobs(image)
+
+        def path(blob):
+            with try_own(cache) as is_alone:
+                was_free.append(is_alone)
+            return found.path(blob)
+
+        return SimpleNamespace(path=path)
+
+    monkeypatch.setattr(engine, "_blobs", watched)
+    shutil.rmtree(cache / "unpacked", ignore_errors=True)
+    with engine._root("train:1") as (root, _), try_own(cache) as is_alone:
+        assert root.run(("sh", "-c", "true"), env=dict(ENV)).exit_status == 0
+    assert was_free == [False]
+    assert is_alone
 
 
 def test_a_missing_program_is_an_error_of_ours(engine):
