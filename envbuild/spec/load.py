@@ -75,14 +75,6 @@ def find_spec(folder: Path) -> Path:
     )
 
 
-def load_spec(path: Path) -> Spec:
-    """Read and check the spec in ``path``; files it names are not looked at.
-
-    :raises SpecError: it cannot be read, or something in it is wrong; all problems at once.
-    """
-    return read_spec(path).checked()
-
-
 def read_spec(path: Path) -> SpecReading:
     """Read the spec in ``path`` and say what is wrong with it.
 

@@ -37,7 +37,7 @@ class TargetArtifacts:
         found = artifacts_of(
             self.lock,
             self.target,
-            wheels=IndexLocator(lambda: _open_index(request.pip.indexes)),
+            wheels=IndexLocator(lambda: _open_index(request.pip.indexes, self.environment)),
             debs=ArchiveLocator(lambda: _read_apt_settings(self.environment), day=request.snapshot),
             conda=ChannelLocator(lambda: _read_channels(self.environment)),
         )
@@ -83,21 +83,24 @@ def channel_addresses(environment: Mapping[str, str]) -> Callable[[CondaPackage]
 
 
 @contextlib.contextmanager
-def wheel_addresses(lock: Lock, variant: str) -> Iterator[Callable[[Wheel], str]]:
+def wheel_addresses(
+    lock: Lock, variant: str, environment: Mapping[str, str]
+) -> Iterator[Callable[[Wheel], str]]:
     """Yield where wheels are, as this machine's index says; it is asked when the first one is wanted."""
     from envbuild.store.locators import IndexLocator  # noqa: PLC0415
 
-    locator = IndexLocator(lambda: _open_index(lock.request.variants[variant].pip.indexes))
+    indexes = lock.request.variants[variant].pip.indexes
+    locator = IndexLocator(lambda: _open_index(indexes, environment))
     try:
         yield lambda wheel: next(iter(locator.locate(wheel))).url
     finally:
         locator.close()
 
 
-def _open_index(indexes: Mapping[str, str]) -> Any:
+def _open_index(indexes: Mapping[str, str], environment: Mapping[str, str]) -> Any:
     from envbuild.remote.index.client import PythonIndex  # noqa: PLC0415
 
-    return PythonIndex.of_this_machine().bound_to(indexes)
+    return PythonIndex.of_this_machine(environment).bound_to(indexes)
 
 
 def _read_apt_settings(environment: Mapping[str, str]) -> Any:

@@ -122,7 +122,7 @@ def export_conda_lock(
     lock = fresh_lock(project, frozen=frozen)
     name = variant or lock.request.default_variant
     choose_target(lock, variant=name, platform=lock.request.platforms[0])
-    with wheel_addresses(lock, name) as wheel_address_of:
+    with wheel_addresses(lock, name, machine.environment) as wheel_address_of:
         text = render_conda_lock(
             lock,
             name,

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import ExitCode, Problem, SpecError
-from envbuild.spec.load import find_spec, load_spec
+from envbuild.spec.load import find_spec, read_spec
 from envbuild.spec.normalize import request_of
 
 MINIMAL = 'name = "train"\npython = "3.11"\n'
@@ -13,7 +13,7 @@ IN_PROJECT = '[project]\nname = "p"\n[tool.envbuild]\nname = "train"\npython = "
 def test_a_name_and_a_python_are_enough(tmp_path: Path) -> None:
     path = tmp_path / "envbuild.toml"
     path.write_text(MINIMAL)
-    spec = load_spec(path)
+    spec = read_spec(path).checked()
     assert (spec.name, spec.python, spec.platforms) == ("train", "3.11", ("linux/amd64",))
     assert spec.build.engine == "docker"
 
@@ -21,7 +21,7 @@ def test_a_name_and_a_python_are_enough(tmp_path: Path) -> None:
 def test_a_byte_order_mark_and_crlf_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "envbuild.toml"
     path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())
-    assert load_spec(path).name == "train"
+    assert read_spec(path).checked().name == "train"
 
 
 def test_the_own_file_is_found(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_the_own_file_is_found(tmp_path: Path) -> None:
 def test_the_project_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(IN_PROJECT)
     assert find_spec(tmp_path) == tmp_path / "pyproject.toml"
-    assert load_spec(tmp_path / "pyproject.toml").name == "train"
+    assert read_spec(tmp_path / "pyproject.toml").checked().name == "train"
 
 
 def test_a_broken_project_file_is_found_when_it_speaks_of_a_spec(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_syntax_errors_name_the_line(tmp_path: Path, text: str, problem: Problem
     path = tmp_path / "envbuild.toml"
     path.write_text(text)
     with pytest.raises(SpecError) as caught:
-        load_spec(path)
+        read_spec(path).checked()
     assert caught.value.problems[0] == problem
 
 
@@ -131,15 +131,15 @@ def test_odd_files_are_refused(tmp_path: Path, data: bytes, message: str) -> Non
     path = tmp_path / "envbuild.toml"
     path.write_bytes(data)
     with pytest.raises(SpecError) as caught:
-        load_spec(path)
+        read_spec(path).checked()
     assert caught.value.message == message
 
 
 def test_a_missing_spec_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"^`envbuild\.toml` does not exist$"):
-        load_spec(tmp_path / "envbuild.toml")
+        read_spec(tmp_path / "envbuild.toml").checked()
     with pytest.raises(SpecError, match=r"is a folder$"):
-        load_spec(tmp_path)
+        read_spec(tmp_path).checked()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_project_file_without_a_spec_is_refused(tmp_path: Path, text: str, mes
     path = tmp_path / "pyproject.toml"
     path.write_text(text)
     with pytest.raises(SpecError) as caught:
-        load_spec(path)
+        read_spec(path).checked()
     assert caught.value.message == message
 
 
@@ -211,7 +211,7 @@ def test_what_only_follows_from_another_problem_is_not_reported(tmp_path: Path) 
         + '[pip]\nindexes = { corp = "ftp://x" }\nsources = { a = "corp" }\n'
     )
     with pytest.raises(SpecError) as caught:
-        load_spec(path)
+        read_spec(path).checked()
     assert [problem.where for problem in caught.value.problems] == [
         "platforms[0]",
         "base.image",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import Problem, SpecError
-from envbuild.spec.load import load_spec
+from envbuild.spec.load import read_spec
 from envbuild.spec.model import Spec
 
 NAME_HINT = "lower-case letters and digits, with single `.`, `_` or `-` between them"
@@ -20,14 +20,14 @@ def problems_of(tmp_path: Path, text: str) -> tuple[Problem, ...]:
     lines = [line for key, line in head.items() if not re.search(rf"^{key}\b", text, re.MULTILINE)]
     path.write_text("\n".join([*lines, text]))
     with pytest.raises(SpecError) as caught:
-        load_spec(path)
+        read_spec(path).checked()
     return caught.value.problems
 
 
 def spec_of(text: str, tmp_path: Path) -> Spec:
     path = tmp_path / "envbuild.toml"
     path.write_text('name = "train"\npython = "3.11"\n' + text)
-    return load_spec(path)
+    return read_spec(path).checked()
 
 
 @pytest.mark.parametrize(
@@ -463,14 +463,14 @@ def test_right_values_in_their_one_spelling(tmp_path: Path, text: str, key: str,
 def test_supported_pythons(tmp_path: Path, python: str) -> None:
     path = tmp_path / "envbuild.toml"
     path.write_text(f'name = "a"\npython = "{python}"\n')
-    assert load_spec(path).python == python
+    assert read_spec(path).checked().python == python
 
 
 @pytest.mark.parametrize("name", ["a", "a-b", "a--b", "a.b", "a_b", "a__b", "0a"])
 def test_names_that_can_be_repository_components(tmp_path: Path, name: str) -> None:
     path = tmp_path / "envbuild.toml"
     path.write_text(f'name = "{name}"\npython = "3.11"\n')
-    assert load_spec(path).name == name
+    assert read_spec(path).checked().name == name
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "a..b", "a___b", "A", "a/b", "a:b", "a\\n"])

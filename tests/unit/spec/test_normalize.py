@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from envbuild.errors import Problem, SpecError
-from envbuild.spec.load import load_spec
+from envbuild.spec.load import read_spec
 from envbuild.spec.normalize import normalize, request_of
 from envbuild.spec.request import (
     BaseRequest,
@@ -182,7 +182,7 @@ def test_a_file_only_a_variant_names_is_refused_there(refuse: "Refuse") -> None:
 
 def test_a_loaded_spec_is_normalised_with_the_files_of_a_folder(write: "WriteFiles", tmp_path: Path) -> None:
     path = write('name = "x"\npython = "3.11"\npip.requirements = ["r.txt"]\n', {"elsewhere/r.txt": "numpy"})
-    spec = load_spec(path)
+    spec = read_spec(path).checked()
     request = normalize(spec, tmp_path / "elsewhere")
     assert request.variants["default"].pip.requirements == ("numpy",)
     with pytest.raises(SpecError) as caught:

@@ -13,7 +13,7 @@ import pytest
 
 from envbuild.errors import SpecError
 from envbuild.spec import schema
-from envbuild.spec.load import load_spec
+from envbuild.spec.load import read_spec
 from envbuild.spec.model import Overlay, Spec, SpecTable
 from tests.rig.paths import CHECKOUT
 
@@ -88,7 +88,7 @@ def test_examples_satisfy_schema_and_loader(
     validator.validate(as_json(tomllib.loads(text)))
     path = tmp_path / "envbuild.toml"
     path.write_text(text, encoding="utf-8")
-    assert load_spec(path).name
+    assert read_spec(path).checked().name
 
 
 def test_the_reference_documents_every_key() -> None:
@@ -183,7 +183,7 @@ def test_schema_and_loader_refuse_the_same(
     path = tmp_path / "envbuild.toml"
     path.write_text(head + text)
     with pytest.raises(SpecError):
-        load_spec(path)
+        read_spec(path).checked()
 
 
 @pytest.mark.parametrize("table", ["base", "pip", "system", "gpu", "image", "determinism"])
@@ -194,4 +194,4 @@ def test_schema_and_loader_let_a_variant_switch_a_table_off(
     validator.validate(as_json(tomllib.loads(text)))
     path = tmp_path / "envbuild.toml"
     path.write_text(text)
-    assert getattr(load_spec(path).variants["a"], table) is False
+    assert getattr(read_spec(path).checked().variants["a"], table) is False
