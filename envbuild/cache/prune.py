@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from envbuild.cache.layout import ARTIFACTS, FOLDER_LOCK, LAYOUT
+from envbuild.cache.folders import ARTIFACTS, FOLDER_LOCK, LAYOUT
 from envbuild.cache.use import own
 from envbuild.files.disk import disk_errors
 from envbuild.files.temporary import remove_unless_locked

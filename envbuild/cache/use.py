@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from envbuild.cache.layout import TAG, USE_LOCK
+from envbuild.cache.folders import TAG, USE_LOCK
 from envbuild.errors import EnvbuildError
 from envbuild.files.atomic import write_bytes
 from envbuild.files.disk import disk_errors

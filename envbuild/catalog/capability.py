@@ -3,7 +3,7 @@
 The rules are those of the CUDA C++ Programming Guide, "Application Compatibility" (binary and PTX
 compatibility, architecture-specific and family-specific targets), and of the nvcc manual, "GPU Feature List".
 
-Standard library only: the probe carries this module into containers (``verify/bundle.py``).
+Standard library only: the probe carries this module into containers (``verify/probe_bundle.py``).
 """
 
 import re

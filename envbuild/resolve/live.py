@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName
 
-from envbuild.cache.layout import APT_LISTS
+from envbuild.cache.folders import APT_LISTS
 from envbuild.cache.location import cache_folder, vendor_folder
 from envbuild.catalog.active import catalog_in_force
 from envbuild.catalog.bases import DISTRIBUTIONS

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from envbuild.cache import use
-from envbuild.cache.layout import ARTIFACTS, PARTIALS, STAGED
+from envbuild.cache.folders import ARTIFACTS, PARTIALS, STAGED
 from envbuild.cache.prune import PrunableItem, file_items
 from envbuild.digest import CHUNK, SHA256_HEX, sha256_bytes, sha256_file
 from envbuild.errors import EnvbuildError, IntegrityError

@@ -242,7 +242,7 @@ def _refuse_earlier_format(reference: str, facts: "ImageFacts") -> None:
 
 
 def _expected(artifacts: "TargetArtifacts") -> "Callable[[LockedTarget], ExpectedFiles]":
-    from envbuild.cache.layout import TREES
+    from envbuild.cache.folders import TREES
     from envbuild.verify.expected import TreeCache, expected_files, missing_trees
 
     cache = TreeCache(TREES.path(artifacts.store.folder))

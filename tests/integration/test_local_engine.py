@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.cache.layout import LAYOUT, TAG, USE_LOCK
+from envbuild.cache.folders import LAYOUT, TAG, USE_LOCK
 from envbuild.image.local.check import AGAIN, REFERENCE
 from envbuild.image.local.images import ImageStore
 from envbuild.oci.reference import parse_reference

@@ -111,9 +111,9 @@ class DockerEngine(DockerContainers):
         # an image that is found needs neither Jinja nor a reader of packages
         from envbuild.image.docker.build import build_context, build_with_buildx  # noqa: PLC0415
 
-        self.describe()
-        self.describe_builder()
         with build_context(request, self._progress) as context:
+            self.describe()
+            self.describe_builder()
             build_with_buildx(
                 context,
                 reference,

@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Self
 
-from envbuild.cache.layout import ROOTS
+from envbuild.cache.folders import ROOTS
 from envbuild.formats.compression import Codec
 from envbuild.image.compose import compose_image, require_room
 from envbuild.image.engine import ContainerOutcome

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from envbuild.cache.layout import ROOTS
+from envbuild.cache.folders import ROOTS
 from envbuild.cache.use import use
 from envbuild.errors import EngineError, UsageError
 from envbuild.image.engine import (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from envbuild.cache.layout import DOCUMENTS, IMAGES
+from envbuild.cache.folders import DOCUMENTS, IMAGES
 from envbuild.cache.notes import read_note, write_note
 from envbuild.cache.prune import PrunableItem, file_items
 from envbuild.digest import sha256_bytes

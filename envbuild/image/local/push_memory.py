@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from envbuild.cache.layout import PUSHED
+from envbuild.cache.folders import PUSHED
 from envbuild.cache.notes import read_note, try_note
 from envbuild.oci.reference import ImageReference
 

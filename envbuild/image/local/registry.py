@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from envbuild.cache.layout import DOCUMENTS
+from envbuild.cache.folders import DOCUMENTS
 from envbuild.image.engine import BuiltImage
 from envbuild.image.local.images import facts_of
 from envbuild.image.local.layers.blobs import base_reference

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from envbuild import process
-from envbuild.cache.layout import ROOTS
+from envbuild.cache.folders import ROOTS
 from envbuild.errors import EngineError
 from envbuild.files.temporary import temporary_folder
 from envbuild.image.local.roots.private_root import EntryError, PrivateRoot

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from envbuild import process
-from envbuild.cache.layout import FOLDER_LOCK
+from envbuild.cache.folders import FOLDER_LOCK
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, ToolMissingError
 from envbuild.formats.deb822 import stanzas
 from envbuild.process import ProcessResult, ProgramMissingError, ProgramTimeoutError

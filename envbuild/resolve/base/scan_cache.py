@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from envbuild.cache.layout import SCANS
+from envbuild.cache.folders import SCANS
 from envbuild.cache.notes import read_note, try_note
 from envbuild.resolve.base.layer_scan import LayerScan, Program
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from envbuild import process
-from envbuild.cache.layout import CONDA_LISTS
+from envbuild.cache.folders import CONDA_LISTS
 from envbuild.errors import EnvbuildError, NetworkError, NoSolutionError, SpecError
 from envbuild.remote.channels import ChannelAddress
 from envbuild.resolve.conda import solver

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from envbuild.cache.layout import ARCHITECTURES
+from envbuild.cache.folders import ARCHITECTURES
 from envbuild.cache.notes import read_note, try_note
 from envbuild.catalog.components import component_of_wheel
 from envbuild.catalog.frameworks import builds_of, system_cuda_of

@@ -9,7 +9,7 @@ from typing import Literal
 
 from packaging.utils import NormalizedName
 
-from envbuild.cache.layout import STAGED, WHEEL_METADATA
+from envbuild.cache.folders import STAGED, WHEEL_METADATA
 from envbuild.errors import NoSolutionError, Problem
 from envbuild.files.temporary import temporary_folder
 from envbuild.formats.core_metadata import WheelMetadata

@@ -1,4 +1,4 @@
 """Runs inside a container, with nothing but its Python's standard library, and says what is there.
 
-One module envbuild does not write itself comes along: nvidia-ml-py's, added to the archive by ``bundle.py``.
+One module of others comes along: nvidia-ml-py's, which ``probe_bundle.py`` adds to the archive.
 """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envbuild.cache.layout import UNPACKED
+from envbuild.cache.folders import UNPACKED
 from envbuild.cache.prune import Prunable, Pruned, Usage, prune, usage, without_owner
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.cache.layout import LAYOUT
+from envbuild.cache.folders import LAYOUT
 from envbuild.cache.prune import PrunableEntries, PrunableFiles, PrunableItem, Pruned, Usage, prune, usage
 from envbuild.errors import EnvbuildError
 from envbuild.files.locks import try_lock

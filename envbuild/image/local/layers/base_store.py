@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from envbuild.cache.layout import BASES
+from envbuild.cache.folders import BASES
 from envbuild.cache.prune import PrunableItem, file_items
 from envbuild.files.temporary import remove_unless_locked
 from envbuild.image.local.layers.blobs import PARTIAL

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
-from envbuild.cache.layout import BASES
+from envbuild.cache.folders import BASES
 from envbuild.digest import OciDigest
 from envbuild.errors import EnvbuildError, NetworkError
 from envbuild.files.atomic import write_all

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import installer
 
-from envbuild.cache.layout import WHEEL_TREES
+from envbuild.cache.folders import WHEEL_TREES
 from envbuild.cache.notes import read_note, try_note
 from envbuild.digest import canonical_json, sha256_bytes
 from envbuild.errors import IntegrityError, Problem

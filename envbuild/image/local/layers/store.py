@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from envbuild.cache.layout import LAYERS
+from envbuild.cache.folders import LAYERS
 from envbuild.cache.notes import read_note, write_note
 from envbuild.cache.prune import PrunableItem, file_items
 from envbuild.cache.use import try_own

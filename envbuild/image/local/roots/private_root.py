@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from envbuild import process
-from envbuild.cache.layout import ROOTS
+from envbuild.cache.folders import ROOTS
 from envbuild.cache.prune import PrunableItem
 from envbuild.errors import EngineError, EnvbuildError
 from envbuild.files.temporary import sweep_folders, temporary_folder

@@ -22,7 +22,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
-from envbuild.cache.layout import UNPACKED
+from envbuild.cache.folders import UNPACKED
 from envbuild.cache.notes import read_note
 from envbuild.cache.prune import PrunableItem
 from envbuild.digest import OciDigest, sha256_bytes

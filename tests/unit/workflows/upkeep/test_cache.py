@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.cache.layout import LAYOUT, TAG, USE_LOCK
+from envbuild.cache.folders import LAYOUT, TAG, USE_LOCK
 from envbuild.cache.notes import write_note
 from envbuild.errors import EngineError
 from envbuild.files.locks import try_lock

@@ -6,15 +6,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import envbuild
-from envbuild.cache import layout
-from envbuild.cache.layout import LAYOUT, CacheFolder
+from envbuild.cache.folders import LAYOUT, CacheFolder
 from tests.rig.paths import CHECKOUT
 
 SOURCES = Path(envbuild.__file__).parent
 
 
 def test_every_folder_is_in_the_table() -> None:
-    assert {found for found in vars(layout).values() if isinstance(found, CacheFolder)} == set(LAYOUT)
+    assert {found for found in vars(folders).values() if isinstance(found, CacheFolder)} == set(LAYOUT)
 
 
 def test_names_and_labels_are_unique() -> None:
