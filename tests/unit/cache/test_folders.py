@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import envbuild
+from envbuild.cache import folders
 from envbuild.cache.folders import LAYOUT, CacheFolder
 from tests.rig.paths import CHECKOUT
 
