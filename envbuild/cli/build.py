@@ -111,7 +111,7 @@ def build(
     from envbuild.cli.many import tell_results
     from envbuild.workflows.many import open_projects
 
-    machine = command_machine(talk.lines(), offline=offline)
+    machine = command_machine(None if progress == "none" else talk.lines(), offline=offline)
     results = build_images(open_projects(spec, frozen=frozen), options, machine=machine)
     for done in results if not as_json else ():
         if done.value:

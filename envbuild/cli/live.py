@@ -71,10 +71,11 @@ class LiveProgress(SilentProgress, RenderHook):
         self._drawing.join()
 
     def on_stage(self, text: str) -> None:
-        """Start a new bar for ``text``, unless it has one."""
+        """Start a new bar for ``text``."""
         with self._lock:
-            if text != self._work.text:
-                self._work = Work(text=text)
+            is_new = text != self._work.text
+            self._work = Work(text=text)
+            if is_new:
                 self._draw()
 
     def on_item(self, text: str) -> None:

@@ -22,7 +22,10 @@ def status(
         typer.Option("--remote", help="Ask registries too: is the image pushed, and has the base moved?"),
     ] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit 1 when a lock or a base is no longer what it was.")
+        bool,
+        typer.Option(
+            "--exit-code", help="Exit 1 when a lock is out of date, or with --remote a base has moved."
+        ),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -74,14 +74,14 @@ class RunRequest:
     """Content by absolute path, written into the container first."""
 
     archive: bytes | None = field(default=None, repr=False)
-    """A tar, unpacked in ``workdir`` first."""
+    """A tar, unpacked in ``workdir`` first; of attached commands alone."""
 
     gpus: bool = True
     """False: this container gets no GPU, whatever others get.  A runtime that gives GPUs also writes files of
     the driver into a container."""
 
     stdin: bool = False
-    """Whether the command reads this process' standard input."""
+    """Whether an attached command reads this process' standard input; others read none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +247,7 @@ class Engine(ContainerRunner, Protocol):
     def read_file(self, reference: str, path: str, *, limit: int) -> bytes | None:
         """Return the content of a regular file of an image, or None when there is none at ``path``.
 
-        No process of the image runs, and no link is followed.
+        No process of the image runs, and a link at ``path`` is not followed.
 
         :raises EngineError: there is no such image, or the file has more than ``limit`` bytes.
         """

@@ -56,10 +56,18 @@ def loads(text: str) -> Lock:
             f"the lock is not valid TOML: {error}",
             hint=_merge_hint(text) or "restore it from version control, or delete it and run `envbuild lock`",
         ) from error
-    _require_version(document.pop("version", None))
+    version = document.pop("version", None)
+    _require_version(version)
     try:
         lock = Lock.model_validate(document)
     except ValidationError as error:
+        unknown = {item["type"] for item in error.errors(include_url=False)} == {"extra_forbidden"}
+        if unknown and version != READ_VERSIONS[0]:
+            raise LockVersionError(
+                "the lock has tables that this release does not know",
+                hint="upgrade envbuild: a newer release wrote the lock",
+                problems=_problems_of(error),
+            ) from error
         raise _invalid(_problems_of(error)) from error
     problems = tuple(_inconsistencies(lock))
     if problems:

@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePosixPath
 
 from envbuild.errors import EngineError
 from envbuild.formats.tar_reader import LayerArchive, normal_path
@@ -32,6 +33,7 @@ def _read_from(chunks: Iterator[bytes], wanted: str, limit: int) -> tuple[bytes 
     """Return what one layer has at ``wanted``, and whether the layers below it do not count."""
     removed_by = _whiteouts_of(wanted)
     content, decides = None, False
+    parents = {str(parent) for parent in PurePosixPath(wanted).parents}
     archive = LayerArchive(chunks)
     with archive.whole():
         for entry, stream in archive.entries():
@@ -39,7 +41,7 @@ def _read_from(chunks: Iterator[bytes], wanted: str, limit: int) -> tuple[bytes 
                 if entry.size > limit:
                     raise EngineError(f"/{wanted} has more than {limit} bytes")
                 content, decides = stream.read() if stream else None, True
-            elif entry.name in removed_by:
+            elif entry.name in removed_by or (entry.name in parents and not entry.isdir()):
                 decides = True
     return content, decides
 

@@ -223,15 +223,17 @@ def ensure_image(
     found = engine.find_target(request) if request.use_cache else None
     if found is None or check:
         engine.require_privileges(machine.restart_as_root)
-    if found is None:
+    if found is None and request.use_cache:
         _note_earlier(request, engine, machine)
     return found or engine.build(request)
 
 
 def _note_earlier(request: "BuildRequest", engine: "Engine", machine: Machine) -> None:
     """Say that the engine holds the image of an earlier release, where that is why it is built now."""
-    from envbuild.image.target_image import earlier_images
+    from envbuild.image.target_image import earlier_images, held_image
 
+    if held_image(request.lock, request.target, engine) is not None:
+        return
     for earlier in earlier_images(request.lock, request.target, engine):
         machine.progress.on_note(f"{earlier.reference} is in an older recipe format; building it again")
 

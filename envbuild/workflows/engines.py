@@ -1,9 +1,10 @@
-"""Which engine a command means, and how it is opened.  The only place that knows the engines by name."""
+"""Which engine a command means, and how it is opened.  The only place that chooses an engine by its name."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, get_args
 
-from envbuild.errors import UsageError
+from envbuild.errors import SpecError, UsageError
 from envbuild.workflows.machine import Machine
 
 if TYPE_CHECKING:
@@ -67,7 +68,12 @@ def require_privileges_for(
 
     :raises EngineError: this machine and user allow no such engine.
     """
-    for name in sorted({choose_engine(option, project, machine.environment) for project in projects}):
+    names: set[EngineName] = set()
+    for project in projects:
+        # a spec that cannot be read is the error of its project alone
+        with suppress(SpecError):
+            names.add(choose_engine(option, project, machine.environment))
+    for name in sorted(names):
         open_engine(name, machine).require_privileges(machine.restart_as_root)
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,18 +86,24 @@ def prepare_run(
     options, machine = options or RunOptions(), machine or Machine()
     lock = fresh_lock(project, frozen=options.frozen)
     target = choose_target(lock, variant=options.variant, platform=options.platform)
-    engine = engine_of(project, options.engine, machine, gpus=gpu_access(target, options.gpus))
-    engine.require_privileges(machine.restart_as_root)
-    # both engines make the same environment, so an image that either made will do
-    image = ensure_image(build_request(lock, target, machine, any_engine=True), engine, machine)
-    archive = tar_of(options.copies, uid=target.user.uid, gid=target.user.gid) if options.copies else None
+    with ExitStack() as stack:
+        engine = engine_of(project, options.engine, machine, gpus=gpu_access(target, options.gpus))
+        stack.enter_context(closing(engine))
+        engine.require_privileges(machine.restart_as_root)
+        # both engines make the same environment, so an image that either made will do
+        image = ensure_image(build_request(lock, target, machine, any_engine=True), engine, machine)
+        owner = target.user
+        archive = tar_of(options.copies, uid=owner.uid, gid=owner.gid) if options.copies else None
+        # the command closes it
+        stack.pop_all()
     request = RunRequest(
         image=image.reference,
         command=tuple(command),
         workdir=target.workdir,
         env=options.env,
         archive=archive,
-        stdin=not sys.stdin.closed and not sys.stdin.isatty(),
+        # a program whose standard input is closed has none at all
+        stdin=sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty(),
     )
     return PreparedRun(engine, request)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from envbuild.errors import EngineError, EnvbuildError, LockMissingError, Problem
+from envbuild.errors import EngineError, EnvbuildError, LockMissingError, Problem, UsageError
 from envbuild.workflows.engines import EngineName, engine_of
 from envbuild.workflows.html import table
 from envbuild.workflows.machine import Machine
@@ -164,7 +164,8 @@ def statuses_of(
             with closing(engine_of(project, options.engine, machine)) as engine:
                 targets = [target_status(lock, target, stale, engine, digest_of) for target in lock.targets]
         except EnvbuildError as error:
-            if not unusable_too:
+            # an engine that nobody has is the mistake of whoever typed it, not of a project
+            if not unusable_too or isinstance(error, UsageError):
                 raise
             targets = [_unusable(project, error)]
         yield ProjectStatus(project, tuple(targets))

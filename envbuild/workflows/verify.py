@@ -138,11 +138,15 @@ def verify_images(
 ) -> "tuple[ProjectResult[VerifyResult], ...]":
     """Verify the images of several projects side by side; a difference is the error of its project.
 
+    :raises UsageError: ``options`` name one image.
+
     :raises EngineError: this machine and user allow no such engine.
     """
     from envbuild.workflows.many import for_each_project
 
     options, machine = options or VerifyOptions(), machine or Machine()
+    if options.image is not None:
+        raise UsageError("--all verifies the images of all locks: it takes no image")
     if not options.host:
         require_privileges_for(projects, options.engine, machine)
     return for_each_project(

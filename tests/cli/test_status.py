@@ -224,3 +224,14 @@ class TestTheCommand:
         assert entry["base"] == {"reference": "127.0.0.1:9/python:3.11-slim", "state": "unknown"}
         assert entry["built"] is None
         assert "127.0.0.1:9" in entry["unknown-because"]
+
+    def test_an_engine_nobody_has_is_no_fault_of_a_lock(
+        self, program: Program, monkeypatch: pytest.MonkeyPatch
+    ):
+        program.has(sample_lock(), SPEC)
+        monkeypatch.setenv("ENVBUILD_ENGINE", "bogus")
+
+        answer = program("status", "--all")
+
+        assert (answer.code, answer.stdout) == (2, "")
+        assert answer.stderr.startswith("error: ENVBUILD_ENGINE names no engine: bogus\n")

@@ -23,6 +23,9 @@ from envbuild.image.gpus import AUTO, NO_NVIDIA_GPUS, GpuAccess, gpu_options, gp
 
 STANDARD_INPUT = 0
 
+GO_FOLDER, GO_LINK = 1 << 31, 1 << 27
+"""Bits of a file's mode as the engine describes it (Go's io/fs, FileMode)."""
+
 TAR_OVERHEAD = 1 << 16
 """Bytes of headers and padding beside the content of one file in an archive."""
 
@@ -107,7 +110,10 @@ class DockerContainers(DockerImages):
                 chunks, state = container.get_archive(path)
             except docker.errors.NotFound:
                 return None
-            if int((state or {}).get("size", 0)) > limit:
+            described = state or {}
+            if int(described.get("mode", 0)) & (GO_FOLDER | GO_LINK):
+                return None
+            if int(described.get("size", 0)) > limit:
                 raise EngineError(f"{path} in {reference} has more than {limit} bytes")
             with tarfile.open(
                 fileobj=io.BytesIO(_bounded(chunks, limit + TAR_OVERHEAD)), mode="r|"
@@ -151,6 +157,7 @@ class DockerContainers(DockerImages):
                 entrypoint=list(request.command[:1]),
                 command=list(request.command[1:]),
                 user=request.user,
+                working_dir=request.workdir,
                 labels={"dev.envbuild.purpose": "run"},
                 environment=environment,
                 **given,

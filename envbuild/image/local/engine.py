@@ -81,6 +81,7 @@ class LocalEngine:
         """
         if not acts_as_root():
             restart()
+            raise EngineError("the local engine needs root, and the program was not started again as root")
 
     def checks(self) -> tuple[EngineCheck, ...]:
         """Return what the engine needs: root or subordinate ids, namespaces, overlay mounts."""
@@ -167,14 +168,9 @@ class LocalEngine:
         :raises EntryError: the command is not in the image.
         """
         with self._root(request.image) as (root, facts):
-            binds = {}
-            for number, (path, content) in enumerate(sorted(request.files.items())):
-                binds[path] = root.folder / str(number)
-                binds[path].write_bytes(content)
-                binds[path].chmod(0o644)
             return root.run(
                 request.command,
-                binds=binds,
+                binds=_written(request.files, root.folder),
                 env={**_variables(facts), **request.env},
                 user=request.user or facts.user or "0",
                 workdir=request.workdir or facts.workdir or "/",
@@ -193,7 +189,10 @@ class LocalEngine:
                 feed.write_bytes(request.archive)
             return root.run_attached(
                 request.command,
-                binds={path: Path(path) for path in NETWORK_FILES if Path(path).is_file()},
+                binds={
+                    **{path: Path(path) for path in NETWORK_FILES if Path(path).is_file()},
+                    **_written(request.files, root.folder),
+                },
                 env={**_variables(facts), **request.env},
                 user=request.user or facts.user or "0",
                 workdir=request.workdir or facts.workdir or "/",
@@ -260,6 +259,16 @@ class LocalEngine:
 
 def _read(blobs: Blobs, layer: Descriptor) -> Iterator[bytes]:
     return read_verified(blobs.path(layer), layer)
+
+
+def _written(files: Mapping[str, bytes], folder: Path) -> dict[str, Path]:
+    """Write ``files`` below ``folder`` under names of their own; return each by the path it is shown at."""
+    written = {}
+    for number, (path, content) in enumerate(sorted(files.items())):
+        written[path] = folder / str(number)
+        written[path].write_bytes(content)
+        written[path].chmod(0o644)
+    return written
 
 
 def _variables(facts: ImageFacts) -> dict[str, str]:

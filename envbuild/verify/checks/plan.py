@@ -229,9 +229,8 @@ def _files(target: LockedTarget) -> Iterator[Check]:
 
 
 def _gpu(gpu: LockedGpu) -> Iterator[Check]:
-    libraries = sorted(gpu.libraries, key=lambda library: (library.name, library.soname))
-    versions = {library.soname: library.version for library in libraries}
-    yield from _GPU.each("gpu/library", "gpu-library", versions)
+    for library in sorted(gpu.libraries, key=lambda library: (library.name, library.soname)):
+        yield from _GPU.each("gpu/library", "gpu-library", {library.soname: library.version})
     driver = f">={gpu.driver_minimum}" if gpu.driver_minimum else None
     yield _GPU.check("gpu/driver", f"{VENDORS[gpu.vendor]} driver", "gpu-driver", driver)
     yield _GPU.check("gpu/device", "GPUs", "gpu-devices")

@@ -15,7 +15,7 @@ _MARK = "envbuild-answer:"
 _PROLOGUE = f"""
 import json
 def reply(value):
-    print({_MARK!r} + json.dumps(value))
+    print("\\n" + {_MARK!r} + json.dumps(value))
 """
 
 
@@ -72,9 +72,13 @@ def ask(python: str, program: str, *, seconds: float) -> Answer:
         )
     except subprocess.TimeoutExpired:
         return Answer(problem=f"no answer within {seconds:.0f} seconds")
-    for line in child.stdout.splitlines():
-        if line.startswith(_MARK):
-            return Answer(json.loads(line[len(_MARK) :]))
+    # what an interpreter prints before the program runs does not count
+    answers = [line for line in child.stdout.splitlines() if line.startswith(_MARK)]
+    if answers:
+        try:
+            return Answer(json.loads(answers[-1][len(_MARK) :]))
+        except ValueError:
+            return Answer(problem="the interpreter's answer cannot be read")
     if child.returncode < 0:
         return Answer(problem=f"the interpreter was ended by signal {-child.returncode}")
     return Answer(problem=(child.stderr.strip().splitlines() or [f"exit status {child.returncode}"])[-1])

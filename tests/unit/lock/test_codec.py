@@ -192,3 +192,11 @@ def test_conda_packages_and_what_lays_them_down_belong_together():
     assert [str(problem) for problem in caught.value.problems] == [
         "targets[0].conda-installer: must be there exactly when there are conda packages"
     ]
+
+
+def test_a_table_of_a_newer_release_asks_for_that_release():
+    text = dumps(sample_lock()).replace("version = 1\n", "version = 2\n", 1) + "\n[models]\nsize = 1\n"
+    with pytest.raises(LockVersionError) as caught:
+        loads(text)
+    assert caught.value.hint == "upgrade envbuild: a newer release wrote the lock"
+    assert [problem.where for problem in caught.value.problems] == ["models"]

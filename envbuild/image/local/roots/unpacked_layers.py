@@ -15,6 +15,7 @@ import errno
 import fcntl
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -308,6 +309,9 @@ def namespace_of(id_maps: str) -> str:
 
 @cache
 def _id_maps() -> str:
+    """Return the id maps of this process; empty where the system has no user namespaces."""
+    if sys.platform != "linux":
+        return ""
     return "".join(Path(f"/proc/self/{name}_map").read_text(encoding="utf-8") for name in ("uid", "gid"))
 
 
