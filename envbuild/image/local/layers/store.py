@@ -202,7 +202,7 @@ class LayerStore:
             layer = Layer(**{**fields, "comment": key.comment})
             return layer if self.path(layer.digest).stat().st_size == layer.size else None
 
-        return read_note(self._index / f"{key.name}.json", read)
+        return read_note(self._index / f"{key.name}.json", read, is_use=False)
 
     def _write(
         self, key: LayerKey, produce: Callable[[LayerWriter], None], path: Path, descriptor: int
