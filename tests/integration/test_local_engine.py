@@ -1,5 +1,6 @@
 """The local engine end to end: the same bytes in every circumstance, and where its images go."""
 
+import base64
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from envbuild.cache.folders import LAYOUT, TAG, USE_LOCK
 from envbuild.image.local.check import AGAIN, REFERENCE
 from envbuild.image.local.images import ImageStore
 from envbuild.oci.reference import parse_reference
+from envbuild.verify.probe_bundle import build_probe
 from tests.rig.paths import CHECKOUT
 from tests.rig.podman import own_podman
 from tests.rig.python313 import newer_python
@@ -115,6 +117,8 @@ def test_it_comes_out_the_same_with_more_workers(project, image, away, cache, tm
         "workers": 4,
         "offline": False,
         "compression": "gzip" if IS_OLD else "zstd",
+        "cache": str(cache),
+        "probe": base64.b64encode(build_probe()).decode(),
     }
     subprocess.run(
         [sys.executable, "-m", AGAIN],
