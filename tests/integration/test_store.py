@@ -149,7 +149,8 @@ def test_processes_killed_anywhere_lose_nothing_and_leave_nothing(
             subprocess.Popen(program(SURVIVING, store.folder, *urls), stdout=subprocess.PIPE, text=True)
             for _ in range(2)
         ]
-        time.sleep(0.25 + patience * chance.uniform(0.0, 0.1))
+        # a busy machine takes seconds to start them
+        time.sleep(0.25 + patience * chance.uniform(0.0, 0.1) * 1.05**patience)
         for child in children:
             child.send_signal(signal.SIGKILL)
         outputs = [child.communicate(timeout=30)[0] for child in children]
