@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -20,18 +21,24 @@ LARGEST: Final = 1 << 28
 
 _DIGEST_LINE: Final = re.compile(rb"([0-9a-f]{64})\n")
 
+_DAMAGED: Final = (
+    *(OSError, EOFError, zlib.error, RecursionError),
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+)
+
 _Value = TypeVar("_Value")
 
 
 def read_note(path: Path, read: Callable[[Any], _Value], *, is_use: bool = True) -> _Value | None:
     """Return what ``read`` makes of the document at ``path``, or None.
 
-    ``read`` may raise what wrong documents bring about: ValueError, KeyError, TypeError, AttributeError.
+    ``read`` may raise what wrong documents bring about: ValueError, LookupError,
+    TypeError, AttributeError, ArithmeticError.
     With ``is_use`` the note counts as used now.
     """
     try:
         value = read(_document(path))
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except _DAMAGED:
         return None
     if is_use:
         note_use(path)

@@ -1,6 +1,7 @@
 """Notes: what is damaged is as good as absent."""
 
 import gzip
+import itertools
 import json
 import os
 from pathlib import Path
@@ -57,6 +58,30 @@ def test_a_damaged_note_is_as_good_as_none(tmp_path: Path, name: str, damage) ->
     path.write_bytes(gzip.compress(changed) if path.suffix == ".gz" else changed)
 
     assert read_note(path, lambda document: [document["name"], document["sizes"]]) is None
+
+
+@pytest.mark.parametrize("name", ["note", "note.gz"])
+def test_any_damage_is_seen(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_note(path, DOCUMENT)
+    whole = path.read_bytes()
+
+    for place, bit in itertools.product(range(len(whole)), range(8)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << bit
+        path.write_bytes(damaged)
+        # the header of gzip holds bits that mean nothing
+        assert read_note(path, dict, is_use=False) in (None, DOCUMENT)
+
+
+@pytest.mark.parametrize("error", [IndexError, KeyError, OverflowError, RecursionError])
+def test_what_its_reader_cannot_read_is_as_good_as_none(tmp_path: Path, error: type[Exception]) -> None:
+    write_note(tmp_path / "note", DOCUMENT)
+
+    def read(_: object) -> None:
+        raise error
+
+    assert read_note(tmp_path / "note", read) is None
 
 
 def test_what_is_not_compressed_is_no_compressed_note(tmp_path: Path) -> None:
