@@ -1,5 +1,6 @@
 """What lies in the cache folder: the one table of its subfolders, from which all others take theirs."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -25,6 +26,12 @@ class CacheFolder:
 
     pruned: Pruning
 
+    written: re.Pattern[str] | None = None
+    """What envbuild writes there, by its whole path below the cache folder; nothing else is pruned.
+
+    Of ``entries`` the paths of the entries.  The former places of all folders need one too.
+    """
+
     format: int | None = None
     """Goes up when the same thing would be kept otherwise, so that nothing older is believed.
 
@@ -46,40 +53,97 @@ class CacheFolder:
         """Return whether ``name`` below the cache folder is this folder or one of its variants."""
         return name == self.name or (self.by_user_namespace and name.startswith(f"{self.name}-"))
 
+    def is_written(self, path: str) -> bool:
+        """Return whether envbuild writes something of this path below the cache folder."""
+        return self.written is not None and self.written.fullmatch(path) is not None
 
-APT_LISTS: Final = CacheFolder(name="apt", label="package lists", pruned="entries")
+
+_DIGEST = "[0-9a-f]{64}"
+
+
+def _files(folder: str, name: str) -> re.Pattern[str]:
+    """Return a pattern of files, and of what a killed process left of one (:mod:`envbuild.files.atomic`)."""
+    return re.compile(rf"(?:{folder})/(?:{name}|\.{name}\.\w{{8}})")
+
+
+APT_LISTS: Final = CacheFolder(
+    name="apt", label="package lists", pruned="entries", written=re.compile("apt/[0-9a-f]{16}")
+)
 ARCHITECTURES: Final = CacheFolder(
     name="architectures",
     label="GPU architectures of wheels",
     pruned="files",
+    written=_files(r"architectures/(?:\d+/)?[0-9a-f]{2}", _DIGEST),
     format=1,
     former=("architectures/[0-9a-f][0-9a-f]",),
 )
 ARTIFACTS: Final = CacheFolder(name="sha256", label="artifacts", pruned="owner")
 BASES: Final = CacheFolder(name="bases", label="layers of image bases", pruned="owner")
-CONDA_LISTS: Final = CacheFolder(name="conda", label="conda package lists", pruned="entries")
+CONDA_LISTS: Final = CacheFolder(
+    name="conda",
+    label="conda package lists",
+    pruned="entries",
+    # py-rattler's names, and those that envbuild gives it and Python
+    written=re.compile(
+        r"conda/(?:[0-9a-f]{8}\.(?:json|info\.json|lock|shards-cache-v\d+)|shards-v\d+|\.tmp\w{6}"
+        "|bytecode|whole|last-use)"
+    ),
+)
 DOCUMENTS: Final = CacheFolder(
     name="documents",
     label="manifests and configurations",
     pruned="files",
+    written=_files("documents|images/documents", _DIGEST),
     former=("images/documents",),
 )
 IMAGES: Final = CacheFolder(name="images", label="images of the local engine", pruned="owner")
 LAYERS: Final = CacheFolder(name="layers", label="image layers", pruned="owner")
 PARTIALS: Final = CacheFolder(name="partial", label="partial downloads", pruned="owner")
-PUSHED: Final = CacheFolder(name="pushed", label="where layers were pushed", pruned="files")
+PUSHED: Final = CacheFolder(
+    name="pushed",
+    label="where layers were pushed",
+    pruned="files",
+    written=_files("pushed", r"[^/]+\.json"),
+)
 ROOTS: Final = CacheFolder(name="roots", label="private roots", pruned="owner")
 SCANS: Final = CacheFolder(
-    name="scans", label="scans of base layers", pruned="files", format=1, former=("layers/*.json",)
+    name="scans",
+    label="scans of base layers",
+    pruned="files",
+    written=_files(r"scans/\d+|layers", rf"{_DIGEST}(?:\.\d+)?\.json"),
+    format=1,
+    former=("layers/*.json",),
 )
-STAGED: Final = CacheFolder(name="contexts", label="staged artifacts", pruned="owner", former=(".hashing-*",))
-TREES: Final = CacheFolder(name="trees", label="file lists for verify", pruned="files", format=1)
+STAGED: Final = CacheFolder(
+    name="contexts",
+    label="staged artifacts",
+    pruned="owner",
+    written=re.compile(r"\.hashing-\w{8}/[^/]+"),
+    former=(".hashing-*",),
+)
+TREES: Final = CacheFolder(
+    name="trees",
+    label="file lists for verify",
+    pruned="files",
+    written=_files(r"trees/\d+/[0-9a-f]{2}", rf"{_DIGEST}(?:-[^/]+)?\.json\.gz"),
+    format=1,
+)
 UNPACKED: Final = CacheFolder(
     name="unpacked", label="unpacked layers", pruned="owner", by_user_namespace=True
 )
-WHEEL_METADATA: Final = CacheFolder(name="metadata", label="wheel metadata", pruned="files")
+WHEEL_METADATA: Final = CacheFolder(
+    name="metadata",
+    label="wheel metadata",
+    pruned="files",
+    written=_files("metadata/[0-9a-f]{2}", _DIGEST),
+)
 WHEEL_TREES: Final = CacheFolder(
-    name="wheel-trees", label="file lists of wheels", pruned="files", format=1, former=("layers/trees",)
+    name="wheel-trees",
+    label="file lists of wheels",
+    pruned="files",
+    written=_files(r"wheel-trees/\d+|layers/trees", _DIGEST),
+    format=1,
+    former=("layers/trees",),
 )
 
 LAYOUT: Final = (
@@ -108,6 +172,9 @@ USE_LOCK: Final = "use.lock"
 
 FOLDER_LOCK: Final = "lock"
 """The file in a folder that is pruned as a whole, which whoever uses that folder locks."""
+
+LAST_USE: Final = "last-use"
+"""The file in a folder of entries that counts as the last use of all of them."""
 
 TAG: Final = "CACHEDIR.TAG"
 """Keeps backups out (https://bford.info/cachedir/)."""

@@ -4,6 +4,7 @@ import contextlib
 import fnmatch
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from envbuild.cache.folders import ARTIFACTS, FOLDER_LOCK, LAYOUT
-from envbuild.cache.use import own
-from envbuild.files.disk import disk_errors
+from envbuild.cache.folders import ARTIFACTS, FOLDER_LOCK, LAST_USE, LAYOUT, TAG, CacheFolder
+from envbuild.cache.use import is_tagged, own
+from envbuild.errors import EnvbuildError
+from envbuild.files.disk import CACHE_VARIABLE, disk_errors, is_of_disk
 from envbuild.files.temporary import remove_unless_locked
 
 WAIT_SECONDS: Final = 5.0
@@ -74,41 +76,52 @@ class Prunable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PrunableFiles:
-    """Files that go one by one."""
+    """Files that envbuild writes in a folder, and wrote in its former places; they go one by one."""
 
-    roots: tuple[Path, ...]
-    """Files, and folders with all below them."""
-
-    is_former: bool = False
-    """Whether nothing is written there any more: then the folders go when they are empty."""
+    cache: Path
+    folder: CacheFolder
 
     def items(self) -> Iterator[PrunableItem]:
         """Yield every file."""
-        for root in self.roots:
-            yield from file_items(_files_of(root))
+        present = [self.cache / self.folder.name] if self.folder.pruned == "files" else []
+        # a former place may lie in the folder itself
+        files = {Path(entry.path) for place in present for entry in _walk(place)}
+        files.update(path for place in self._former() for path in _files_of(place))
+        yield from file_items(path for path in sorted(files) if _is_ours(path, self.cache, self.folder))
 
     def sweep(self) -> None:
         """Remove the folders of former places that are empty."""
-        for root in self.roots if self.is_former else ():
-            for folder, _, _ in os.walk(root, topdown=False):
+        for place in self._former():
+            for folder, _, _ in os.walk(place, topdown=False) if not place.is_symlink() else ():
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()
+
+    def _former(self) -> list[Path]:
+        return [place for pattern in self.folder.former for place in self.cache.glob(pattern)]
 
 
 @dataclass(frozen=True, slots=True)
 class PrunableEntries:
     """What lies directly in a folder, each as a whole, unless its :data:`FOLDER_LOCK` is held."""
 
-    folder: Path
+    cache: Path
+    folder: CacheFolder
 
     def items(self) -> Iterator[PrunableItem]:
-        """Yield every entry; it was used when any of its files was written or read."""
-        for entry in _entries(self.folder):
+        """Yield every entry.
+
+        It was used when any of its files was written or read, and when :data:`LAST_USE` was noted.
+        """
+        entries = _entries(self.cache / self.folder.name)
+        noted = max((path.lstat().st_mtime for path in entries if path.name == LAST_USE), default=0.0)
+        for entry in entries:
+            if not _is_ours(entry, self.cache, self.folder):
+                continue
             files = list(file_items(_files_of(entry), used=lambda state: max(state.st_atime, state.st_mtime)))
             yield PrunableItem(
                 name=entry.name,
                 size=sum(item.size for item in files),
-                used=max((item.used for item in files), default=0.0),
+                used=max([noted, *(item.used for item in files)]),
                 remove=partial(_remove_whole, entry),
             )
 
@@ -122,26 +135,24 @@ def file_items(
     used: Callable[[os.stat_result], float] = lambda state: state.st_mtime,
     remove: Callable[[Path], object] = lambda path: path.unlink(missing_ok=True),
 ) -> Iterator[PrunableItem]:
-    """Yield an item for each file that is still there."""
+    """Yield an item for each file or link that is still there; folders are passed over."""
     for path in paths:
         # another process may remove it meanwhile
         with contextlib.suppress(FileNotFoundError):
             state = path.stat(follow_symlinks=False)
-            yield PrunableItem(
-                name=path.name, size=state.st_size, used=used(state), remove=partial(remove, path)
-            )
+            if stat.S_ISREG(state.st_mode) or stat.S_ISLNK(state.st_mode):
+                yield PrunableItem(
+                    name=path.name, size=state.st_size, used=used(state), remove=partial(remove, path)
+                )
 
 
 def without_owner(cache: Path) -> Iterator[Prunable]:
     """Yield the folders of the layout that no room prunes by rules of its own, and all former places."""
     for folder in LAYOUT:
-        place = cache / folder.name
-        if folder.pruned == "files":
-            yield PrunableFiles((place,))
-        elif folder.pruned == "entries":
-            yield PrunableEntries(place)
-        for pattern in folder.former:
-            yield PrunableFiles(tuple(sorted(cache.glob(pattern))), is_former=True)
+        if folder.pruned == "entries":
+            yield PrunableEntries(cache, folder)
+        if folder.pruned == "files" or folder.former:
+            yield PrunableFiles(cache, folder)
 
 
 def usage(cache: Path) -> tuple[Usage, ...]:
@@ -154,7 +165,9 @@ def usage(cache: Path) -> tuple[Usage, ...]:
     with disk_errors(cache):
         places: dict[str, list[Path]] = {name: [] for name in labels}
         for path in _entries(cache):
-            if path.is_dir() and not path.is_symlink():
+            # a folder of the layout may be a link to another disk; other links lead to what is not ours
+            is_followed = not path.is_symlink() or any(folder.is_called(path.name) for folder in LAYOUT)
+            if is_followed and path.is_dir():
                 places.setdefault(_owner_of(path.name), []).append(path)
         # artifacts first: staged folders are made of links to them
         names = sorted(places, key=lambda name: (name != ARTIFACTS.name, name))
@@ -175,8 +188,17 @@ def prune(
     With ``older_than_days`` those not used for so long; with ``max_bytes`` those not used for longest until
     the rest fits; with both, either reason is enough; with neither, all.  What is in use stays.
 
-    :raises EnvbuildError: other processes still use the cache folder after ``wait_seconds``.
+    :raises EnvbuildError: other processes still use the cache folder after ``wait_seconds``, or envbuild did
+        not make it.
     """
+    with disk_errors(cache):
+        if not _entries(cache):
+            return Pruned(files=0, size=0)
+        if not is_tagged(cache):
+            raise EnvbuildError(
+                f"{cache} is not a cache folder of envbuild: it has no {TAG} of envbuild's",
+                hint=f"check {CACHE_VARIABLE}; nothing was removed",
+            )
     with own(cache, wait_seconds=wait_seconds), disk_errors(cache):
         now = time.time()
         bound = None if older_than_days is None else now - older_than_days * _DAY_SECONDS
@@ -188,20 +210,26 @@ def prune(
             is_old = bound is not None and min(item.used, now) <= bound
             is_too_much = max_bytes is not None and (left > max_bytes or max_bytes == 0)
             is_wanted = is_old or is_too_much or (bound is None and max_bytes is None)
-            if is_wanted and _is_removed(item):
+            if is_wanted and _is_done(item.remove):
                 gone.append(item)
                 left -= item.size
         for part in prunables:
-            part.sweep()
+            _is_done(part.sweep)
     return Pruned(files=len(gone), size=sum(item.size for item in gone))
 
 
-def _is_removed(item: PrunableItem) -> bool:
+def _is_done(remove: Callable[[], object]) -> bool:
     try:
-        return item.remove() is not False
-    except PermissionError:
-        # of another user who shares the folder
+        return remove() is not False
+    except OSError as error:
+        if is_of_disk(error):
+            raise
+        # of another user who shares the folder, or not what its name says
         return False
+
+
+def _is_ours(path: Path, cache: Path, folder: CacheFolder) -> bool:
+    return folder.is_written(path.relative_to(cache).as_posix())
 
 
 def _remove_whole(entry: Path) -> bool:
@@ -237,7 +265,7 @@ def _usage_of(kind: str, name: str, folders: list[Path], seen: set[tuple[int, in
 
 
 def _files_of(root: Path) -> Iterator[Path]:
-    """Yield ``root`` itself if it is no folder, else all files below it."""
+    """Yield ``root`` itself if it is no folder, or a link, else all files below it."""
     if root.is_dir() and not root.is_symlink():
         yield from (Path(entry.path) for entry in _walk(root))
     else:
@@ -245,7 +273,7 @@ def _files_of(root: Path) -> Iterator[Path]:
 
 
 def _walk(folder: Path) -> Iterator["os.DirEntry[str]"]:
-    """Yield all that is below ``folder`` but folders; links are not followed.
+    """Yield all that is below ``folder`` but folders; links below it are not followed.
 
     Folders this user may not read are passed over: images have some, which belong to subordinate ids.
     """

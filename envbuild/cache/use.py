@@ -23,6 +23,14 @@ def prepare(cache: Path) -> None:
         write_bytes(cache / TAG, _TAG)
 
 
+def is_tagged(cache: Path) -> bool:
+    """Return whether envbuild made the folder its cache.  :raises OSError: the tag cannot be read."""
+    try:
+        return (cache / TAG).read_bytes() == _TAG
+    except FileNotFoundError:
+        return False
+
+
 @contextlib.contextmanager
 def use(cache: Path) -> Iterator[None]:
     """Hold what is in the cache folder: while any process is inside, nothing is pruned.

@@ -15,7 +15,13 @@ CACHE_VARIABLE = "ENVBUILD_CACHE_DIR"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
+_BROKEN = frozenset({errno.EIO, errno.EROFS})
 _ELSEWHERE = f"or name another cache folder in {CACHE_VARIABLE}"
+
+
+def is_of_disk(error: OSError) -> bool:
+    """Return whether the disk is full, broken or unfit, so that the next file meets the same error."""
+    return error.errno in _FULL | _BROKEN | _WITHOUT_LOCKS
 
 
 class DiskFullError(EnvbuildError):

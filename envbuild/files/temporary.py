@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from envbuild.files.disk import is_of_disk
 from envbuild.files.locks import create_locked, try_lock
 
 LOCK = ".lock"
@@ -43,8 +44,10 @@ def remove_unless_locked(lock: Path, target: Path) -> bool:
     """Remove ``target`` and its lock file if no live process holds the lock; return whether it is gone."""
     try:
         descriptor = try_lock(lock)
-    except (FileNotFoundError, PermissionError):
-        # gone meanwhile, or of another user who shares the folder
+    except OSError as error:
+        if is_of_disk(error):
+            raise
+        # gone meanwhile, of another user who shares the folder, or no lock file: a folder, a link
         return False
     if descriptor is None:
         return False

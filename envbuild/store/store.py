@@ -205,7 +205,11 @@ class Store:
         """Yield every artifact, and what was received of others, for pruning."""
         artifacts = (self.place_of(sha256) for sha256 in self.digests())
         yield from file_items(artifacts, used=lambda state: state.st_atime)
-        partials = self.partials_folder.glob("*")
+        partials = (
+            path
+            for path in self.partials_folder.glob("*")
+            if SHA256_HEX.fullmatch(path.name) or path.name.startswith(ADDING)
+        )
         yield from file_items(partials, remove=lambda path: remove_unless_locked(path, path))
 
     def sweep(self) -> None:

@@ -13,6 +13,7 @@ from filelock import FileLock
 from envbuild import process
 from envbuild.cache.folders import FOLDER_LOCK
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, ToolMissingError
+from envbuild.files.last_use import note_use
 from envbuild.formats.deb822 import stanzas
 from envbuild.process import ProcessResult, ProgramMissingError, ProgramTimeoutError
 from envbuild.progress import SILENT, Progress
@@ -86,6 +87,7 @@ class Apt:
         except OSError as error:
             raise EnvbuildError(f"cannot write to the cache folder {kept}: {error.strerror}") from error
         with FileLock(kept / FOLDER_LOCK), tempfile.TemporaryDirectory(prefix="envbuild-apt-") as folder:
+            note_use(kept / FOLDER_LOCK)
             root = AptRoot(folder=Path(folder), lists=kept / "lists", source_cache=kept / "srcpkgcache.bin")
             write_root(root, world, ca_bundle=self._own_ca_bundle(world))
             session = AptSession(self, root, world)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from envbuild import process
-from envbuild.cache.folders import CONDA_LISTS
+from envbuild.cache.folders import CONDA_LISTS, LAST_USE
 from envbuild.errors import EnvbuildError, NetworkError, NoSolutionError, SpecError
 from envbuild.remote.channels import ChannelAddress
 from envbuild.resolve.conda import solver
@@ -128,6 +128,9 @@ def _process_environment(
 ) -> dict[str, str]:
     folder = CONDA_LISTS.path(cache)
     folder.mkdir(parents=True, exist_ok=True)
+    # py-rattler notes no use of what it keeps there
+    with contextlib.suppress(OSError):
+        (folder / LAST_USE).touch()
     own = {key: value for key, value in environment.items() if _KEPT.match(key)}
     for name in (solver.LOCKED_VARIABLE, solver.NEWER_VARIABLE):
         own.pop(name, None)

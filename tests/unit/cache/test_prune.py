@@ -1,12 +1,15 @@
+import errno
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from envbuild.cache.folders import LAYOUT
+from envbuild.cache.folders import LAYOUT, CacheFolder
 from envbuild.cache.prune import PrunableEntries, PrunableFiles, PrunableItem, Pruned, Usage, prune, usage
+from envbuild.cache.use import prepare
 from envbuild.errors import EnvbuildError
 from envbuild.files.locks import try_lock
 from envbuild.store.stage import stage, workspace
@@ -22,6 +25,12 @@ DIGESTS = [sha256_of(content) for content in CONTENTS]
 def used_days_ago(store: Store, sha256: str, days: float) -> None:
     path = store.place_of(sha256)
     os.utime(path, (time.time() - days * DAY, path.stat().st_mtime))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    prepare(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture
@@ -143,76 +152,123 @@ def test_pruning_nothing(store: Store) -> None:
 class Item:
     """Something to prune whose removal ends as asked."""
 
-    def __init__(self, used: float, size: int = 1, refuses: type[OSError] | None = None) -> None:
-        self.used, self.size, self.refuses, self.is_there = used, size, refuses, True
+    def __init__(self, used: float, size: int = 1, refuses: int | None = None) -> None:
+        self.used, self.size, self.refuses = used, size, refuses
+        self.is_there, self.is_swept = True, False
 
     def items(self) -> Iterator[PrunableItem]:
         yield PrunableItem(name="item", size=self.size, used=self.used, remove=self.remove)
 
     def sweep(self) -> None:
-        pass
+        self.is_swept = True
+        self._refuse()
 
     def remove(self) -> bool:
-        if self.refuses:
-            raise self.refuses
+        self._refuse()
         self.is_there = False
         return True
 
+    def _refuse(self) -> None:
+        if self.refuses:
+            raise OSError(self.refuses, os.strerror(self.refuses))
 
-def test_what_belongs_to_another_user_is_passed_over(tmp_path: Path) -> None:
-    parts = [Item(1, refuses=PermissionError), Item(2)]
 
-    assert prune(tmp_path, parts) == Pruned(files=1, size=1)
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP])
+def test_what_cannot_be_removed_is_passed_over(cache: Path, number: int) -> None:
+    parts = [Item(1, refuses=number), Item(2)]
+
+    assert prune(cache, parts) == Pruned(files=1, size=1)
     assert not parts[1].is_there
+    assert [part.is_swept for part in parts] == [True, True]
 
 
-def test_a_clock_that_was_ahead_keeps_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EROFS])
+def test_a_broken_disk_ends_it(cache: Path, number: int) -> None:
+    with pytest.raises(EnvbuildError, match=re.escape(str(cache))):
+        prune(cache, [Item(1, refuses=number)])
+
+
+def test_a_clock_that_was_ahead_keeps_nothing(cache: Path) -> None:
     parts = [Item(time.time() + 30 * DAY), Item(time.time() - DAY)]
 
-    assert prune(tmp_path, parts, older_than_days=0.5) == Pruned(files=1, size=1)
+    assert prune(cache, parts, older_than_days=0.5) == Pruned(files=1, size=1)
     assert parts[0].is_there
-    assert prune(tmp_path, parts, older_than_days=0) == Pruned(files=2, size=2)
+    assert prune(cache, parts, older_than_days=0) == Pruned(files=2, size=2)
 
 
-def test_what_takes_no_room_goes_too_when_nothing_may_be_left(tmp_path: Path) -> None:
+def test_what_takes_no_room_goes_too_when_nothing_may_be_left(cache: Path) -> None:
     parts = [Item(1, size=5), Item(2, size=0)]
 
-    assert prune(tmp_path, parts, max_bytes=0) == Pruned(files=2, size=5)
+    assert prune(cache, parts, max_bytes=0) == Pruned(files=2, size=5)
 
 
-def test_a_whole_folder_goes_unless_it_is_locked(tmp_path: Path) -> None:
-    for name in ("free/lists/a", "free/lock", "held/lists/a", "held/lock", "without/a", "file"):
-        (tmp_path / "apt" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "apt" / name).write_bytes(b"12345")
-    descriptor = try_lock(tmp_path / "apt/held/lock")
+APT = CacheFolder(name="apt", label="", pruned="entries", written=re.compile("apt/[a-z-]+"))
+
+
+def test_a_whole_folder_goes_unless_it_is_locked(cache: Path) -> None:
+    for name in ("free/lists/a", "free/lock", "held/lists/a", "held/lock", "without/a", "file", "0/foreign"):
+        (cache / "apt" / name).parent.mkdir(parents=True, exist_ok=True)
+        (cache / "apt" / name).write_bytes(b"12345")
+    descriptor = try_lock(cache / "apt/held/lock")
     assert descriptor is not None
 
-    pruned = prune(tmp_path, [PrunableEntries(tmp_path / "apt")])
+    pruned = prune(cache, [PrunableEntries(cache, APT)])
     os.close(descriptor)
 
     assert pruned == Pruned(files=3, size=20)
-    assert [path.name for path in (tmp_path / "apt").iterdir()] == ["held"]
+    assert sorted(path.name for path in (cache / "apt").iterdir()) == ["0", "held"]
 
 
-def test_a_whole_folder_was_used_when_one_of_its_files_was(tmp_path: Path) -> None:
+def test_a_whole_folder_was_used_when_one_of_its_files_was(cache: Path) -> None:
     for name in ("old/a", "old/b", "young/a", "young/b"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (1, 1) if name != "young/b" else None)
+        (cache / "apt" / name).parent.mkdir(parents=True, exist_ok=True)
+        (cache / "apt" / name).touch()
+        os.utime(cache / "apt" / name, (1, 1) if name != "young/b" else None)
 
-    prune(tmp_path, [PrunableEntries(tmp_path)], older_than_days=1)
+    prune(cache, [PrunableEntries(cache, APT)], older_than_days=1)
 
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["young"]
+    assert [path.name for path in (cache / "apt").iterdir()] == ["young"]
 
 
-def test_folders_of_former_places_go_when_they_are_empty(tmp_path: Path) -> None:
-    for name, used in (("one/deep/old", 1), ("two/deep/old", 1), ("two/deep/young", None)):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (used, used) if used else None)
-    places = (tmp_path / "one", tmp_path / "two")
+@pytest.mark.parametrize(("days", "left"), [(2, []), (0.5, ["file", "last-use"])])
+def test_a_noted_use_counts_for_all_entries(cache: Path, days: float, left: list[str]) -> None:
+    (cache / "apt").mkdir()
+    for name, used in (("file", 1), ("last-use", time.time() - days * DAY)):
+        (cache / "apt" / name).touch()
+        os.utime(cache / "apt" / name, (1, used))
 
-    prune(tmp_path, [PrunableFiles(places, is_former=True)], older_than_days=1)
+    prune(cache, [PrunableEntries(cache, APT)], older_than_days=1)
 
-    assert [path.name for path in tmp_path.rglob("*") if path.parent != tmp_path] == ["deep", "young"]
-    assert not (tmp_path / "one").exists()
+    assert sorted(path.name for path in (cache / "apt").iterdir()) == left
+
+
+def test_folders_of_former_places_go_when_they_are_empty(cache: Path) -> None:
+    for name, used in (("one/deep/old", 1), ("two/deep/old", 1), ("two/deep/young", None), ("two/mine", 1)):
+        (cache / name).parent.mkdir(parents=True, exist_ok=True)
+        (cache / name).touch()
+        os.utime(cache / name, (used, used) if used else None)
+    (cache / "three").symlink_to("one")
+    folder = CacheFolder(
+        name="now",
+        label="",
+        pruned="files",
+        written=re.compile("[a-z]+/deep/(old|young)"),
+        former=("one", "two", "t*"),
+    )
+
+    pruned = prune(cache, [PrunableFiles(cache, folder)], older_than_days=1)
+
+    assert pruned.files == 2
+    assert sorted(path.name for path in (cache / "two").rglob("*")) == ["deep", "mine", "young"]
+    assert not (cache / "one").exists()
+    assert (cache / "three").is_symlink()
+
+
+def test_a_file_of_two_names_in_the_table_counts_once(cache: Path) -> None:
+    (cache / "now/ab").mkdir(parents=True)
+    (cache / "now/ab/file").write_bytes(b"12345")
+    folder = CacheFolder(
+        name="now", label="", pruned="files", written=re.compile("now/ab/file"), former=("now/ab",)
+    )
+
+    assert prune(cache, [PrunableFiles(cache, folder)]) == Pruned(files=1, size=5)

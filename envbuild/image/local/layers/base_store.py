@@ -5,6 +5,7 @@ from pathlib import Path
 
 from envbuild.cache.folders import BASES
 from envbuild.cache.prune import PrunableItem, file_items
+from envbuild.digest import SHA256_HEX
 from envbuild.files.temporary import remove_unless_locked
 from envbuild.image.local.layers.blobs import PARTIAL
 
@@ -17,7 +18,7 @@ class BaseStore:
 
     def items(self) -> Iterator[PrunableItem]:
         """Yield each layer."""
-        yield from file_items(path for path in self._folder.glob("*") if path.suffix != PARTIAL)
+        yield from file_items(path for path in self._folder.glob("*") if SHA256_HEX.fullmatch(path.name))
 
     def sweep(self) -> None:
         """Remove what killed processes left: their locks are free."""

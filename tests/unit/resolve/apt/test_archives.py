@@ -1,5 +1,6 @@
 """Real apt against archives that are signed, stale, tampered with, or not there."""
 
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -177,10 +178,14 @@ def test_lists_are_fetched_once_per_run_and_kept_for_work_offline(
     first = resolve(apt, rig)
     asked = len(debian_archive.requests)
     second = resolve(apt, rig)
+    lock = tmp_path / "cache" / rig.key() / "lock"
+    os.utime(lock, (1, 1))
     third = resolve(offline, rig)
 
     assert first == second == third
     assert len(debian_archive.requests) == asked
+    # the lists count as used
+    assert lock.stat().st_mtime > 1
 
 
 def test_several_runs_at_once_share_the_lists(

@@ -9,7 +9,9 @@ import pytest
 
 from envbuild.cache.folders import LAYOUT, TAG, USE_LOCK
 from envbuild.cache.notes import write_note
-from envbuild.errors import EngineError
+from envbuild.cache.prune import Pruned
+from envbuild.cache.use import prepare
+from envbuild.errors import EngineError, EnvbuildError
 from envbuild.files.locks import try_lock
 from envbuild.formats.compression import codec_of
 from envbuild.image.compose import compose_image
@@ -36,6 +38,11 @@ NOTHING_LEFT = {
     "by age": PruneOptions(older_than_days=0),
 }
 
+DIGEST = hexadecimal("ab")
+
+KEY = "0123456789abcdef"
+"""Of a set of package lists."""
+
 YEARS_AGO = (1_600_000_000, 1_600_000_000)
 
 
@@ -55,9 +62,9 @@ def make_image(cache: Path) -> None:
 
 
 def make_lists(cache: Path) -> None:
-    written(cache / "apt/0123/lists/Packages")
-    written(cache / "apt/0123/lock")
-    written(cache / "apt/0123/srcpkgcache.bin")
+    written(cache / f"apt/{KEY}/lists/Packages")
+    written(cache / f"apt/{KEY}/lock")
+    written(cache / f"apt/{KEY}/srcpkgcache.bin")
 
 
 def make_partial(cache: Path) -> None:
@@ -67,8 +74,8 @@ def make_partial(cache: Path) -> None:
 
 
 def make_repodata(cache: Path) -> None:
-    written(cache / "conda/0123.info.json")
-    written(cache / "conda/shards-cache/0123.msgpack")
+    written(cache / "conda/01234567.info.json")
+    written(cache / "conda/shards-v1/0123.msgpack")
 
 
 def make_unpacked(cache: Path) -> None:
@@ -90,8 +97,8 @@ def make_scan(cache: Path) -> None:
 
 MAKE: dict[str, Callable[[Path], object]] = {
     "apt": make_lists,
-    "architectures": lambda cache: write_note(cache / "architectures/1/ab/ab01", {}),
-    "bases": lambda cache: [written(cache / "bases" / name) for name in ("ab01", "cd01.partial")],
+    "architectures": lambda cache: write_note(cache / f"architectures/1/ab/{DIGEST}", {}),
+    "bases": lambda cache: [written(cache / "bases" / name) for name in (DIGEST, f"{DIGEST}.partial")],
     "conda": make_repodata,
     "contexts": lambda cache: [written(cache / "contexts" / name) for name in ("0123/file", "0123.lock")],
     "documents": lambda cache: DocumentFolder(cache / "documents").put(
@@ -99,7 +106,7 @@ MAKE: dict[str, Callable[[Path], object]] = {
     ),
     "images": make_image,
     "layers": make_layer,
-    "metadata": lambda cache: written(cache / "metadata/ab/ab01"),
+    "metadata": lambda cache: written(cache / f"metadata/ab/{DIGEST}"),
     "partial": make_partial,
     "pushed": lambda cache: PushMemory(cache).note(parse_reference("registry.example.com/a"), [digest("a")]),
     "roots": lambda cache: [
@@ -107,7 +114,7 @@ MAKE: dict[str, Callable[[Path], object]] = {
     ],
     "scans": make_scan,
     "sha256": lambda cache: Store(cache).add_bytes(b"12345"),
-    "trees": lambda cache: TreeCache(cache / "trees/1").save("ab01", {}),
+    "trees": lambda cache: TreeCache(cache / "trees/1").save(DIGEST, {}),
     "unpacked": make_unpacked,
     "wheel-trees": lambda cache: WheelTreeCache(cache).put(
         sample_lock().wheels[0], {}, prefix="/opt/venv", python="3.11.2"
@@ -120,6 +127,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, or subordina
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
+    prepare(tmp_path / "cache")
     return tmp_path / "cache"
 
 
@@ -155,12 +163,12 @@ def test_nothing_is_left_of_what_may_be_pruned(
 @pytest.mark.parametrize(
     "former",
     [
-        ".hashing-0123/wheel",
-        "architectures/ab/ab01",
-        "images/documents/ab01",
-        "layers/ab01.1.json",
-        "layers/trees/ab01",
-        "trees/0/ab/ab01.json.gz",
+        ".hashing-01234567/wheel",
+        f"architectures/ab/{DIGEST}",
+        f"images/documents/{DIGEST}",
+        f"layers/{DIGEST}.1.json",
+        f"layers/trees/{DIGEST}",
+        f"trees/0/ab/{DIGEST}.json.gz",
     ],
 )
 def test_what_earlier_releases_left_goes_by_its_last_use(cache: Path, machine: Machine, former: str) -> None:
@@ -180,7 +188,7 @@ def test_what_earlier_releases_left_goes_by_its_last_use(cache: Path, machine: M
 def test_what_is_unknown_is_left_alone_and_shown(
     cache: Path, machine: Machine, options: PruneOptions
 ) -> None:
-    unknown = {"notes.txt", "novel/thing", "unpacking/file", "layers/deep/ab01.1.json"}
+    unknown = {"notes.txt", "novel/thing", "unpacking/file", f"layers/deep/{DIGEST}.1.json"}
     for name in unknown:
         written(cache / name)
         os.utime(cache / name, YEARS_AGO)
@@ -190,6 +198,100 @@ def test_what_is_unknown_is_left_alone_and_shown(
     assert files_in(cache) == unknown
     shown = {row.kind: row.size for row in cache_info(machine).usage if row.size}
     assert shown == {"novel": 5, "unpacking": 5, "image layers": 5}
+
+
+FOREIGN = (
+    "apt/0.deb",
+    "apt/sources/thesis.txt",
+    f"architectures/{DIGEST}",
+    "architectures/1/ab/thesis.txt",
+    "bases/thesis.txt",
+    "bases/folder/thesis.txt",
+    "bases/folder.partial/thesis.txt",
+    "conda/bin/conda",
+    "conda/conda-meta/history",
+    "conda/pkgs/urls.txt",
+    "conda/thesis.json",
+    "documents/thesis.txt",
+    f"documents/mine/{DIGEST}",
+    f".hashing-mine/{DIGEST}",
+    f"images/documents/{DIGEST}.txt",
+    "layers/trees/thesis.txt",
+    "layers/thesis.json",
+    "metadata/ab/METADATA",
+    "partial/thesis.txt",
+    "partial/folder/thesis.txt",
+    "partial/add-folder/thesis.txt",
+    "pushed/thesis.txt",
+    "scans/1/thesis.json",
+    "trees/1/ab/thesis.json.gz",
+    "wheel-trees/1/thesis.txt",
+)
+
+
+@pytest.mark.parametrize("options", NOTHING_LEFT.values(), ids=NOTHING_LEFT)
+def test_what_others_keep_in_folders_of_the_layout_is_left_alone_and_shown(
+    cache: Path, machine: Machine, options: PruneOptions
+) -> None:
+    for name in FOREIGN:
+        written(cache / name)
+        os.utime(cache / name, YEARS_AGO)
+    for make in (make_lists, make_repodata, make_scan, make_partial, MAKE["bases"]):
+        make(cache)
+
+    prune_cache(options, machine)
+
+    assert files_in(cache) == set(FOREIGN)
+    assert sum(row.files for row in cache_info(machine).usage) == len(FOREIGN)
+
+
+def test_a_folder_on_another_disk_is_followed_and_stays(
+    cache: Path, machine: Machine, tmp_path: Path
+) -> None:
+    for name in ("documents", "conda", "apt", "sha256"):
+        (tmp_path / "disk" / name).mkdir(parents=True)
+        (cache / name).symlink_to(tmp_path / "disk" / name)
+        MAKE[name](cache)
+    made = files_in(tmp_path / "disk")
+    (cache / "novel").symlink_to(tmp_path)
+
+    assert sum(row.files for row in cache_info(machine).usage) == len(made)
+    prune_cache(PruneOptions(max_bytes=0), machine)
+
+    assert files_in(tmp_path / "disk") == set()
+    assert all((cache / name).is_symlink() for name in ("documents", "conda", "apt", "sha256"))
+
+
+@pytest.mark.parametrize(
+    "tag", [None, b"Signature: 8a477f597d28d172789f06886806bc55\n# Of another program\n"]
+)
+def test_a_folder_that_envbuild_did_not_make_is_not_pruned(
+    cache: Path, machine: Machine, tag: bytes | None
+) -> None:
+    MAKE["documents"](cache)
+    (cache / TAG).unlink()
+    if tag is not None:
+        (cache / TAG).write_bytes(tag)
+    before = {path: path.stat().st_mtime for path in cache.rglob("*")}
+
+    with pytest.raises(EnvbuildError, match="is not a cache folder of envbuild") as caught:
+        prune_cache(PruneOptions(max_bytes=0), machine)
+
+    assert str(cache) in caught.value.message
+    assert {path: path.stat().st_mtime for path in cache.rglob("*")} == before
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_cache_that_is_not_there_has_nothing_to_prune(
+    cache: Path, machine: Machine, is_there: bool
+) -> None:
+    (cache / TAG).unlink()
+    if not is_there:
+        cache.rmdir()
+
+    assert prune_cache(PruneOptions(max_bytes=0), machine) == Pruned(files=0, size=0)
+    assert cache.exists() == is_there
+    assert not is_there or list(cache.iterdir()) == []
 
 
 @pytest.mark.parametrize("options", NOTHING_LEFT.values(), ids=NOTHING_LEFT)
@@ -204,7 +306,7 @@ def test_what_is_in_use_stays(cache: Path, machine: Machine, options: PruneOptio
         folder = users.enter_context(workspace(Store(cache)))
         partial = users.enter_context(Store(cache).partial(hexadecimal("a")))
         partial.append(b"12345")
-        descriptor = try_lock(cache / "apt/0123/lock")
+        descriptor = try_lock(cache / f"apt/{KEY}/lock")
         assert descriptor is not None
         users.callback(os.close, descriptor)
         kept = files_in(cache) - {f"layers/sha256/{layer.digest[7:]}"}

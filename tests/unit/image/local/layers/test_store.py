@@ -10,6 +10,7 @@ import time
 import pytest
 
 from envbuild.cache.prune import prune
+from envbuild.cache.use import prepare
 from envbuild.errors import EnvbuildError, IntegrityError
 from envbuild.files.disk import DiskFullError
 from envbuild.formats.compression import codec_of
@@ -159,6 +160,7 @@ def filled(tmp_path, count=3):
 def test_the_longest_unused_layers_are_pruned_with_their_notes(tmp_path):
     cache, keys, layers = filled(tmp_path)
     assert cache.get(keys[0]) == layers[0]  # used just now
+    prepare(tmp_path)
     pruned = prune(tmp_path, [Store(tmp_path), cache], max_bytes=layers[0].size)
     assert pruned.files == 2
     assert [cache.get(key) for key in keys] == [layers[0], None, None]
