@@ -17,6 +17,7 @@ K ?=
 JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest $(T) $(if $(K),-k '$(K)')
 PARALLEL = -n $(JOBS) --dist loadgroup
+QUICK = -m 'not slow and not engine and not network and not gpu and not long' --hypothesis-profile=quick
 
 # Debian suites whose engines `make test-engines` tries: 20.10, and the newest.
 SUITES ?= bookworm sid
@@ -77,8 +78,12 @@ test-long: setup dev ## Tests that take many minutes
 	@$(WITH_ENGINE) $(PYTEST) -m 'long and not gpu' $(PARALLEL)
 
 .PHONY: test-unit
-test-unit: dev ## Tests that need nothing but this checkout
-	@$(PYTEST) -m 'not engine and not network and not gpu and not long' $(PARALLEL)
+test-unit: dev ## Quick tests that need nothing but this checkout
+	@$(PYTEST) $(QUICK) $(PARALLEL)
+
+.PHONY: coverage
+coverage: dev ## Branch coverage of the quick tests; fails below the floor in pyproject.toml
+	@$(PYTEST) $(QUICK) $(PARALLEL) --cov --cov-report=term:skip-covered
 
 .PHONY: test-engine
 test-engine: setup dev ## Tests that need a Docker Engine; starts one
@@ -125,7 +130,7 @@ check-generated: schema ## Fail when a generated file is stale
 	git diff --exit-code
 
 .PHONY: check
-check: test check-generated wheel ## Everything a change must pass
+check: test coverage check-generated wheel ## Everything a change must pass
 
 .PHONY: wheel
 wheel: dev ## Build the wheel into dist/

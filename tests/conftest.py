@@ -10,6 +10,12 @@ pytest_plugins = ["tests.rig.fixtures"]
 
 # The machines this runs on are small and shared: a deadline would test them, not the code.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "quick",
+    parent=settings.get_profile("default"),
+    max_examples=10,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=1000)
 settings.load_profile("default")
 

@@ -324,6 +324,7 @@ def test_a_list_that_cannot_be_all_tags_changes_nothing(program: Program, fake: 
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reference", "code", "message"),
     [

@@ -419,6 +419,7 @@ def test_nonsense_in_the_record_counts_as_none(written: Program):
         assert value()["customizations"]["envbuild"]["target"].startswith("sha256:")
 
 
+@pytest.mark.slow
 def test_an_unreachable_registry_is_said_unless_the_image_is_built_here(program: Program):
     lock = sample_lock()
     repository = "127.0.0.1:9/team/train"

@@ -187,6 +187,7 @@ class TestRevisions:
 
 
 # Docker's SDK leaves the socket of a connection that failed to the garbage collector
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 @pytest.mark.parametrize("name", ["no-such-thing", "HEAD~7", "--upload-pack=x"])
 def test_what_is_neither_file_nor_revision(two: Program, name: str):

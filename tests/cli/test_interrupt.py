@@ -16,6 +16,8 @@ from tests.rig.program import Program
 from tests.rig.terminal import CTRL_C, Terminal
 from tests.rig.web import LoopbackServer, Request
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 20.0
 
 

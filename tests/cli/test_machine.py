@@ -14,6 +14,8 @@ from tests.rig.index import PackageIndex, make_wheel
 from tests.rig.locks import sample_lock
 from tests.rig.program import SPEC, Answer, Program
 
+pytestmark = pytest.mark.slow
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="the doubles are compiled with gcc")
 

@@ -11,6 +11,8 @@ from tests.rig.locks import sample_lock, wheel
 from tests.rig.program import Program
 from tests.rig.repository import IDENTITY, Repository
 
+pytestmark = pytest.mark.slow
+
 ASKED = ("numpy>=2", "scikit-learn")
 BASE = with_wheels(sample_lock(), *(wheel(f"p{number:02}") for number in range(20)))
 """Enough wheels for two additions to be far apart."""

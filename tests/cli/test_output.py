@@ -79,6 +79,7 @@ def test_an_unknown_word_is_a_usage_error(program: Program, command: tuple[str, 
     assert answer.stderr.splitlines()[-1] == fault
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("build",), ("build", "--json"), ("verify",), ("run", "--", "true")])
 def test_without_an_engine_the_way_to_name_one_is_told(locked: Program, command: tuple[str, ...]):
     # in a process of its own: Docker's SDK leaves the socket it could not connect to the garbage collector
@@ -144,6 +145,7 @@ def test_prune_asks_what_to_remove(program: Program):
     )
 
 
+@pytest.mark.slow
 def test_data_is_utf_8_in_every_locale(locked: Program):
     running = locked.start("render", environment={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
 
@@ -154,6 +156,7 @@ def test_data_is_utf_8_in_every_locale(locked: Program):
     assert not stdout.isascii()
 
 
+@pytest.mark.slow
 def test_a_reader_that_went_away_is_no_error_to_tell(locked: Program):
     reader, writer = os.pipe()
     os.close(reader)
@@ -178,6 +181,7 @@ def test_the_version_is_data(program: Program):
     assert (answer.code, answer.stdout, answer.stderr) == (0, f"envbuild {__version__}\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "coloured"),
     [
@@ -195,6 +199,7 @@ def test_colour_is_for_terminals_that_want_it(
     assert "there is no spec here" in said
 
 
+@pytest.mark.slow
 def test_colour_is_not_for_files(program: Program):
     running = program.start("lock", environment={"TERM": "xterm"})
 

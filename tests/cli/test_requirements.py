@@ -149,6 +149,7 @@ def test_the_lock_names_neither_the_index_nor_its_password(
     assert published.host not in lock
 
 
+@pytest.mark.slow
 def test_an_index_that_is_down_is_named(locked: Program):
     locked.asks_for("demo")
     before = locked.lock.read_bytes()

@@ -128,15 +128,6 @@ def test_without_an_engine_nothing_is_known_of_images(program: Program):
     assert (found.built, found.why, found.drifted) == (None, "no Docker Engine answers", False)
 
 
-def test_a_stale_lock_has_drifted(program: Program):
-    program.has(sample_lock(), SPEC.replace("seed = 7", "seed = 8"))
-
-    (found,) = project_status(open_project(program.spec)).targets
-
-    assert [str(problem) for problem in found.stale] == ["determinism.seed: 7 → 8"]
-    assert found.drifted
-
-
 def test_a_pushed_image_is_shown_by_its_digest(program: Program):
     repository = "registry.example.com/team/train"
     request = sample_lock().request.model_copy(update={"repository": repository})
@@ -155,6 +146,14 @@ class TestTheCommand:
     def _collected(self):
         yield
         gc.collect()
+
+    def test_a_stale_lock_has_drifted(self, program: Program):
+        program.has(sample_lock(), SPEC.replace("seed = 7", "seed = 8"))
+
+        (found,) = project_status(open_project(program.spec)).targets
+
+        assert [str(problem) for problem in found.stale] == ["determinism.seed: 7 → 8"]
+        assert found.drifted
 
     def test_a_table_of_all_specs(self, program: Program):
         for name, spec in (("a", SPEC), ("b", SPEC.replace("seed = 7", "seed = 8"))):
@@ -211,6 +210,7 @@ class TestTheCommand:
         assert (answer.code, answer.stdout) == (4, "")
         assert "there is no envbuild.lock" in answer.stderr
 
+    @pytest.mark.slow
     def test_nothing_reachable_is_no_failure(self, program: Program):
         program.has(
             sample_lock(image_base("127.0.0.1:9/python:3.11-slim")),

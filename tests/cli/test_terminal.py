@@ -6,6 +6,8 @@ import pytest
 
 from tests.rig.terminal import CTRL_C, Terminal, told
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (60, 80, 200)
 LIVE = re.compile(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] (?P<text>.+…) (?P<bar>━+[╸╺]━+) 12\.3/45\.6 MB 0:\d\d:\d\d")
 

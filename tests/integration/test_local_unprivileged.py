@@ -14,6 +14,7 @@ from tests.rig.small_root import make_small_root
 from tests.rig.unprivileged import UID, run_unprivileged
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root"),
     pytest.mark.skipif(shutil.which("newuidmap") is None, reason="uidmap is not installed (make setup)"),
 ]

@@ -18,6 +18,8 @@ from tests.rig.index import IndexFaults, PackageIndex, make_sdist, make_wheel
 from tests.rig.registry import Registry
 from tests.rig.web import ALWAYS
 
+pytestmark = pytest.mark.slow
+
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="needs Debian's apt and dpkg")
 
@@ -241,7 +243,6 @@ def test_deb_is_deterministic(tmp_path: Path) -> None:
 
 
 @pytest.mark.network
-@pytest.mark.slow
 def test_layers_hold_what_a_lookup_needs() -> None:
     system, library, last = (layer.path for layer in debian_base().layers)
 
@@ -256,7 +257,6 @@ def test_layers_hold_what_a_lookup_needs() -> None:
 
 
 @pytest.mark.network
-@pytest.mark.slow
 @pytest.mark.parametrize("media", ["oci", "docker"])
 def test_index_names_a_manifest_for_each_architecture(registry: Registry, media: str) -> None:
     pushed = push_base(
@@ -297,7 +297,6 @@ def test_guarded_registry_wants_its_credentials(guarded_registry: Registry) -> N
 
 @pytest.mark.engine
 @pytest.mark.network
-@pytest.mark.slow
 @pytest.mark.usefixtures("engine_host")
 @pytest.mark.parametrize("image", ["debian_image", "python_image"])
 def test_bases_run_and_make_virtual_environments(image: str, request: pytest.FixtureRequest) -> None:
@@ -316,7 +315,6 @@ def test_bases_run_and_make_virtual_environments(image: str, request: pytest.Fix
 
 @pytest.mark.engine
 @pytest.mark.network
-@pytest.mark.slow
 @pytest.mark.usefixtures("engine_host")
 def test_python_base_is_like_the_official_one(python_image: PushedImage) -> None:
     script = (
@@ -343,7 +341,6 @@ def a_context(folder: Path, base: PushedImage) -> tuple[str | Path, ...]:
 
 @pytest.mark.engine
 @pytest.mark.network
-@pytest.mark.slow
 @pytest.mark.usefixtures("engine_host")
 def test_engine_builds_reproducibly_with_named_contexts(debian_image: PushedImage, tmp_path: Path) -> None:
     context = a_context(tmp_path, debian_image)
@@ -360,7 +357,6 @@ def test_engine_builds_reproducibly_with_named_contexts(debian_image: PushedImag
 
 @pytest.mark.engine
 @pytest.mark.network
-@pytest.mark.slow
 @pytest.mark.usefixtures("engine_host")
 def test_engine_pushes_to_the_registry(debian_image: PushedImage, registry: Registry, tmp_path: Path) -> None:
     output = f"--output=type=image,name={registry.host}/built:1,push=true"

@@ -24,6 +24,8 @@ from tests.rig.artifacts import content_of
 from tests.rig.faulty_server import FaultyServer, Turn, serving
 from tests.rig.locks import deb, wheel
 
+pytestmark = pytest.mark.slow
+
 PREAMBLE = """
 import sys
 from pathlib import Path
@@ -132,7 +134,6 @@ def test_a_cache_that_may_only_be_read_serves(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("400000\n", "")
 
 
-@pytest.mark.slow
 def test_processes_killed_anywhere_lose_nothing_and_leave_nothing(
     server: FaultyServer, tmp_path: Path
 ) -> None:

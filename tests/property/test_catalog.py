@@ -22,7 +22,7 @@ REAL = st.sampled_from([gpu.compute_capability for gpu in all_gpus()])
 TAGS = st.sampled_from([image.tag for image in cuda_images()])
 POOL = [image.tag for image in cuda_images(cuda="12")][:150]
 ENOUGH_TAGS = st.sets(st.sampled_from(POOL), max_size=50).map(lambda gone: sorted(set(POOL) - gone))
-FEW = settings(max_examples=20)
+FEW = settings(max_examples=min(20, settings().max_examples))
 """For what takes a whole catalogue each time."""
 
 

@@ -8,17 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-LOOKED_AT = (
-    ast.AnnAssign,
-    ast.Assign,
-    ast.ClassDef,
-    ast.Compare,
-    ast.Dict,
-    ast.Import,
-    ast.ImportFrom,
-    ast.MatchValue,
-)
-
 
 @dataclass(frozen=True)
 class Module:
@@ -29,20 +18,31 @@ class Module:
     path: Path
 
     @cached_property
-    def lines(self) -> int:
-        return len(self.path.read_text(encoding="utf-8").splitlines())
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
 
     @cached_property
-    def nodes(self) -> tuple[ast.AST, ...]:
-        """What the functions below look at, of the whole file."""
-        tree = ast.parse(self.path.read_text(encoding="utf-8"))
-        return tuple(node for node in ast.walk(tree) if isinstance(node, LOOKED_AT))
+    def lines(self) -> int:
+        return len(self.text.splitlines())
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @cached_property
+    def statements(self) -> tuple[ast.AST, ...]:
+        """Every statement, however deep; walking the expressions too would take ten times as long."""
+        found: list[ast.AST] = [self.tree]
+        for node in found:
+            for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+                found += getattr(node, field, ())
+        return tuple(found)
 
     @cached_property
     def imported(self) -> frozenset[str]:
         """What is imported at its head, in a function or for types alone, as `module.name`."""
         found = set()
-        for node in self.nodes:
+        for node in self.statements:
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
@@ -93,7 +93,7 @@ def shared_class_names(package: Package) -> AbstractSet[str]:
     counts = Counter(
         node.name.lstrip("_")
         for module in package.values()
-        for node in module.nodes
+        for node in module.statements
         if isinstance(node, ast.ClassDef)
     )
     return {name for name, count in counts.items() if count > 1}
@@ -136,7 +136,7 @@ def _reached(start: str, graph: Mapping[str, AbstractSet[str]]) -> AbstractSet[s
 
 def _constants(module: Module) -> Iterator[tuple[str, object]]:
     pairs: list[tuple[ast.expr, ast.expr]]
-    for node in module.nodes:
+    for node in module.statements:
         if isinstance(node, ast.AnnAssign) and node.value:
             pairs = [(node.target, node.value)]
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
@@ -154,7 +154,7 @@ def _constants(module: Module) -> Iterator[tuple[str, object]]:
 def _names_of(module: Module, constants: AbstractSet[str]) -> AbstractSet[str]:
     """Return how ``module`` spells any of ``constants``."""
     spelled = {name.removeprefix(f"{module.name}.") for name in constants}
-    for node in module.nodes:
+    for node in module.statements:
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 whole, called = f"{node.module}.{alias.name}", alias.asname or alias.name
@@ -168,7 +168,9 @@ def _within(name: str, whole: str) -> bool:
 
 
 def _compared(module: Module, words: AbstractSet[str], names: AbstractSet[str]) -> Iterator[int]:
-    for node in module.nodes:
+    if not any(word in module.text for word in words | {name.rpartition(".")[2] for name in names}):
+        return
+    for node in ast.walk(module.tree):
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
         elif isinstance(node, ast.MatchValue):
@@ -179,5 +181,7 @@ def _compared(module: Module, words: AbstractSet[str], names: AbstractSet[str]) 
             continue
         for side in sides:
             for part in side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]:
-                if part.value in words if isinstance(part, ast.Constant) else ast.unparse(part) in names:
+                is_word = isinstance(part, ast.Constant) and part.value in words
+                is_name = isinstance(part, ast.Name | ast.Attribute) and ast.unparse(part) in names
+                if is_word or is_name:
                     yield part.lineno

@@ -3,6 +3,7 @@
 docs/contributing/architecture.md says what they are for.
 """
 
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,9 @@ from tests.rig.structure import (
     read_package,
     shared_class_names,
 )
+
+# one process reads the files once
+pytestmark = pytest.mark.xdist_group("architecture")
 
 MOST_MODULES = 20
 MOST_COMMAND_LINES = 150
@@ -199,11 +203,11 @@ def test_every_room_has_its_row_in_the_contract(envbuild: Package) -> None:
 
 
 def test_helpers_of_tests_lie_in_the_rig() -> None:
-    package = read_package(CHECKOUT / "tests")
+    imported = re.compile(r"^ *(?:from|import) (tests\.\S+)", re.MULTILINE)
     found = {
         (name, other)
-        for name, imported in imports(package).items()
-        for other in imported
+        for name, module in read_package(CHECKOUT / "tests").items()
+        for other in imported.findall(module.text)
         # what a folder's fixtures are made of
         if not below(other, "tests.rig") and other != f"{name.rpartition('.')[0]}.conftest"
     }

@@ -26,6 +26,7 @@ SCHEMAS = {
 CALL = re.compile(r"envbuild ((?:lock|build|verify|status|diff|devcontainer)\b[^'\"&|>\n]*)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("schema", "path"), SCHEMAS.items(), ids=SCHEMAS)
 def test_the_published_schema_accepts_it(schema: str, path: Path):
     subprocess.run(
@@ -35,6 +36,7 @@ def test_the_published_schema_accepts_it(schema: str, path: Path):
     )
 
 
+@pytest.mark.slow
 def test_pre_commit_accepts_the_hooks():
     subprocess.run(
         [sys.executable, "-m", "pre_commit", "validate-manifest", str(CHECKOUT / ".pre-commit-hooks.yaml")],
@@ -110,6 +112,7 @@ def test_what_is_installed_is_what_a_variable_names():
     assert all(word.startswith('"$') for word in installed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("revision", "said"),
     [

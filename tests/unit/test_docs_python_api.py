@@ -31,12 +31,14 @@ def example(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_first_example_prints_what_the_page_says(example: Path, tmp_path: Path):
     shown = python_block(PAGE, 0, folder=example, environment={"ENVBUILD_CACHE_DIR": str(tmp_path / "cache")})
 
     assert shown.stdout == OUTPUT.findall(PAGE.read_text("utf-8"))[0]
 
 
+@pytest.mark.slow
 def test_the_first_example_ends_as_the_command_would_when_the_lock_is_stale(example: Path):
     spec = example / "envbuild.toml"
     spec.write_text(spec.read_text().replace('"pandas"', '"polars"'))

@@ -60,6 +60,7 @@ def test_a_shell_string_is_refused():
         process.run("echo hello", environment=ENVIRONMENT)
 
 
+@pytest.mark.slow
 def test_a_program_that_hangs_is_ended_with_its_children(tmp_path):
     marker = tmp_path / "child"
     code = (

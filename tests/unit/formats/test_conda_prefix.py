@@ -86,6 +86,7 @@ def test_what_is_no_package_is_named(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_py_rattler_puts_the_same_files_into_a_prefix(tmp_path):
     channel = standard_channel().folder
     prefix = tmp_path / "prefix"

@@ -171,6 +171,7 @@ def test_zstd_that_wants_too_much_memory_is_refused() -> None:
         read(packer.compress(TAR) + packer.flush())
 
 
+@pytest.mark.slow
 def test_a_bomb_is_skipped_in_little_memory() -> None:
     def bomb() -> Iterator[bytes]:
         packer = zstandard.ZstdCompressor().compressobj()

@@ -48,6 +48,7 @@ def test_the_address_is_the_tables_unless_a_mirror_is_named() -> None:
     assert mirrored.credentials is not None
 
 
+@pytest.mark.slow
 def test_the_size_is_what_the_server_says() -> None:
     def answer(request: object) -> Answer | None:
         return Answer(content=b"x" * 77) if getattr(request, "path", "") == "/a" else None

@@ -76,6 +76,7 @@ def test_a_stored_file_of_another_size_is_fetched_anew(server: FaultyServer, sto
     assert store.verify(DIGEST)
 
 
+@pytest.mark.slow
 def test_nothing_missing_asks_nobody_and_imports_nothing_slow(store: Store) -> None:
     store.add_bytes(CONTENT)
     program = (
@@ -302,6 +303,7 @@ class TestDisk:
         )
         assert server.seen == []
 
+    @pytest.mark.slow
     def test_a_disk_that_fills_up_meanwhile(self, server: FaultyServer, tmp_path: Path) -> None:
         """A file size limit stands in for a full disk: it needs no mount, hence no root."""
         url = server.put(NAME, CONTENT)
@@ -349,6 +351,7 @@ def fetch_in_child(folder: Path, urls: list[str], size: int, barrier: threading.
     fetch_all(artifacts, store=Store(folder), workers=2)
 
 
+@pytest.mark.slow
 def test_processes_at_once_download_each_file_once(server: FaultyServer, store: Store) -> None:
     size = 300_000
     slow = Turn(before=lambda: time.sleep(0.2))
@@ -387,6 +390,7 @@ def child_program(tmp_path: Path) -> Path:
     return program
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signal", "code"), [("KILL", -9), ("INT", 130)])
 def test_a_process_that_is_stopped_leaves_what_the_next_resumes(
     server: FaultyServer, store: Store, child_program: Path, signal: str, code: int

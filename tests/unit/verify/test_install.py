@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 Install = Callable[..., subprocess.CompletedProcess[str]]
 MakeWheel = Callable[..., Path]
 

@@ -19,6 +19,8 @@ from envbuild.verify.probe.main import LOCK
 from envbuild.verify.probe_bundle import build_probe, facts_arguments, probe_arguments
 from tests.rig.paths import CHECKOUT
 
+pytestmark = pytest.mark.slow
+
 
 def pythons() -> list[str]:
     """Return every interpreter here that the probe has to run on: this one, the system's, pyenv's."""

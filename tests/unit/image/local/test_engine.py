@@ -25,7 +25,10 @@ from tests.rig.locks import sample_lock
 from tests.rig.paths import CHECKOUT
 from tests.rig.small_root import ENV, make_small_root
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids"),
+]
 
 
 class CachedLayers:

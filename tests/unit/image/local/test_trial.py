@@ -11,7 +11,10 @@ import pytest
 from envbuild.errors import EngineError
 from envbuild.image.local.trial import try_engine
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids"),
+]
 
 
 def test_root_may_make_private_roots_and_nothing_of_them_stays(tmp_path: Path):

@@ -13,6 +13,8 @@ from envbuild.remote.http import CA_VARIABLES
 from envbuild.remote.index.client import PythonIndex
 from envbuild.remote.index.configuration import ClientConfiguration
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _no_bundle_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

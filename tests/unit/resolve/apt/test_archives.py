@@ -17,6 +17,8 @@ from envbuild.resolve.apt.system import resolve_system
 from envbuild.resolve.apt.world import AptWorld
 from tests.rig.archive import DebianArchive, make_deb
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parent / "data"
 """A flat archive of one package that only stands in its index; `stranger` did not sign it.
 

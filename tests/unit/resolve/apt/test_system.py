@@ -16,6 +16,8 @@ from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from tests.rig.archive import DebianArchive, make_deb
 from tests.rig.progress import RecordedProgress
 
+pytestmark = pytest.mark.slow
+
 EMPTY = ""
 
 

@@ -67,6 +67,7 @@ def test_journal_keeps_every_name(paths: list[str]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_journal_of_many_entries_is_read_in_pieces() -> None:
     count = 40_000
     scan = scan_of(

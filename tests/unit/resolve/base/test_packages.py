@@ -9,6 +9,8 @@ from envbuild.remote.apt import AptSettings
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.base.packages import resolve_packages_base
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_unknown_distribution_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:

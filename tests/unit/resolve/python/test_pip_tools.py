@@ -16,6 +16,8 @@ from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
 from tests.rig.desk import Desk
 from tests.rig.index import make_wheel
 
+pytestmark = pytest.mark.slow
+
 OWN = TargetPython(host() or AMD64, Libc(family="glibc", version="2.36"), platform.python_version())
 UV_HINT = 'use resolver = "uv", which resolves for any platform from any machine'
 

@@ -198,6 +198,7 @@ def test_credentials_of_both_indexes_reach_uv(desk: Desk, other_index: PackageIn
         assert pinned(desk.resolve(request=request)) == ["app==1.0", "lib==2.0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolver", ["uv", "pip-tools"])
 def test_credentials_of_netrc_reach_everyone(
     desk: Desk, resolver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -307,6 +308,7 @@ def test_what_happens_is_told(desk: Desk) -> None:
 Arrange = Callable[[Desk], object]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolver", ["uv", "pip-tools"])
 @pytest.mark.parametrize(
     ("arrange", "asked", "message"),
@@ -363,6 +365,7 @@ def test_why_there_is_no_solution(
     assert "Traceback" not in (caught.value.detail or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("resolver", "words"),
     [
@@ -393,6 +396,7 @@ def test_several_packages_without_wheels_are_all_named(desk: Desk) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_file_pip_would_take_and_the_base_cannot_is_refused(desk: Desk) -> None:
     make_wheel(desk.folder, "app", "1.0", tag=f"{CP}-{CP}-manylinux_2_34_{MACHINE}")
     older = TargetPython(OWN.platform, Libc(family="glibc", version="2.31"), OWN.version)
@@ -405,6 +409,7 @@ def test_a_file_pip_would_take_and_the_base_cannot_is_refused(desk: Desk) -> Non
     assert caught.value.hint == 'resolver = "uv" chooses versions that the base itself can load'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolver", ["uv", "pip-tools"])
 def test_an_index_that_is_down_is_a_network_error(desk: Desk, resolver: str) -> None:
     with PackageIndex(desk.folder) as stopped:

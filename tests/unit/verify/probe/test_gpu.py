@@ -24,6 +24,8 @@ from envbuild.verify.probe.nvidia import library_version, module_version, nvidia
 from envbuild.verify.probe_bundle import build_probe, facts_arguments, probe_arguments
 from tests.rig.driver import DRIVERS, GIB, DriverDouble, write_driver
 
+pytestmark = pytest.mark.slow
+
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="the doubles are compiled with gcc")
 AskMachine = Callable[[DriverDouble], GpuFacts]
 

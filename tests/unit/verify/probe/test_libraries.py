@@ -12,7 +12,10 @@ from envbuild.verify.probe.elf import DynamicSectionError, read_dynamic
 from envbuild.verify.probe.libraries import library_facts, library_name, library_path
 from tests.rig.driver import write_importer, write_library
 
-pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="the doubles are compiled with gcc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("gcc") is None, reason="the doubles are compiled with gcc"),
+]
 
 CUDART = "libcudart.so.13"
 

@@ -26,6 +26,8 @@ from tests.rig.progress import RecordedProgress
 from tests.rig.small_root import make_small_root
 from tests.rig.wheels import layer_builder, locked, write_wheel
 
+pytestmark = pytest.mark.slow
+
 SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 SCRIPTS = dict.fromkeys(("bytecode.py", "clamp.sh", "compile.py", "conda.json", "conda.py"), b"") | {

@@ -5,8 +5,12 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.rig.paths import CHECKOUT
 from tests.rig.wheels import write_wheel
+
+pytestmark = pytest.mark.slow
 
 SIZE = 200_000_000
 

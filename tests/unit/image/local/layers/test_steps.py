@@ -19,7 +19,10 @@ from tests.rig.archive import make_deb
 from tests.rig.locks import deb
 from tests.rig.small_root import make_small_root
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids"),
+]
 
 SCRIPTS = {
     "clamp.sh": b"",

@@ -220,6 +220,7 @@ def child(tmp_path, pause):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_a_sound_cache_and_the_next_one_finishes(tmp_path):
     with child(tmp_path, 0.05) as killed:
         assert killed.stdout
@@ -236,6 +237,7 @@ def test_a_killed_process_leaves_a_sound_cache_and_the_next_one_finishes(tmp_pat
     assert list(cache.folder.glob("partial/*")) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_swept_but_not_that_of_a_live_one(tmp_path):
     cache = LayerStore(tmp_path)
     with child(tmp_path, 0.05) as running:
@@ -248,6 +250,7 @@ def test_what_a_killed_process_left_is_swept_but_not_that_of_a_live_one(tmp_path
     assert cache.path(digest).exists()
 
 
+@pytest.mark.slow
 def test_processes_that_want_the_same_layer_make_it_once(tmp_path):
     with child(tmp_path, 0.02) as one, child(tmp_path, 0.02) as two:
         assert one.stdout

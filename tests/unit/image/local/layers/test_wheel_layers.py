@@ -81,6 +81,7 @@ def recipe(tmp_path):
     return lay_scripts(tmp_path / "recipe")
 
 
+@pytest.mark.slow
 def test_a_layer_is_what_the_docker_engine_installs(tmp_path, recipe):
     folder = tmp_path / "wheels"
     wheels = [
@@ -98,6 +99,7 @@ def test_a_layer_is_what_the_docker_engine_installs(tmp_path, recipe):
     assert f"opt/venv/{SITE}/demo/__pycache__/__init__.{sys.implementation.cache_tag}.pyc" in found
 
 
+@pytest.mark.slow
 def test_layers_of_one_wheel_each_are_what_the_docker_engine_installs(tmp_path, recipe):
     shared = {"both/__init__.py": SOURCE, "both/tool": b"#!/bin/sh\n"}
     first = write_wheel(tmp_path / "1", "one", {**shared, "one.py": SOURCE * 2}, executable=("both/tool",))
@@ -118,6 +120,7 @@ def test_layers_of_one_wheel_each_are_what_the_docker_engine_installs(tmp_path, 
     assert [layer.comment for layer in layers] == ["one 1.0", "two 1.0", "executable files of several wheels"]
 
 
+@pytest.mark.slow
 def test_real_wheels_make_what_the_docker_engine_installs(tmp_path, recipe):
     """Those of this environment that lie here as wheels anyway: pip's own copy in ensurepip."""
     import ensurepip  # noqa: PLC0415
@@ -140,6 +143,7 @@ def test_real_wheels_make_what_the_docker_engine_installs(tmp_path, recipe):
     assert [name for name in expected if found[name] != expected[name]] == []
 
 
+@pytest.mark.slow
 def test_the_same_wheel_gives_the_same_layer_whatever_else_is_there(tmp_path):
     folder = tmp_path / "wheels"
     big = locked(write_wheel(folder, "big", {"big.py": SOURCE}), size=2_000_000)
@@ -157,6 +161,7 @@ def test_the_same_wheel_gives_the_same_layer_whatever_else_is_there(tmp_path):
     assert layers_of([big, *reversed(small)], "4", 1) == together
 
 
+@pytest.mark.slow
 @pytest.mark.property
 @settings(max_examples=15)
 @given(

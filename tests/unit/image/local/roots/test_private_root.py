@@ -15,7 +15,10 @@ from envbuild.image.local.roots.private_root import EntryError, PrivateRoot, Roo
 from tests.rig.paths import CHECKOUT
 from tests.rig.small_root import ENV, make_small_root
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root, or subordinate ids"),
+]
 
 
 @pytest.fixture(scope="module")

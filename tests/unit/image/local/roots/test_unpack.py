@@ -18,7 +18,10 @@ from envbuild.image.local.roots.private_root import PrivateRoot
 from envbuild.image.local.roots.unpack import OPAQUE, extent_of, unpack_layer
 from tests.rig.small_root import ENV, make_small_root
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners and removals need root, or subordinate ids")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="owners and removals need root, or subordinate ids"),
+]
 
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
 """cap_net_bind_service, effective: what `setcap` writes."""

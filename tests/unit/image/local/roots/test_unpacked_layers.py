@@ -192,6 +192,7 @@ with LayerTrees(Path(sys.argv[1])).held([PackedLayer(sys.argv[3], read)]): pass
 """
 
 
+@pytest.mark.slow
 def test_killed_while_unpacking_the_next_one_makes_it(tmp_path):
     packed, _ = layer(b"x" * 5000)
     (tmp_path / "layer").write_bytes(b"".join(packed.read()))
