@@ -53,12 +53,13 @@ class DockerContainers(DockerImages):
     def _run(self, request: RunRequest) -> ContainerOutcome:
         with self._container(request, network_mode="none") as container:
             self._fill(container, request)
-            streams = container.attach(stream=True, demux=True, stdout=True, stderr=True)
-            container.start()
             stdout, stderr = io.BytesIO(), io.BytesIO()
-            for out, err in streams:
-                stdout.write(out or b"")
-                stderr.write(err or b"")
+            attached = container.attach(stream=True, demux=True, stdout=True, stderr=True)
+            with contextlib.closing(attached) as streams:
+                container.start()
+                for out, err in streams:
+                    stdout.write(out or b"")
+                    stderr.write(err or b"")
             status = int(container.wait()["StatusCode"])
         return ContainerOutcome(exit_status=status, stdout=stdout.getvalue(), stderr=stderr.getvalue())
 

@@ -63,8 +63,8 @@ class Container:
         if self.refusal:
             raise docker.errors.APIError("500 Server Error", explanation=self.refusal)
 
-    def attach(self, **_options: Any) -> list[tuple[bytes | None, bytes | None]]:
-        return [(b"out", None)]
+    def attach(self, **_options: Any) -> Iterator[tuple[bytes | None, bytes | None]]:
+        yield b"out", None
 
     def wait(self) -> dict[str, int]:
         return {"StatusCode": 0}
