@@ -88,7 +88,7 @@ def test_what_the_registry_has_is_pulled_and_not_built(repository, pushed):
 
     assert answer.stderr.count("was there") == 2, answer.stderr
     assert "#" not in answer.stdout
-    standing = json.loads(envbuild("status", "--all", "--json", folder=repository).stdout)
+    standing = json.loads(envbuild("status", "--all", "--remote", "--json", folder=repository).stdout)
     assert [(entry["built"], entry["base"]["state"]) for entry in standing] == [(True, "as locked")] * 2
 
 
