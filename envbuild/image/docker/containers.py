@@ -55,11 +55,15 @@ class DockerContainers(DockerImages):
             self._fill(container, request)
             stdout, stderr = io.BytesIO(), io.BytesIO()
             attached = container.attach(stream=True, demux=True, stdout=True, stderr=True)
-            with contextlib.closing(attached) as streams:
+            try:
                 container.start()
-                for out, err in streams:
+                for out, err in attached:
                     stdout.write(out or b"")
                     stderr.write(err or b"")
+            finally:
+                # over SSH nothing can be closed; elsewhere the engine may have closed its end first
+                with contextlib.suppress(docker.errors.DockerException, OSError):
+                    attached.close()
             status = int(container.wait()["StatusCode"])
         return ContainerOutcome(exit_status=status, stdout=stdout.getvalue(), stderr=stderr.getvalue())
 
