@@ -61,9 +61,11 @@ class DockerContainers(DockerImages):
                     stdout.write(out or b"")
                     stderr.write(err or b"")
             finally:
-                # over SSH nothing can be closed; elsewhere the engine may have closed its end first
-                with contextlib.suppress(docker.errors.DockerException, OSError):
-                    attached.close()
+                # Docker's SDK leaves the socket of an attached container to the garbage collector
+                response = getattr(attached, "_response", None)
+                if response is not None:
+                    with contextlib.suppress(OSError):
+                        response.close()
             status = int(container.wait()["StatusCode"])
         return ContainerOutcome(exit_status=status, stdout=stdout.getvalue(), stderr=stderr.getvalue())
 
