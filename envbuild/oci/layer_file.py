@@ -6,8 +6,7 @@ from pathlib import PurePosixPath
 
 from envbuild.errors import EngineError
 from envbuild.formats.tar_reader import LayerArchive, normal_path
-
-WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
+from envbuild.oci.layer_paths import OPAQUE, WHITEOUT
 
 
 def read_layer_file(
