@@ -22,6 +22,18 @@ settings.load_profile("default")
 GOLDEN = Path(__file__).parent / "golden"
 
 
+LONGEST_ID = 60
+"""Characters of one value in the name of a test."""
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Keep the values of tables out of names where they are long: one is 5 MB, and names are sent about."""
+    del config
+    if isinstance(val, (str, bytes)) and len(val) > LONGEST_ID:
+        return f"{argname} of {len(val)}"
+    return None
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option behind `make golden`."""
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew")

@@ -6,6 +6,9 @@ import pytest
 from tests.rig.index import PackageIndex, make_sdist, make_wheel
 from tests.rig.program import Program
 
+# each starts uv, the real one
+pytestmark = pytest.mark.slow
+
 TALK = "  base of default on linux/amd64\n  resolving Python packages with uv\n"
 WHEEL_HINT = (
     "\nhint: only wheels are installed: allow another version, another Python, or a base with a newer libc\n"

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.rig.web import POLL
+
 
 @dataclass(slots=True)
 class Turn:
@@ -93,6 +95,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Server
 
     def log_message(self, *args: object) -> None:
@@ -161,7 +164,7 @@ def serving(certificate: Path | None = None) -> Iterator[FaultyServer]:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         faulty.scheme = "https"
     faulty.address = f"127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL,), daemon=True)
     thread.start()
     try:
         yield faulty

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from envbuild.cli.app import app
@@ -64,10 +67,17 @@ class Program:
         return self.folder / "envbuild.lock"
 
     def __call__(self, *arguments: str) -> Answer:
-        result = CliRunner().invoke(app, list(arguments), terminal_width=WIDTH)
-        # anything but an exit means that the error boundary let something through
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        return Answer(code=result.exit_code, stdout=result.stdout, stderr=result.stderr)
+        runner = CliRunner()
+        with runner.isolation() as (stdout, stderr, _):
+            # anything but an exit means that the error boundary let something through
+            with pytest.raises(SystemExit) as ended:
+                _command().main(list(arguments), prog_name="envbuild", terminal_width=WIDTH)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            said = (stdout.getvalue().decode(), stderr.getvalue().decode())
+        code = ended.value.code
+        assert code is None or isinstance(code, int)
+        return Answer(code=code or 0, stdout=said[0], stderr=said[1])
 
     def start(
         self,
@@ -97,6 +107,12 @@ class Program:
         """Ask the spec for other Python packages."""
         listed = ", ".join(f'"{requirement}"' for requirement in requirements)
         self.spec.write_text(SPEC.replace('"numpy>=2", "scikit-learn"', listed))
+
+
+@cache
+def _command() -> Any:
+    """Return the commands, made of their functions once: that takes longer than most commands."""
+    return get_command(app)
 
 
 def _heed_interrupts() -> Any:

@@ -14,6 +14,8 @@ from typing import BinaryIO, Self
 from urllib.parse import unquote, urlsplit
 
 ALWAYS = sys.maxsize
+POLL = 0.005
+"""Seconds until a server notices that it is to end; thousands of tests wait for theirs."""
 _CHUNK = 1 << 20
 
 
@@ -70,7 +72,7 @@ class LoopbackServer:
         self.faults = faults or Faults()
         self.requests: list[Request] = []
         self._server = _Server(answer, self.faults, self.requests, auth)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL,), daemon=True)
 
     @property
     def host(self) -> str:
@@ -122,6 +124,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_HEAD(self) -> None:

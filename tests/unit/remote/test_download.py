@@ -196,6 +196,7 @@ def test_retry_after_keeps_what_was_received(
     assert ranges(server) == [None, "bytes=70000-", "bytes=70000-"]
 
 
+@pytest.mark.slow  # the seconds pass
 @pytest.mark.parametrize(
     "after",
     [

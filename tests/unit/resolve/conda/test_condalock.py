@@ -27,6 +27,7 @@ def test_a_program_that_is_not_there_has_no_bytecode(tmp_path):
     assert bytecode_settings(None, tmp_path) == {"PYTHONPYCACHEPREFIX": str(tmp_path)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every_format", [False, True])
 def test_reading_repodata_is_noted_and_leaves_what_pruning_knows(tmp_path, every_format):
     def answer(request):

@@ -3,6 +3,9 @@ import pytest
 from envbuild.errors import NoSolutionError, SpecError
 from tests.rig.index import make_wheel
 
+# each starts uv, the real one
+pytestmark = pytest.mark.slow
+
 PROVIDED = ("arrays==1.26.4", "greetings==2.1")
 
 

@@ -21,6 +21,9 @@ from envbuild.spec.request import BaseRequest, PipRequest, VariantRequest
 from tests.rig.desk import TARGET, Desk
 from tests.rig.index import PackageIndex, make_sdist, make_wheel
 
+# each starts uv, the real one
+pytestmark = pytest.mark.slow
+
 OWN = TargetPython(host() or AMD64, Libc(family="glibc", version="2.36"), platform.python_version())
 """What pip-tools can resolve for: the Python the tests run on."""
 
