@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.rig.engine import note_forgotten, remove_forgotten
+
 pytest_plugins = ["tests.rig.fixtures"]
 
 # The machines this runs on are small and shared: a deadline would test them, not the code.
@@ -18,6 +20,19 @@ settings.register_profile(
 )
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=1000)
 settings.load_profile("default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the processes of all tests say which images are to be forgotten."""
+    if not hasattr(config, "workerinput"):
+        note_forgotten()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove those images, once: xdist's workers have ended by now."""
+    if not hasattr(config, "workerinput"):
+        remove_forgotten()
+
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -3,14 +3,15 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
+from functools import partial
 
 import pytest
 
 from tests.rig.conda import ChannelServer, public_channel
+from tests.rig.engine import docker, forget_at_the_end
 from tests.rig.filesystem import differences, tree_of_image, tree_of_layout
 from tests.rig.paths import CHECKOUT
+from tests.rig.running import envbuild as run_envbuild
 
 pytestmark = [
     pytest.mark.engine,
@@ -30,35 +31,16 @@ def envbuild(tmp_path_factory, engine_host):
     spec.write_text(spec.read_text().replace('name = "conda"', f'name = "conda-{os.getpid()}"'))
     channel = public_channel(tmp_path_factory.mktemp("channel") / "conda-forge")
     with ChannelServer(channel, "conda-forge") as server:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(CHECKOUT),
-            "ENVBUILD_CHANNEL_CONDA_FORGE_URL": server.url,
-        }
-
-        def run(*arguments, check=True):
-            result = subprocess.run(
-                [sys.executable, "-m", "envbuild", *arguments],
-                cwd=folder,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=900,
-            )
-            if check and result.returncode != 0:
-                pytest.fail(f"envbuild {' '.join(arguments)} exited {result.returncode}\n{result.stderr}")
-            return result
-
-        yield run
+        environment = {"ENVBUILD_CHANNEL_CONDA_FORGE_URL": server.url}
+        yield partial(run_envbuild, folder=folder, environment=environment)
 
 
 @pytest.fixture(scope="module")
 def image(envbuild):
     envbuild("lock")
     reference = envbuild("build").stdout.strip()
-    yield reference
-    subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
+    forget_at_the_end(reference)
+    return reference
 
 
 @pytest.fixture(scope="module")
@@ -122,15 +104,9 @@ def test_a_file_a_record_and_packages_that_were_changed_are_named(envbuild, imag
         " && rm -r lib/python3.11/site-packages/tqdm*\n"
     )
     reference = f"conda-tampered:{tmp_path.name}"
-    subprocess.run(
-        ["docker", "buildx", "build", "--quiet", "--provenance=false", "--tag", reference, str(tmp_path)],
-        check=True,
-        capture_output=True,
-    )
-    try:
-        result = envbuild("verify", "--deep", "--json", reference, check=False)
-    finally:
-        subprocess.run(["docker", "rmi", reference], check=True, capture_output=True)
+    forget_at_the_end(reference)
+    docker("buildx", "build", "--quiet", "--provenance=false", "--tag", reference, str(tmp_path))
+    result = envbuild("verify", "--deep", "--json", reference, check=False)
     assert result.returncode == 8, result.stderr
     found = failures(result)
     assert "file/opt/conda/lib/python3.11/this.py" in found

@@ -13,6 +13,7 @@ import pytest
 from envbuild.formats import jsonc
 from tests.rig.archive import make_deb
 from tests.rig.devcontainers import SCHEMA, DevContainers, make_feature
+from tests.rig.engine import docker, forget_at_the_end
 from tests.rig.paths import CHECKOUT
 
 pytestmark = [
@@ -107,8 +108,8 @@ editable = false
     envbuild("lock", folder=folder)
     reference = json.loads(envbuild("build", "--push", "--json", folder=folder).stdout)["reference"]
     envbuild("devcontainer", folder=folder)
-    yield folder
-    subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
+    forget_at_the_end(reference)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -122,18 +123,13 @@ def running(cli, project):
         remove_containers(project)
 
 
-def docker(*arguments):
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.split()
-
-
 def remove_containers(project):
     """Remove what the CLI made of a project: it never does so itself."""
-    for container in docker("ps", "--all", "--quiet", f"--filter=label=devcontainer.local_folder={project}"):
+    of_project = f"--filter=label=devcontainer.local_folder={project}"
+    for container in docker("ps", "--all", "--quiet", of_project).stdout.decode().split():
         docker("rm", "--force", "--volumes", container)
     images = docker("images", "--format={{.Repository}}", f"--filter=reference=vsc-{project.name}-*")
-    for image in images:
-        docker("rmi", "--force", image)
+    forget_at_the_end(*images.stdout.decode().split())
     docker("volume", "rm", "--force", f"{NAME}-cache")
 
 
@@ -181,7 +177,7 @@ def test_the_cli_builds_with_the_lockfile_as_it_is(cli, project, running):
         "build", "--workspace-folder", ".", "--omit-syntax-directive", "--frozen-lockfile",
         "--image-name", f"{NAME}:dev", folder=project,
     )  # fmt: skip
-    docker("rmi", "--force", f"{NAME}:dev")
+    forget_at_the_end(f"{NAME}:dev")
     assert built.returncode == 0, built.stderr
     assert (project / LOCK).read_bytes() == before
 

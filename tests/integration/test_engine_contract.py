@@ -8,11 +8,11 @@ import gc
 import io
 import json
 import os
-import subprocess
 import tarfile
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -27,6 +27,7 @@ from envbuild.oci.manifest import OCI_CONFIG, OCI_MANIFEST
 from envbuild.render.labels import FORMAT, labels_of
 from envbuild.workflows.engines import ENGINES, open_engine
 from envbuild.workflows.machine import Machine
+from tests.rig.engine import docker, forget_at_the_end
 from tests.rig.paths import CHECKOUT
 from tests.rig.running import envbuild, python_block
 
@@ -60,7 +61,7 @@ class Holder:
     made_by: str
     reference: str
 
-    def __call__(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    def __call__(self, *arguments: str, check: bool = True) -> CompletedProcess[str]:
         return envbuild(*arguments, folder=self.folder, environment=self.environment, check=check)
 
     @property
@@ -94,9 +95,9 @@ def holder(request, project, engine_host, tmp_path_factory):
         environment |= {"ENVBUILD_CACHE_DIR": str(cache), "DOCKER_HOST": "unix:///nonexistent"}
     options = ("--engine", made_by, *(("--load",) if engine != made_by else ()))
     reference = envbuild("build", *options, folder=project, environment=environment).stdout.strip()
-    yield Holder(project, environment, engine, made_by, reference)
     if engine == "docker":
-        subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
+        forget_at_the_end(reference)
+    return Holder(project, environment, engine, made_by, reference)
 
 
 def test_status_says_that_the_image_is_built(holder):
@@ -196,10 +197,9 @@ class TestAnImageOfAnEarlierRelease:
         {"docker": import_into_docker, "local": put_into_cache}[request.param](
             reference, found, tmp_path / "cache"
         )
-        yield Holder(tmp_path, environment, request.param, request.param, reference)
         if request.param == "docker":
-            today = image_reference_for(lock, target)
-            subprocess.run(["docker", "rmi", "--force", reference, today], check=True, capture_output=True)
+            forget_at_the_end(reference, image_reference_for(lock, target))
+        return Holder(tmp_path, environment, request.param, request.param, reference)
 
     def test_every_command_says_so_and_it_is_built_again(self, project):
         (entry,) = json.loads(project("status", "--json").stdout)
@@ -225,12 +225,7 @@ def import_into_docker(reference, labels, _cache):
     empty = io.BytesIO()
     tarfile.open(fileobj=empty, mode="w").close()
     changes = [word for name, value in labels.items() for word in ("--change", f'LABEL "{name}"="{value}"')]
-    subprocess.run(
-        ["docker", "import", *changes, "-", reference],
-        input=empty.getvalue(),
-        check=True,
-        capture_output=True,
-    )
+    docker("import", *changes, "-", reference, stdin=empty.getvalue())
 
 
 def put_into_cache(reference, labels, cache):

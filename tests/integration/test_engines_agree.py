@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.cache.location import cache_folder
+from tests.rig.engine import forget_at_the_end
 from tests.rig.filesystem import differences, open_layers, tree_of_image, tree_of_layout
 from tests.rig.paths import CHECKOUT
 from tests.rig.running import envbuild
@@ -94,8 +95,8 @@ def on_packages(tmp_path_factory, engine_host):
     engines.build_with_docker()
     killed = [kill_when(engines, phase) for phase in (bootstrapping, unpacking, installing)]
     engines.build_locally()
-    yield engines, killed
-    subprocess.run(["docker", "rmi", "--force", engines.reference], check=True, capture_output=True)
+    forget_at_the_end(engines.reference)
+    return engines, killed
 
 
 def kill_when(engines, phase):
@@ -167,14 +168,12 @@ def test_an_image_base_has_the_same_files(debian_image, engine_host, tmp_path):
         tmp_path, PACKAGES.replace('packages = "debian:bookworm"', base).replace(NAME, f"{NAME}-i")
     )
     engines.build_with_docker()
-    try:
-        engines.build_locally()
-        docker, local = tree_of_image(engine_host, engines.reference), tree_of_layout(engines.layout)
-        assert docker["usr/bin/git"] == local["usr/bin/git"]
-        assert differences(docker, local).keys() <= ALLOWED
-        assert outcomes(engines.local("verify", "--deep", "--json")) <= {"passed", "skipped"}
-    finally:
-        subprocess.run(["docker", "rmi", "--force", engines.reference], check=True, capture_output=True)
+    forget_at_the_end(engines.reference)
+    engines.build_locally()
+    docker, local = tree_of_image(engine_host, engines.reference), tree_of_layout(engines.layout)
+    assert docker["usr/bin/git"] == local["usr/bin/git"]
+    assert differences(docker, local).keys() <= ALLOWED
+    assert outcomes(engines.local("verify", "--deep", "--json")) <= {"passed", "skipped"}
 
 
 def test_deep_verification_passes_on_both(on_packages):

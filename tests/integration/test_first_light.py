@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.rig.engine import docker, forget_at_the_end
 from tests.rig.filesystem import digest_of_tree, tree_of_image
 from tests.rig.index import make_wheel
 from tests.rig.running import envbuild
@@ -64,8 +65,8 @@ def project(tmp_path_factory, engine_host):
 @pytest.fixture(scope="module")
 def image(project):
     reference = envbuild("build", folder=project).stdout.strip()
-    yield reference
-    subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
+    forget_at_the_end(reference)
+    return reference
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +79,9 @@ def tampered(image, tmp_path_factory, engine_host):
             shutil.copytree(source, folder / name)
         (folder / "Dockerfile").write_text(f"FROM {image}\nUSER 0\n{dockerfile}\n")
         reference = f"first-light-tampered:{folder.name}"
-        subprocess.run(
-            ["docker", "buildx", "build", "--quiet", "--provenance=false", "--tag", reference, str(folder)],
-            check=True,
-            capture_output=True,
-        )
-        try:
-            result = envbuild("verify", "--json", *verify, reference, folder=project, check=False)
-        finally:
-            subprocess.run(["docker", "rmi", reference], check=True, capture_output=True)
+        forget_at_the_end(reference)
+        docker("buildx", "build", "--quiet", "--provenance=false", "--tag", reference, str(folder))
+        result = envbuild("verify", "--json", *verify, reference, folder=project, check=False)
         assert result.returncode == 8, result.stderr
         return {
             item["id"]: item for item in json.loads(result.stdout)["results"] if item["outcome"] == "failed"
@@ -143,13 +138,7 @@ def test_run_passes_the_commands_own_code_and_feeds_it_files(project, image, tmp
 
 def test_no_container_is_left_behind(project, image, engine_host):
     envbuild("verify", folder=project)
-    left = subprocess.run(
-        ["docker", "ps", "--all", "--quiet", "--filter", f"ancestor={image}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert left.stdout == ""
+    assert docker("ps", "--all", "--quiet", "--filter", f"ancestor={image}").stdout == b""
 
 
 def test_two_builds_without_cache_are_the_same_image(project, image, engine_host, tmp_path):
@@ -169,12 +158,11 @@ def test_the_rendered_folder_builds_without_envbuild(project, image, engine_host
     )
     command = rendered["command"]
     command[command.index("--tag") + 1] = "first-light-plain:test"
-    subprocess.run(command, check=True, capture_output=True, cwd=project)
-    try:
-        assert tree_of_image(engine_host, "first-light-plain:test") == tree_of_image(engine_host, image)
-        envbuild("verify", "--deep", "first-light-plain:test", folder=project)
-    finally:
-        subprocess.run(["docker", "rmi", "first-light-plain:test"], check=True, capture_output=True)
+    forget_at_the_end("first-light-plain:test")
+    assert command[0] == "docker"
+    docker(*command[1:], folder=project)
+    assert tree_of_image(engine_host, "first-light-plain:test") == tree_of_image(engine_host, image)
+    envbuild("verify", "--deep", "first-light-plain:test", folder=project)
 
 
 def test_verify_names_each_change(project, tampered, tmp_path):
@@ -274,16 +262,11 @@ packages = ["six", "numpy"]
     )
     envbuild("lock", folder=tmp_path)
     assert python_image.manifests["linux/amd64"] in (tmp_path / "envbuild.lock").read_text()
-    reference = envbuild("build", folder=tmp_path).stdout.strip()
-    try:
-        report = json.loads(envbuild("verify", "--deep", "--json", folder=tmp_path).stdout)
-        assert {item["outcome"] for item in report["results"]} <= {"passed", "skipped"}
-        shown = envbuild(
-            "run", "--", "python", "-c", "import numpy, six; print(six.__name__)", folder=tmp_path
-        )
-        assert shown.stdout == "six\n"
-    finally:
-        subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
+    forget_at_the_end(envbuild("build", folder=tmp_path).stdout.strip())
+    report = json.loads(envbuild("verify", "--deep", "--json", folder=tmp_path).stdout)
+    assert {item["outcome"] for item in report["results"]} <= {"passed", "skipped"}
+    shown = envbuild("run", "--", "python", "-c", "import numpy, six; print(six.__name__)", folder=tmp_path)
+    assert shown.stdout == "six\n"
 
 
 def test_push_never_changes_what_a_tag_stands_for(registry, python_image, engine_host, tmp_path):
@@ -304,25 +287,13 @@ repository = "{registry.host}/team/pushed"
     reference = first["reference"]
     assert reference.startswith(f"{registry.host}/team/pushed:")
     assert first["pushed"].startswith("sha256:")
-    try:
-        again = json.loads(envbuild("build", "--push", "--json", folder=tmp_path).stdout)
-        assert (again["built"], again["pushed"]) == (False, first["pushed"])
-        impostor = f"FROM {reference}\nUSER 0\nRUN touch /impostor\n"
-        push = [
-            "docker",
-            "buildx",
-            "build",
-            "--quiet",
-            "--provenance=false",
-            "--tag",
-            reference,
-            "--push",
-            "-",
-        ]
-        subprocess.run(push, input=impostor.encode(), check=True, capture_output=True)
-        subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
-        refused = envbuild("build", "--push", folder=tmp_path, check=False)
-        assert refused.returncode == 9
-        assert f"{reference} already names another image in its registry" in refused.stderr
-    finally:
-        subprocess.run(["docker", "rmi", "--force", reference], check=True, capture_output=True)
+    forget_at_the_end(reference)
+    again = json.loads(envbuild("build", "--push", "--json", folder=tmp_path).stdout)
+    assert (again["built"], again["pushed"]) == (False, first["pushed"])
+    impostor = f"FROM {reference}\nUSER 0\nRUN touch /impostor\n"
+    build = ("buildx", "build", "--quiet", "--provenance=false", "--tag", reference, "--push", "-")
+    docker(*build, stdin=impostor.encode())
+    docker("rmi", "--force", reference)
+    refused = envbuild("build", "--push", folder=tmp_path, check=False)
+    assert refused.returncode == 9
+    assert f"{reference} already names another image in its registry" in refused.stderr

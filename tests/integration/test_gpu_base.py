@@ -10,6 +10,7 @@ import pytest
 
 from tests.rig.bases import push_base, python_base
 from tests.rig.cuda_bases import push_cuda_base, write_standalone_python
+from tests.rig.engine import forget_at_the_end
 from tests.rig.index import make_wheel
 from tests.rig.paths import CHECKOUT
 from tests.rig.web import Answer, LoopbackServer
@@ -110,17 +111,15 @@ def test_a_compiler_from_the_system_and_cuda_from_wheels_do_not_meet(
     assert "standalone Python" in said
 
     image = envbuild("build", folder=project, environment=environment).stdout.strip()
-    try:
-        report = json.loads(envbuild("verify", "--json", folder=project, environment=environment).stdout)
-        results = {item["id"]: item for item in report["results"]}
-        assert results["interpreter/sha256"]["outcome"] == "passed"
-        cudart = [item for name, item in results.items() if "cudart" in name]
-        assert [item["outcome"] for item in cudart] != []
-        assert {item["outcome"] for item in cudart} == {"passed"}
-        explained = envbuild("explain", "gpu", folder=project, environment=environment).stdout
-        assert "without the base's own CUDA" in explained
-    finally:
-        subprocess.run(["docker", "rmi", "--force", image], check=True, capture_output=True)
+    forget_at_the_end(image)
+    report = json.loads(envbuild("verify", "--json", folder=project, environment=environment).stdout)
+    results = {item["id"]: item for item in report["results"]}
+    assert results["interpreter/sha256"]["outcome"] == "passed"
+    cudart = [item for name, item in results.items() if "cudart" in name]
+    assert [item["outcome"] for item in cudart] != []
+    assert {item["outcome"] for item in cudart} == {"passed"}
+    explained = envbuild("explain", "gpu", folder=project, environment=environment).stdout
+    assert "without the base's own CUDA" in explained
 
 
 def test_wheels_that_look_for_cuda_get_the_image_that_has_it_and_the_distributions_python(

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from envbuild.verify.image import verify_image
 from envbuild.workflows.project import choose_target, read_lock
 from tests.rig.bases import PushedImage
 from tests.rig.driver import DRIVERS, write_driver, write_library
+from tests.rig.engine import forget_at_the_end
 from tests.rig.gpu_engine import EngineWithDriver
 from tests.rig.paths import CHECKOUT
 
@@ -55,9 +56,7 @@ def envbuild(
 
 
 @pytest.fixture(scope="module")
-def project(
-    python_image: PushedImage, engine_host: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
+def project(python_image: PushedImage, engine_host: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Lock and build an environment that holds CUDA's runtime and nothing else."""
     folder = tmp_path_factory.mktemp("gpu")
     (folder / "envbuild.toml").write_text(
@@ -73,9 +72,8 @@ gpu.vendor = "nvidia"
     assert locked.returncode == 0, locked.stderr
     built = envbuild("build", folder=folder)
     assert built.returncode == 0, built.stderr
-    yield folder
-    # somebody may have tidied up the engine
-    subprocess.run(["docker", "rmi", "--force", built.stdout.strip()], check=False, capture_output=True)
+    forget_at_the_end(built.stdout.strip())
+    return folder
 
 
 Ask = Callable[..., dict[str, CheckResult]]

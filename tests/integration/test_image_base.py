@@ -23,6 +23,7 @@ from envbuild.resolve.base.image_files import ImageFiles
 from envbuild.resolve.base.layer_reader import LayerReader
 from envbuild.resolve.base.scan_cache import ScanCache
 from tests.rig.bases import PushedImage, debian_base, push_base
+from tests.rig.engine import docker
 from tests.rig.registry import Registry
 
 pytestmark = pytest.mark.network
@@ -222,12 +223,12 @@ def _our_contents(reference: str, paths: list[str], cache: Path) -> dict[str, by
 
 def _engine_contents(reference: str, paths: list[str]) -> dict[str, bytes | None]:
     """Return what `docker cp --follow-link` finds at each path."""
-    _docker("pull", "--quiet", reference)
-    container = _docker("create", reference, "none").decode().strip()
+    docker("pull", "--quiet", reference)
+    container = docker("create", reference, "none").stdout.decode().strip()
     try:
         return {path: _copied(container, path) for path in paths}
     finally:
-        _docker("rm", "--force", container)
+        docker("rm", "--force", container)
 
 
 def _copied(container: str, path: str) -> bytes | None:
@@ -243,10 +244,6 @@ def _copied(container: str, path: str) -> bytes | None:
         member = archive.next()
         stream = archive.extractfile(member) if member and member.isreg() else None
         return stream.read() if stream else None
-
-
-def _docker(*arguments: str) -> bytes:
-    return subprocess.run(["docker", *arguments], stdout=subprocess.PIPE, timeout=120, check=True).stdout
 
 
 def _packed(entries: Entries) -> bytes:

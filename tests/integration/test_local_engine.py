@@ -19,6 +19,7 @@ from envbuild.image.local.check import AGAIN, REFERENCE
 from envbuild.image.local.images import ImageStore
 from envbuild.oci.reference import parse_reference
 from envbuild.verify.probe_bundle import build_probe
+from tests.rig.engine import docker, forget_at_the_end
 from tests.rig.paths import CHECKOUT
 from tests.rig.podman import own_podman
 from tests.rig.python313 import newer_python
@@ -260,48 +261,34 @@ def test_layout_and_archive(project, image, away, tmp_path):
 @pytest.mark.engine
 def test_the_docker_engine_takes_it_and_verifies_it(project, image, away, engine_host, cache):
     reference = image[0]
-    docker = {"ENVBUILD_CACHE_DIR": str(cache), "DOCKER_HOST": engine_host}
-    try:
-        loaded = json.loads(envbuild(*BUILD, "--load", "--json", folder=project, environment=docker).stdout)
-        assert loaded["loaded"]["way"] != "there"
-        held = json.loads(
-            subprocess.run(
-                ["docker", "image", "inspect", reference], check=True, capture_output=True, text=True
-            ).stdout
-        )
-        kept = ImageStore(cache).get(reference)
-        assert kept is not None
-        assert tuple(held[0]["RootFS"]["Layers"]) == kept.diff_ids
-        again = json.loads(envbuild(*BUILD, "--load", "--json", folder=project, environment=docker).stdout)
-        assert again["loaded"] == {"way": "there", "size": 0}
-        report = envbuild(
-            "verify", "--engine", "docker", "--deep", "--json", folder=project, environment=docker
-        )
-        assert {item["outcome"] for item in json.loads(report.stdout)["results"]} <= {"passed", "skipped"}
-        shown = envbuild(
-            "run", "--engine", "docker", "--", "python", "-c", "import six; print(six.__name__)",
-            folder=project, environment=docker,
-        )  # fmt: skip
-        assert shown.stdout == "six\n"
-    finally:
-        subprocess.run(["docker", "rmi", "--force", reference], check=False, capture_output=True)
+    environment = {"ENVBUILD_CACHE_DIR": str(cache), "DOCKER_HOST": engine_host}
+    forget_at_the_end(reference)
+    loaded = json.loads(envbuild(*BUILD, "--load", "--json", folder=project, environment=environment).stdout)
+    assert loaded["loaded"]["way"] != "there"
+    held = json.loads(docker("image", "inspect", reference).stdout)
+    kept = ImageStore(cache).get(reference)
+    assert kept is not None
+    assert tuple(held[0]["RootFS"]["Layers"]) == kept.diff_ids
+    again = json.loads(envbuild(*BUILD, "--load", "--json", folder=project, environment=environment).stdout)
+    assert again["loaded"] == {"way": "there", "size": 0}
+    report = envbuild(
+        "verify", "--engine", "docker", "--deep", "--json", folder=project, environment=environment
+    )
+    assert {item["outcome"] for item in json.loads(report.stdout)["results"]} <= {"passed", "skipped"}
+    shown = envbuild(
+        "run", "--engine", "docker", "--", "python", "-c", "import six; print(six.__name__)",
+        folder=project, environment=environment,
+    )  # fmt: skip
+    assert shown.stdout == "six\n"
 
 
 @pytest.mark.engine
 def test_the_docker_engine_pulls_it_from_a_registry(project, image, away, engine_host):
     envbuild(*BUILD, "--push", folder=project, environment=away)
     pinned = f"{image[0].rpartition(':')[0]}@{image[1]}"
-    try:
-        subprocess.run(["docker", "pull", "--quiet", pinned], check=True, capture_output=True)
-        shown = subprocess.run(
-            ["docker", "run", "--rm", pinned, "python", "-c", "import numpy; print(numpy.ones(2).sum())"],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        assert shown.stdout == "2.0\n"
-    finally:
-        subprocess.run(["docker", "rmi", "--force", pinned], check=False, capture_output=True)
+    docker("pull", "--quiet", pinned)
+    shown = docker("run", "--rm", pinned, "python", "-c", "import numpy; print(numpy.ones(2).sum())")
+    assert shown.stdout == b"2.0\n"
 
 
 @pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed (make setup)")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.rig.engine import docker
 from tests.rig.paths import CHECKOUT
 from tests.rig.running import envbuild
 
@@ -24,7 +25,7 @@ NAMES = ("first", "second")
 
 
 def forget(references):
-    subprocess.run(["docker", "rmi", "--force", *references], check=True, capture_output=True)
+    docker("rmi", "--force", *references)
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +53,7 @@ def pushed(repository):
     built = json.loads(envbuild("build", "--all", "--push", "--json", folder=repository).stdout)
     references = [entry["reference"] for entry in built]
     assert all(entry["pushed"].startswith("sha256:") for entry in built)
-    yield references
-    forget(references)
+    return references
 
 
 def test_all_are_built_once_and_verified(repository, pushed):
@@ -67,8 +67,10 @@ def test_all_are_built_once_and_verified(repository, pushed):
 
 def test_one_that_differs_is_named_and_the_others_are_verified(repository, pushed):
     impostor = f"FROM {pushed[0]}\nUSER 0\nRUN rm -r /opt/venv/lib/python3.11/site-packages/six*\nUSER app\n"
-    build = ["docker", "buildx", "build", "--quiet", "--provenance=false", "--tag", pushed[0], "-"]
-    subprocess.run(build, input=impostor.encode(), check=True, capture_output=True)
+    docker(
+        *("buildx", "build", "--quiet", "--provenance=false", "--tag", pushed[0], "-"),
+        stdin=impostor.encode(),
+    )
     try:
         answer = envbuild("verify", "--all", folder=repository, check=False)
     finally:

@@ -2,8 +2,15 @@
 
 import os
 import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
 
 from tests.rig.paths import SCRIPTS
+
+FORGOTTEN = "ENVBUILD_TESTS_FORGOTTEN"
+"""Variable with the path of a file: names of images to remove at the end, one a line."""
 
 
 class EngineMissingError(RuntimeError):
@@ -24,21 +31,57 @@ def ensure_engine() -> str:
     return done.stdout.strip()
 
 
-def forget_images(docker_host: str, registry_host: str) -> None:
-    """Remove what was pulled from a registry that is about to end: nobody can use those names again."""
-    docker = ("docker", "image")
-    environment = {**os.environ, "DOCKER_HOST": docker_host}
+def docker(
+    *arguments: str, stdin: bytes = b"", folder: Path | None = None
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run docker's client; where it fails, the test fails with what it said."""
+    done = subprocess.run(
+        ["docker", *arguments], input=stdin, cwd=folder, capture_output=True, timeout=600, check=False
+    )
+    if done.returncode != 0:
+        pytest.fail(f"docker {' '.join(arguments)} exited {done.returncode}\n{done.stderr.decode()}")
+    return done
+
+
+def forget_at_the_end(*names: str) -> None:
+    """Have the engine remove images when the last test is done; `HOST/` stands for all of a registry.
+
+    Not earlier: an engine that removes an image may take a layer away from another that is just
+    pulled or built and has that layer too (containerd/containerd#3787).
+    """
+    with Path(os.environ[FORGOTTEN]).open("a") as noted:
+        noted.writelines(f"{name}\n" for name in names)
+
+
+def note_forgotten() -> None:
+    """Make the file that `forget_at_the_end` writes to, for this process and those it starts."""
+    descriptor, path = tempfile.mkstemp(prefix="envbuild-tests-")
+    os.close(descriptor)
+    os.environ[FORGOTTEN] = path
+
+
+def remove_forgotten() -> None:
+    """Remove what `forget_at_the_end` was told: nobody can use those names again."""
+    path = Path(os.environ.pop(FORGOTTEN))
+    noted = sorted(set(path.read_text().splitlines()))
+    path.unlink()
+    if not noted:
+        return
+    environment = {**os.environ, "DOCKER_HOST": ensure_engine()}
     listed = subprocess.run(
-        [*docker, "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}"],
+        ["docker", "image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}"],
         env=environment,
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    names = sorted({name for name in listed.stdout.split() if name.startswith(f"{registry_host}/")})
+    hosts = tuple(name for name in noted if name.endswith("/"))
+    pulled = {name for name in listed.stdout.split() if hosts and name.startswith(hosts)}
+    names = sorted(pulled | (set(noted) - set(hosts)))
     if names:
         # Best effort: a container that a failed test left behind may still hold one.
         subprocess.run(
-            [*docker, "rm", "--force", *names], env=environment, capture_output=True, timeout=120, check=False
-        )
+            ["docker", "image", "rm", "--force", *names],
+            env=environment, capture_output=True, timeout=600, check=False,
+        )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from envbuild.store.store import Store
 from tests.rig.archive import DebianArchive
 from tests.rig.bases import PushedImage, debian_base, push_base, python_base
-from tests.rig.engine import ensure_engine, forget_images
+from tests.rig.engine import ensure_engine, forget_at_the_end
 from tests.rig.faulty_server import FaultyServer, serving
 from tests.rig.index import PackageIndex
 from tests.rig.registry import Registry, running_registry
@@ -23,14 +23,14 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 
 @pytest.fixture(scope="session")
-def engine_host(registry: Registry) -> Iterator[str]:
+def engine_host(registry: Registry) -> str:
     """Return DOCKER_HOST of a running engine; the environment has it too from here on.
 
-    At the end the engine forgets what it pulled from `registry`.
+    When all tests are done, the engine forgets what it pulled from `registry`.
     """
     os.environ["DOCKER_HOST"] = ensure_engine()
-    yield os.environ["DOCKER_HOST"]
-    forget_images(os.environ["DOCKER_HOST"], registry.host)
+    forget_at_the_end(f"{registry.host}/")
+    return os.environ["DOCKER_HOST"]
 
 
 @pytest.fixture
