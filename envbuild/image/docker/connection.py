@@ -7,10 +7,10 @@ from functools import cached_property
 import docker
 import docker.errors
 import requests.exceptions
-from docker.context import ContextAPI
 
 from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError
+from envbuild.image.docker.client_config import endpoint_of
 from envbuild.image.gpus import gpu_refusal
 
 MINIMUM_API = (1, 42)
@@ -20,10 +20,10 @@ TIMEOUT_SECONDS = 120
 
 
 class DockerConnection:
-    """A Docker Engine, wherever DOCKER_HOST or the current docker context points."""
+    """A Docker Engine, wherever DOCKER_HOST, DOCKER_CONTEXT or the current docker context points."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """Use the engine that ``environment`` points at; it is not spoken to yet."""
+        """Use the engine that ``environment`` points at, not this process' own; it is not spoken to yet."""
         self.environment = dict(environment)
 
     @property
@@ -35,13 +35,14 @@ class DockerConnection:
     def client(self) -> docker.DockerClient:
         """Docker's SDK, connected.
 
-        :raises EngineError: there is nothing to connect to.
+        :raises EngineError: there is nothing to connect to, or no such context.
         """
         with engine_errors():
-            if self.environment.get("DOCKER_HOST"):
-                return docker.from_env(environment=self.environment, timeout=TIMEOUT_SECONDS)
-            current = ContextAPI.get_current_context()
-            return docker.DockerClient(base_url=current.Host, tls=current.TLSConfig, timeout=TIMEOUT_SECONDS)
+            endpoint = endpoint_of(self.environment)
+            # the SDK takes None or False for "no TLS", its types False alone
+            return docker.DockerClient(
+                base_url=endpoint.host, tls=endpoint.tls or False, timeout=TIMEOUT_SECONDS
+            )
 
     def close(self) -> None:
         """Close the connection, if there is one; the next question opens another."""

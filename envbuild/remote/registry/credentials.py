@@ -74,15 +74,9 @@ class DockerConfig:
 
     def _read(self) -> Mapping[str, Any]:
         if self._content is None:
-            self._content = _load(self._path())
+            folder = config_folder(self._environment)
+            self._content = _load(folder / "config.json" if folder else None)
         return self._content
-
-    def _path(self) -> Path | None:
-        folder = self._environment.get("DOCKER_CONFIG")
-        if folder:
-            return Path(folder) / "config.json"
-        home = self._environment.get("HOME")
-        return Path(home) / ".docker" / "config.json" if home else None
 
     def _ask(self, helper: str, server: str) -> RegistryCredentials | None:
         """Run one helper: the address on standard input, JSON on standard output."""
@@ -119,6 +113,14 @@ class DockerConfig:
         if user == TOKEN_USER:
             return RegistryCredentials(identity_token=secret)
         return RegistryCredentials(username=user, password=secret)
+
+
+def config_folder(environment: Mapping[str, str]) -> Path | None:
+    """Return the folder of the client's configuration; None where ``environment`` names no home either."""
+    if folder := environment.get("DOCKER_CONFIG"):
+        return Path(folder)
+    home = environment.get("HOME")
+    return Path(home) / ".docker" if home else None
 
 
 def _load(path: Path | None) -> Mapping[str, Any]:

@@ -1,0 +1,150 @@
+"""Which Docker Engine an environment names: by its variables, or by the docker client's current context.
+
+Docker's SDK finds contexts through the variables of its process alone, and an engine may be asked for with
+others, so the files are read here.  Their format is what Docker documents under "Docker contexts", and what
+its client writes (docker/cli, ``cli/context/store``)::
+
+    config.json                          currentContext
+    contexts/meta/SHA256/meta.json       Endpoints.docker: Host, SkipTLSVerify
+    contexts/tls/SHA256/docker/*.pem     ca, cert, key; each may be missing
+
+all below ``DOCKER_CONFIG``, else ``~/.docker``; SHA256 is that of the context's name.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from docker.tls import TLSConfig
+
+from envbuild.digest import sha256_bytes
+from envbuild.errors import EngineError
+from envbuild.remote.registry.credentials import config_folder
+
+DEFAULT: Final = "default"
+"""The context that is no file: the engine of this machine."""
+
+LARGEST_FILE: Final = 4 << 20
+"""Bytes of one JSON file that are read; clients write some kB, with the logins of many registries more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where an engine answers, and how the connection is secured."""
+
+    host: str | None
+    """As in ``DOCKER_HOST``; None: the default socket of this machine."""
+
+    tls: TLSConfig | None
+    """None: without TLS."""
+
+
+def endpoint_of(environment: Mapping[str, str]) -> Endpoint:
+    """Return the engine that ``environment`` names, as the docker client finds it.
+
+    ``DOCKER_HOST`` decides, then ``DOCKER_CONTEXT``, then the current context.
+
+    :raises EngineError: there is no such context, or its files cannot be read.
+    :raises docker.errors.TLSParameterError: certificates that should be there are not.
+    """
+    folder = config_folder(environment)
+    if host := environment.get("DOCKER_HOST"):
+        return Endpoint(host=host, tls=_tls_of_variables(environment, folder))
+    name = environment.get("DOCKER_CONTEXT") or _current_context(folder)
+    if name == DEFAULT:
+        return Endpoint(host=None, tls=None)
+    return _context(name, folder)
+
+
+def _tls_of_variables(environment: Mapping[str, str], folder: Path | None) -> TLSConfig | None:
+    verify = bool(environment.get("DOCKER_TLS_VERIFY"))
+    named = environment.get("DOCKER_CERT_PATH")
+    if not (verify or named):
+        return None
+    place = Path(named) if named else folder
+    if place is None:
+        raise EngineError(
+            "DOCKER_TLS_VERIFY asks for certificates, and no folder has them",
+            hint="name their folder in DOCKER_CERT_PATH",
+        )
+    return TLSConfig(
+        client_cert=(str(place / "cert.pem"), str(place / "key.pem")),
+        ca_cert=str(place / "ca.pem"),
+        verify=verify,
+    )
+
+
+def _current_context(folder: Path | None) -> str:
+    content = _read(folder / "config.json") if folder else None
+    name = (content or {}).get("currentContext")
+    return name if isinstance(name, str) and name else DEFAULT
+
+
+def _context(name: str, folder: Path | None) -> Endpoint:
+    digest = sha256_bytes(name.encode())
+    content = _read(folder / "contexts" / "meta" / digest / "meta.json") if folder else None
+    if folder is None or content is None:
+        raise EngineError(
+            f"there is no docker context `{name}`",
+            hint="`docker context ls` shows those there are; name one in DOCKER_CONTEXT, "
+            "or the engine in DOCKER_HOST",
+        )
+    endpoints = content.get("Endpoints")
+    endpoint = endpoints.get("docker") if isinstance(endpoints, dict) else None
+    if not isinstance(endpoint, dict) or not isinstance(endpoint.get("Host", ""), str):
+        raise EngineError(
+            f"docker context `{name}` names no Docker Engine",
+            hint=f"`docker context inspect {name}` shows it; name the engine in DOCKER_HOST",
+        )
+    certificates = folder / "contexts" / "tls" / digest / "docker"
+    is_trusted = endpoint.get("SkipTLSVerify") is True
+    return Endpoint(
+        host=endpoint.get("Host") or None, tls=_tls_of_context(certificates, is_trusted=is_trusted)
+    )
+
+
+def _tls_of_context(place: Path, *, is_trusted: bool) -> TLSConfig | None:
+    """Return the TLS of a context with certificates in ``place``; ``is_trusted``: whoever answers is."""
+    found = {name: path for name in ("ca", "cert", "key") if (path := place / f"{name}.pem").is_file()}
+    if not found and not is_trusted:
+        return None
+    # as the client does: half of a pair is none
+    has_own = found.keys() >= {"cert", "key"}
+    return TLSConfig(
+        client_cert=(str(found["cert"]), str(found["key"])) if has_own else None,
+        ca_cert=str(found["ca"]) if "ca" in found else None,
+        verify=not is_trusted,
+    )
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object in ``path``, or None when there is no such file.
+
+    :raises EngineError: it is something else, or too large.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST_FILE + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    if len(data) > LARGEST_FILE:
+        raise _unreadable(path, f"it has more than {LARGEST_FILE} bytes")
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        # not chained: a JSON error holds the document, and that may hold passwords
+        raise _unreadable(path, "it is not JSON") from None
+    if not isinstance(content, dict):
+        raise _unreadable(path, "it is no JSON object")
+    return content
+
+
+def _unreadable(path: Path, reason: str) -> EngineError:
+    return EngineError(
+        f"the docker client's {path} cannot be read: {reason}",
+        hint="mend it, or name another folder in DOCKER_CONFIG",
+    )
