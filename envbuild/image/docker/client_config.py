@@ -1,10 +1,10 @@
-"""Which Docker Engine an environment names: by its variables, or by the docker client's current context.
+"""The docker client's configuration: which engine an environment names, and the proxies of containers.
 
-Docker's SDK finds contexts through the variables of its process alone, and an engine may be asked for with
-others, so the files are read here.  Their format is what Docker documents under "Docker contexts", and what
-its client writes (docker/cli, ``cli/context/store``)::
+Docker's SDK finds both through the variables of its process alone, and an engine may be asked for with
+others, so the files are read here.  Their format is what Docker documents under "Docker contexts" and "Use a
+proxy server with the Docker CLI", and what its client writes (docker/cli, ``cli/context/store``)::
 
-    config.json                          currentContext
+    config.json                          currentContext, proxies
     contexts/meta/SHA256/meta.json       Endpoints.docker: Host, SkipTLSVerify
     contexts/tls/SHA256/docker/*.pem     ca, cert, key; each may be missing
 
@@ -26,8 +26,20 @@ from envbuild.remote.registry.credentials import config_folder
 DEFAULT: Final = "default"
 """The context that is no file: the engine of this machine."""
 
+DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
+"""What the default context is called where engines are told apart by their host."""
+
 LARGEST_FILE: Final = 4 << 20
 """Bytes of one JSON file that are read; clients write some kB, with the logins of many registries more."""
+
+CONFIG_FILE: Final = "config.json"
+
+_PROXIES: Final = {
+    "http_proxy": "httpProxy",
+    "https_proxy": "httpsProxy",
+    "ftp_proxy": "ftpProxy",
+    "no_proxy": "noProxy",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +70,25 @@ def endpoint_of(environment: Mapping[str, str]) -> Endpoint:
     return _context(name, folder)
 
 
+def proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which the client tells containers their proxies.
+
+    :raises EngineError: the configuration cannot be read.
+    :raises docker.errors.TLSParameterError: as for :func:`endpoint_of`.
+    """
+    folder = config_folder(environment)
+    content = _read(folder / CONFIG_FILE) if folder else None
+    by_host = (content or {}).get("proxies")
+    if not isinstance(by_host, dict):
+        return {}
+    host = endpoint_of(environment).host or DEFAULT_HOST
+    proxies = by_host.get(host, by_host.get("default"))
+    if not isinstance(proxies, dict):
+        return {}
+    values = {name: str(proxies.get(field) or "") for name, field in _PROXIES.items()}
+    return {spelling: value for name, value in values.items() if value for spelling in (name.upper(), name)}
+
+
 def _tls_of_variables(environment: Mapping[str, str], folder: Path | None) -> TLSConfig | None:
     verify = bool(environment.get("DOCKER_TLS_VERIFY"))
     named = environment.get("DOCKER_CERT_PATH")
@@ -77,7 +108,7 @@ def _tls_of_variables(environment: Mapping[str, str], folder: Path | None) -> TL
 
 
 def _current_context(folder: Path | None) -> str:
-    content = _read(folder / "config.json") if folder else None
+    content = _read(folder / CONFIG_FILE) if folder else None
     name = (content or {}).get("currentContext")
     return name if isinstance(name, str) and name else DEFAULT
 

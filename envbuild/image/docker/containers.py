@@ -16,6 +16,7 @@ from docker.models.containers import Container
 
 from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError, RunError
+from envbuild.image.docker.client_config import proxy_variables
 from envbuild.image.docker.connection import engine_errors, hint_for, no_client
 from envbuild.image.docker.images import DockerImages
 from envbuild.image.engine import ContainerOutcome, RunRequest
@@ -157,8 +158,9 @@ class DockerContainers(DockerImages):
     @contextlib.contextmanager
     def _container(self, request: RunRequest, **options: Any) -> Iterator[Container]:
         given = dict(self._gpu_options[0] if request.gpus else {"environment": NO_NVIDIA_GPUS})
-        environment = {**request.env, **options.pop("environment", {}), **given.pop("environment", {})}
+        own = {**request.env, **options.pop("environment", {}), **given.pop("environment", {})}
         with engine_errors():
+            environment = {**proxy_variables(self.environment), **own}
             container = self.client.containers.create(
                 request.image,
                 entrypoint=list(request.command[:1]),
@@ -167,6 +169,8 @@ class DockerContainers(DockerImages):
                 working_dir=request.workdir,
                 labels={"dev.envbuild.purpose": "run"},
                 environment=environment,
+                # of the process' own configuration
+                use_config_proxy=False,
                 **given,
                 **options,
             )

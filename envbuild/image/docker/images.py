@@ -10,7 +10,9 @@ from envbuild.errors import EngineError, NetworkError
 from envbuild.image.docker.connection import DockerConnection, engine_errors
 from envbuild.image.docker.load import Holdings
 from envbuild.image.engine import ImageFacts
+from envbuild.oci.reference import DEFAULT_REGISTRY, parse_reference
 from envbuild.progress import Progress
+from envbuild.remote.registry.credentials import DEFAULT_REGISTRY_KEY, DockerConfig
 from envbuild.render import labels
 
 MOST_ASKED = 50
@@ -37,11 +39,15 @@ class DockerImages(DockerConnection):
 
         Credentials are the docker client's own.
 
-        :raises NetworkError: the registry refused or could not be reached.
+        :raises NetworkError: the registry refused or could not be reached, or the client's configuration
+            cannot be read.
         """
         repository, _, tag = reference.rpartition(":")
+        login = self._login(repository)
         with engine_errors():
-            for message in self.client.api.push(repository, tag=tag, stream=True, decode=True):
+            for message in self.client.api.push(
+                repository, tag=tag, stream=True, decode=True, auth_config=login
+            ):
                 if "error" in message:
                     raise NetworkError(
                         f"{repository} did not take the image",
@@ -56,12 +62,16 @@ class DockerImages(DockerConnection):
 
         Credentials are the docker client's own.
 
-        :raises NetworkError: the registry refused or could not be reached.
+        :raises NetworkError: the registry refused or could not be reached, or the client's configuration
+            cannot be read.
         """
         repository, _, tag = reference.rpartition(":")
+        login = self._login(repository)
         with engine_errors():
             try:
-                for message in self.client.api.pull(repository, tag=tag, stream=True, decode=True):
+                for message in self.client.api.pull(
+                    repository, tag=tag, stream=True, decode=True, auth_config=login
+                ):
                     if "error" in message:
                         raise _not_pulled(repository, str(message["error"]))
                     if message.get("status") == "Pull complete":
@@ -114,7 +124,8 @@ class DockerImages(DockerConnection):
         repository, _, tag = reference.rpartition(":")
         pinned = f"{name}@{digest}"
         with engine_errors():
-            for message in self.client.api.pull(pinned, stream=True, decode=True):
+            # the registry is this process, which asks nobody who he is
+            for message in self.client.api.pull(pinned, stream=True, decode=True, auth_config={}):
                 if "error" in message:
                     raise EngineError("the engine could not pull", detail=str(message["error"])[:500])
             try:
@@ -129,6 +140,25 @@ class DockerImages(DockerConnection):
         """
         with engine_errors(), contextlib.suppress(docker.errors.APIError):
             self.client.api.remove_image(reference)
+
+    def _login(self, repository: str) -> dict[str, str]:
+        """Return the credentials for a repository's registry as the engine's API takes them; empty: none.
+
+        Docker's SDK would look for them through the variables of the process.
+        """
+        registry = parse_reference(repository).registry
+        found = DockerConfig(self.environment).credentials_for(registry)
+        if found is None:
+            return {}
+        login = {
+            "username": found.username,
+            "password": found.password,
+            "identitytoken": found.identity_token,
+            "registrytoken": found.registry_token,
+            # an engine gives credentials to no other registry
+            "serveraddress": DEFAULT_REGISTRY_KEY if registry == DEFAULT_REGISTRY else registry,
+        }
+        return {key: value for key, value in login.items() if value}
 
 
 def _not_pulled(repository: str, reason: str) -> NetworkError:

@@ -11,7 +11,7 @@ import pytest
 
 from envbuild.errors import EngineError
 from envbuild.image.docker import client_config
-from envbuild.image.docker.client_config import endpoint_of
+from envbuild.image.docker.client_config import endpoint_of, proxy_variables
 from envbuild.image.docker.connection import DockerConnection
 
 
@@ -194,3 +194,41 @@ def test_a_folder_in_its_place_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").mkdir()
     with pytest.raises(EngineError, match="cannot be read: Is a directory"):
         endpoint_of({"DOCKER_CONFIG": str(tmp_path)})
+
+
+PROXIES = {
+    "default": {"httpProxy": "http://proxy:1", "noProxy": "a,b", "ftpProxy": None},
+    "tcp://host:1": {"httpsProxy": "http://other:2"},
+    "unix:///elsewhere.sock": {"httpsProxy": "http://other:2"},
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "variables", "expected"),
+    [
+        (
+            {"proxies": PROXIES},
+            {},
+            {"http_proxy": "http://proxy:1", "HTTP_PROXY": "http://proxy:1", "no_proxy": "a,b"}
+            | {"NO_PROXY": "a,b"},
+        ),
+        (
+            {"proxies": PROXIES},
+            {"DOCKER_HOST": "tcp://host:1"},
+            {"https_proxy": "http://other:2", "HTTPS_PROXY": "http://other:2"},
+        ),
+        (
+            {"proxies": PROXIES},
+            {"DOCKER_CONTEXT": "elsewhere"},
+            {"https_proxy": "http://other:2", "HTTPS_PROXY": "http://other:2"},
+        ),
+        ({}, {}, {}),
+        ({"proxies": []}, {}, {}),
+        ({"proxies": {"default": 1}}, {}, {}),
+    ],
+)
+def test_containers_are_told_the_proxies_of_the_given_environment(
+    home: Path, content: Any, variables: dict[str, str], expected: dict[str, str]
+) -> None:
+    assert proxy_variables({**configure(home, content), **variables}) == expected
+    assert proxy_variables({}) == {}
