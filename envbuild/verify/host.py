@@ -21,17 +21,24 @@ _PATIENCE = 300.0
 _NOWHERE = "/nonexistent"
 
 
-def verify_host(projection: Mapping[str, Any], *, require_gpu: bool = False) -> Report:
-    """Compare this machine with the target it should run.
+def verify_host(
+    projection: Mapping[str, Any],
+    *,
+    require_gpu: bool = False,
+    environment: Mapping[str, str] = os.environ,
+) -> Report:
+    """Compare this machine with the target it should run, as a program with ``environment`` finds it.
 
     :raises VerificationError: this is no Linux, or the probe did not answer, so nothing is known.
     """
     target = read_target(projection)
-    return evaluate(target, plan_host_checks(target), host_facts(), require_gpu=require_gpu)
+    return evaluate(target, plan_host_checks(target), host_facts(environment), require_gpu=require_gpu)
 
 
-def host_facts() -> Facts:
+def host_facts(environment: Mapping[str, str] = os.environ) -> Facts:
     """Ask this machine, in a process of its own: a broken driver's libraries take down who loads them.
+
+    ``environment`` is that process' own: it says where libraries of drivers are looked for.
 
     :raises VerificationError: this is no Linux, or the probe did not answer.
     """
@@ -42,7 +49,7 @@ def host_facts() -> Facts:
     arguments = facts_arguments(prefix=_NOWHERE, variables=(), gpu=True)
     result = process.run(
         probe_arguments(sys.executable, arguments),
-        environment=os.environ,
+        environment=environment,
         standard_input=build_probe(),
         timeout=_PATIENCE,
     )

@@ -126,7 +126,7 @@ def verify_image(
             hint="ask for another --variant, or give the spec a [gpu] table",
         )
     if options.host:
-        return _verify_host(lock, target, require_gpu=options.require_gpu)
+        return _verify_host(lock, target, options, machine)
     gpus = gpu_access(target, options.gpus)
     with closing(engine_of(project, options.engine, machine, gpus=gpus)) as engine:
         engine.require_privileges(machine.restart_as_root)
@@ -183,11 +183,12 @@ def result_line(result: "CheckResult", *, verbose: bool = False) -> str:
     return f"{text}: {result.reason}" if result.reason and explained else text
 
 
-def _verify_host(lock: "Lock", target: "Target", *, require_gpu: bool) -> VerifyResult:
+def _verify_host(lock: "Lock", target: "Target", options: VerifyOptions, machine: Machine) -> VerifyResult:
     from envbuild.lock.identity import project_target
     from envbuild.verify.host import verify_host
 
-    report = verify_host(project_target(lock, target), require_gpu=require_gpu)
+    projection = project_target(lock, target)
+    report = verify_host(projection, require_gpu=options.require_gpu, environment=machine.environment)
     return VerifyResult(subject=THIS_MACHINE, report=report)
 
 

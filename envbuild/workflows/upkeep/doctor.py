@@ -191,7 +191,7 @@ def _gpus(engine: EngineName, machine: Machine) -> "tuple[tuple[Finding, ...], G
             return error.message
 
     try:
-        facts = host_facts().gpu
+        facts = host_facts(machine.environment).gpu
     except EnvbuildError as error:
         return (failed("GPUs", error, state="missing"),), None
     if facts is None:
