@@ -1,7 +1,7 @@
 """The connection to a Docker Engine: where it is, what it says of itself, and its refusals as our errors."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 import docker
@@ -105,6 +105,24 @@ def engine_errors() -> Iterator[None]:
             hint="start it, name it in DOCKER_HOST, or use --engine local, which needs none",
             detail=str(error).splitlines()[0][:300],
         ) from error
+
+
+@contextlib.contextmanager
+def cleaned_up(clean_up: Callable[[], object]) -> Iterator[None]:
+    """Call ``clean_up`` at the end.
+
+    Where it fails after something else did, it is only a note on that error: an engine that went away fails
+    twice, and the first time says why.
+    """
+    try:
+        yield
+    except BaseException as error:
+        try:
+            clean_up()
+        except Exception as second:  # noqa: BLE001 - whatever it is, it comes second
+            error.add_note(f"cleaning up afterwards failed too: {second}")
+        raise
+    clean_up()
 
 
 def hint_for(refusal: str) -> str | None:

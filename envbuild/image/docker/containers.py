@@ -17,7 +17,7 @@ from docker.models.containers import Container
 from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError, RunError
 from envbuild.image.docker.client_config import proxy_variables
-from envbuild.image.docker.connection import engine_errors, hint_for, no_client
+from envbuild.image.docker.connection import cleaned_up, engine_errors, hint_for, no_client
 from envbuild.image.docker.images import DockerImages
 from envbuild.image.engine import ContainerOutcome, RunRequest
 from envbuild.image.gpus import AUTO, NO_NVIDIA_GPUS, GpuAccess, gpu_options, gpu_refusal, group_here
@@ -174,11 +174,13 @@ class DockerContainers(DockerImages):
                 **given,
                 **options,
             )
-            try:
-                yield container
-            finally:
+
+            def remove() -> None:
                 with contextlib.suppress(docker.errors.APIError):
                     container.remove(force=True)
+
+            with cleaned_up(remove):
+                yield container
 
     @staticmethod
     def _fill(container: Container, request: RunRequest) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from envbuild.errors import BuildFailedError
+from envbuild.image.docker.connection import cleaned_up
 from envbuild.image.docker.containers import DockerContainers
 from envbuild.image.engine import BuildRequest, BuiltImage, EngineCheck, Feature, Rebuild
 from envbuild.image.gpus import GpuAccess
@@ -71,18 +72,18 @@ class DockerEngine(DockerContainers):
         """Build the image again without the engine's cache and compare the two.
 
         :raises VerificationError: they differ.
+        :raises EngineError: the engine does not answer, or refuses.
+        :raises BuildFailedError: a step failed this time.
         """
         from envbuild.image.docker.check import differences_of  # noqa: PLC0415 - few builds are checked
 
         again = f"{first.reference}-again"
-        try:
+        with cleaned_up(lambda: self.remove(again)):
             self._progress.on_stage("building again, without cache")
             second = self._build_as(request, again, use_cache=False)
             if second.facts.identifier != first.facts.identifier:
                 self._progress.on_stage("comparing the two images")
                 raise differences_of(self, first.reference, again, store=request.artifacts.store)
-        finally:
-            self.remove(again)
         return Rebuild(varied=("run of every step, and from another folder",), notes=CHECK_NOTES)
 
     def pull(self, reference: str) -> bool:

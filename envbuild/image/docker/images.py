@@ -7,7 +7,7 @@ from typing import Any
 import docker.errors
 
 from envbuild.errors import EngineError, NetworkError
-from envbuild.image.docker.connection import DockerConnection, engine_errors
+from envbuild.image.docker.connection import DockerConnection, cleaned_up, engine_errors
 from envbuild.image.docker.load import Holdings
 from envbuild.image.engine import ImageFacts
 from envbuild.oci.reference import DEFAULT_REGISTRY, parse_reference
@@ -128,10 +128,8 @@ class DockerImages(DockerConnection):
             for message in self.client.api.pull(pinned, stream=True, decode=True, auth_config={}):
                 if "error" in message:
                     raise EngineError("the engine could not pull", detail=str(message["error"])[:500])
-            try:
+            with cleaned_up(lambda: self.client.api.remove_image(pinned)):
                 self.client.api.tag(pinned, repository, tag)
-            finally:
-                self.client.api.remove_image(pinned)
 
     def remove(self, reference: str) -> None:
         """Remove a name, and with the last name the image, unless a container uses it.
