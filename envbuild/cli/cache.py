@@ -48,7 +48,7 @@ def prune(
     from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
-    from envbuild.workflows.sizes import readable_size
+    from envbuild.workflows.sizes import counted, readable_size
     from envbuild.workflows.upkeep.cache import PruneOptions, prune_cache
 
     if older_than is None and max_size is None:
@@ -61,4 +61,4 @@ def prune(
         older_than_days=older_than, max_bytes=None if max_size is None else int(max_size * GIGABYTE)
     )
     removed = prune_cache(options, command_machine())
-    Output().say(f"removed {removed.files} files, {readable_size(removed.size)}")
+    Output().say(f"removed {counted(removed.files, 'file')}, {readable_size(removed.size)}")

@@ -59,6 +59,7 @@ def check(*, as_json: AsJson = False) -> None:
     """Find holes and contradictions in the catalogue; exit with 1 if there are any."""
     from envbuild.cli.output import Output
     from envbuild.errors import ExitCode
+    from envbuild.workflows.sizes import counted
     from envbuild.workflows.upkeep.catalog import check_catalog
 
     found, output = check_catalog(), Output(as_json=as_json)
@@ -70,7 +71,7 @@ def check(*, as_json: AsJson = False) -> None:
         for where, why in found.known_holes.items():
             output.say(f"known hole: {where}: {why}")
         count = len(found.flaws)
-        output.say(f"catalogue {found.version}: {count or 'no'} {'flaw' if count == 1 else 'flaws'}")
+        output.say(f"catalogue {found.version}: {counted(count, 'flaw') if count else 'no flaws'}")
     if found.flaws:
         raise typer.Exit(ExitCode.FAILURE)
 
@@ -104,11 +105,15 @@ def _tell(output: "Output", done: "CatalogUpdate") -> None:
     if output.as_json:
         output.document(done.document())
         return
+    from envbuild.workflows.sizes import counted
+
     tags = done.tags
     if tags is not None:
-        output.say(f"{tags.listed} tags; {_some(tags.new, 'new')}; {_some(tags.gone, 'gone')}")
+        output.say(f"{counted(tags.listed, 'tag')}; {_some(tags.new, 'new')}; {_some(tags.gone, 'gone')}")
         if tags.passed_over:
-            output.say(f"{tags.passed_over} others are not images of CUDA as they are named today")
+            one = tags.passed_over == 1
+            others = "1 other is not an image" if one else f"{tags.passed_over} others are not images"
+            output.say(f"{others} of CUDA as they are named today")
         if tags.unknown_distributions:
             names = ", ".join(tags.unknown_distributions)
             output.note(f"the catalogue does not know {names}; their tags were passed over")

@@ -60,12 +60,14 @@ def status(
 
 
 def _row(where: str, target: "TargetStatus") -> tuple[str, ...]:
+    from envbuild.workflows.sizes import counted
+
     if target.lock_state != "there":
         return (where, "-", target.lock_state, "-", "-", "-")
     return (
         where,
         f"{target.variant} on {target.platform}",
-        f"stale: {len(target.stale)} fields" if target.stale else "answers the spec",
+        f"stale: {counted(len(target.stale), 'field')}" if target.stale else "answers the spec",
         f"{target.reference.rpartition(':')[2]} {target.image_state}",
         target.pushed.removeprefix("sha256:")[:12] if target.pushed else "-",
         f"{target.base} {target.base_state}",

@@ -1,4 +1,4 @@
-"""Sizes as people read them."""
+"""Sizes and numbers as people read them."""
 
 from typing import Final
 
@@ -18,3 +18,8 @@ def readable_size(size: int) -> str:
     value = size / _STEP**power
     digits = 1 if value < _ONE_DECIMAL_BELOW else 0
     return f"{value:.{digits}f} {_UNITS[power - 1]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things: ``1 file``, ``2 files``.  ``noun`` is the singular; it takes an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -14,6 +14,7 @@ from packaging.specifiers import SpecifierSet
 
 from envbuild.catalog.bases import IMAGES
 from envbuild.errors import Problem
+from envbuild.files.sizes import counted
 from envbuild.spec import rules
 from envbuild.spec.conda_files import CondaFileContent, read_conda_file
 from envbuild.spec.files import read_text
@@ -144,7 +145,7 @@ def take_requirements(draft: _Draft, file: str) -> None:
     """Take a requirements file: whole, or what of it a lock can hold."""
     collected = Collected()
     RequirementFiles(draft.folder, _read, collected).add(file, constrains=False, where=file)
-    count = _count(len(collected.requirements), "requirement")
+    count = counted(len(collected.requirements), "requirement")
     if not collected.problems:
         draft.add("pip", "requirements", [file])
         draft.taken.append(Taken(file, count))
@@ -193,7 +194,7 @@ def _conda(draft: _Draft) -> None:
         draft.names.append(name[1])
     _conda_python(draft, file, content)
     others = [package for package in content.packages if package.name not in {"python", "pip"}]
-    counts = [_count(len(content.pins or others), "conda package"), _count(len(content.pip), "requirement")]
+    counts = [counted(len(content.pins or others), "conda package"), counted(len(content.pip), "requirement")]
     if not content.problems and (others or content.pins):
         draft.add("conda", "files", [file])
         if not content.channels:
@@ -252,7 +253,7 @@ def _system(draft: _Draft) -> None:
                     packages.append(rules.system_package(word))
                 except RefusedError as error:
                     problems.append(error.at(f"{file}:{number}"))
-        what = _count(len(packages), "Debian package")
+        what = counted(len(packages), "Debian package")
         if problems:
             draft.add("system", "packages", packages)
             draft.left += problems
@@ -331,10 +332,6 @@ def _specifier(text: str) -> str:
     """Return one condition as PEP 440 writes it; conda leaves `==` out before `3.11.*`."""
     plain = text.strip()
     return f"=={plain}" if plain[:1].isdigit() else plain
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 _read: Callable[[Path, str], str] = lambda path, shown: read_text(path, shown=shown)  # noqa: E731

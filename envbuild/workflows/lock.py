@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from envbuild.errors import NetworkError, Problem, UsageError
+from envbuild.files.sizes import counted
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import Project, lock_missing, read_lock
 
@@ -59,10 +60,10 @@ class TargetSummary:
     """Number of Debian packages, those of a base made of packages included."""
 
     def __str__(self) -> str:
-        conda = f"{self.conda} conda packages, " if self.conda else ""
+        conda = f"{counted(self.conda, 'conda package')}, " if self.conda else ""
         return (
             f"{self.variant} on {self.platform}: {self.distribution}, Python {self.python}, "
-            f"{conda}{self.wheels} wheels, {self.debs} debs"
+            f"{conda}{counted(self.wheels, 'wheel')}, {counted(self.debs, 'deb')}"
         )
 
 

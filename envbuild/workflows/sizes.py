@@ -1,5 +1,5 @@
-"""Sizes as people read them."""
+"""Sizes and numbers as people read them."""
 
-from envbuild.files.sizes import readable_size
+from envbuild.files.sizes import counted, readable_size
 
-__all__ = ["readable_size"]
+__all__ = ["counted", "readable_size"]

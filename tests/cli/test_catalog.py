@@ -304,7 +304,7 @@ def test_what_a_registry_changed_is_said(program: Program, fake: FakeRegistry):
     assert answer.stderr == (
         f"{len(tags) - 2} tags; 1 new (13.6.0-base-ubuntu24.04); "
         f"3 gone ({', '.join(sorted(tags[:3]))})\n"
-        "1 others are not images of CUDA as they are named today\n"
+        "1 other is not an image of CUDA as they are named today\n"
     )
     assert checked.code == 1
     assert checked.stdout == "hole:  cuda-images tags 13.6.0  the toolkit is not known\n"

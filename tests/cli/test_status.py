@@ -169,7 +169,7 @@ class TestTheCommand:
         assert header.split() == ["spec", "target", "lock", "image", "registry", "base"]
         assert first.startswith("a     default on linux/amd64  answers the spec")
         assert first.endswith("unknown  -         debian:bookworm from packages")
-        assert second.startswith("b     default on linux/amd64  stale: 1 fields")
+        assert second.startswith("b     default on linux/amd64  stale: 1 field ")
         assert "note: run `envbuild lock`: determinism.seed: 7 → 8\n" in answer.stderr
 
     def test_a_spec_without_a_lock_hides_no_other(self, program: Program):

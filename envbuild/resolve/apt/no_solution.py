@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 
 from envbuild.errors import NoSolutionError, Problem
+from envbuild.files.sizes import counted
 from envbuild.formats.dpkg_status import InstalledPackage
 from envbuild.process import ProcessResult
 from envbuild.resolve.apt.client import AptSession
@@ -54,7 +55,7 @@ def no_solution(
     unmet = unmet_dependencies(plan.stdout)
     if unmet:
         shown = unmet[:LINES_SHOWN]
-        more = [f"… and {len(unmet) - len(shown)} more lines"] if len(unmet) > len(shown) else []
+        more = [f"… and {counted(len(unmet) - len(shown), 'more line')}"] if len(unmet) > len(shown) else []
         return NoSolutionError(
             f"the system packages cannot be installed together on {base}",
             hint="packages may conflict, or the base may be newer than the archives",

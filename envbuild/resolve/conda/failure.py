@@ -1,5 +1,7 @@
 """What a solver says of an impossible request, short enough to be read."""
 
+from envbuild.files.sizes import counted
+
 MOST_LINES = 12
 MOST_CHARACTERS = 160
 
@@ -13,5 +15,5 @@ def shortened(message: str) -> str:
         for line in lines[:MOST_LINES]
     ]
     if len(lines) > MOST_LINES:
-        shown.append(f"… and {len(lines) - MOST_LINES} lines more")
+        shown.append(f"… and {counted(len(lines) - MOST_LINES, 'line')} more")
     return "\n".join(shown)

@@ -1,6 +1,6 @@
 import pytest
 
-from envbuild.files.sizes import readable_size
+from envbuild.files.sizes import counted, readable_size
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,7 @@ from envbuild.files.sizes import readable_size
 )
 def test_sizes_read_well(size: int, text: str) -> None:
     assert readable_size(size) == text
+
+
+def test_only_one_thing_is_singular() -> None:
+    assert [counted(number, "file") for number in (0, 1, 2)] == ["0 files", "1 file", "2 files"]

@@ -3,7 +3,7 @@ import pytest
 from envbuild.errors import LockMissingError, LockStaleError, NetworkError, Problem, UsageError
 from envbuild.lock.codec import dumps
 from envbuild.lock.identity import target_digest
-from envbuild.workflows.lock import LockOptions, LockResult, lock_project
+from envbuild.workflows.lock import LockOptions, LockResult, TargetSummary, lock_project
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import Project
 from tests.rig.locks import sample_lock
@@ -66,3 +66,23 @@ def test_a_notebook_shows_a_result_with_its_texts_escaped(project: Project):
 
     assert "<td>&lt;b&gt;Debian&lt;/b&gt;</td>" in shown
     assert "<b>" not in shown
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [((0, 1, 1), "Python 3, 1 wheel, 1 deb"), ((1, 0, 2), "Python 3, 1 conda package, 0 wheels, 2 debs")],
+)
+def test_a_summary_counts_its_packages(counts: tuple[int, int, int], text: str):
+    conda, wheels, debs = counts
+    summary = TargetSummary(
+        variant="default",
+        platform="linux/amd64",
+        digest="",
+        distribution="Debian",
+        python="3",
+        conda=conda,
+        wheels=wheels,
+        debs=debs,
+    )
+
+    assert str(summary) == f"default on linux/amd64: Debian, {text}"

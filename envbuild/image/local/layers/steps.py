@@ -19,6 +19,7 @@ from envbuild.digest import sha256_bytes, sha256_file
 from envbuild.errors import BuildFailedError
 from envbuild.files.disk import disk_errors, no_room
 from envbuild.files.locks import wait_for_lock
+from envbuild.files.sizes import counted
 from envbuild.formats.compression import Codec
 from envbuild.formats.deb_seed import write_seed
 from envbuild.image.local.layers.changes import diff_layer, write_tree
@@ -125,7 +126,7 @@ class Steps:
         key = self._key("system", inputs, f"system packages: {names}")
 
         def produce(writer: LayerWriter) -> None:
-            self.progress.on_stage(f"installing {len(debs)} system packages")
+            self.progress.on_stage(f"installing {counted(len(debs), 'system package')}")
             with self._root(below) as root:
                 shown = {"debs": self._debs(root, debs)}
                 self._step(root, writer, "system.sh", (str(epoch),), shown, epoch=epoch)
@@ -210,7 +211,7 @@ class Steps:
             if work.archive:
                 python = self.standalone(below, work.archive)
                 below = (*below, PackedLayer(python.diff_id, partial(self.cache.chunks, python)))
-            self.progress.on_stage(f"laying {len(work.packages)} conda packages down")
+            self.progress.on_stage(f"laying {counted(len(work.packages), 'conda package')} down")
             with self._root(below) as root:
                 packages = {package.file: self.artifact(package.sha256) for package in work.packages}
                 shown = {

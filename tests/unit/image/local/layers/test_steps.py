@@ -17,6 +17,7 @@ from envbuild.lock.model import User
 from envbuild.progress import SILENT
 from tests.rig.archive import make_deb
 from tests.rig.locks import deb
+from tests.rig.progress import RecordedProgress
 from tests.rig.small_root import make_small_root
 
 pytestmark = [
@@ -90,6 +91,13 @@ def test_packages_are_shown_under_the_archives_names(make_steps, small, tmp_path
         "installed": "/dev/envbuild/debs/git_1%3a2.0-1_amd64.deb 7\ncontent of a package\n"
     }
     assert layer.comment == "system packages: git"
+
+
+def test_people_are_told_how_many_packages_are_installed(make_steps, small):
+    progress = RecordedProgress()
+    for debs in ([deb("git", "1:2.0-1")], [deb("git", "1:2.0-1"), deb("less", "1")]):
+        make_steps(progress=progress).install([small], debs, epoch=7)
+    assert progress.stages == ["installing 1 system package", "installing 2 system packages"]
 
 
 def test_a_script_that_fails_is_named_with_what_it_said(make_steps, small, tmp_path):
