@@ -1,6 +1,6 @@
 """`envbuild build`: the image of a lock, and what is done with it."""
 
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,11 +11,13 @@ from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import Project, choose_target, fresh_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from envbuild.image.docker.load import Loaded
     from envbuild.image.engine import BuildRequest, BuiltImage, Engine, ImageOutput, Rebuild
     from envbuild.lock.model import Lock, Target
+    from envbuild.oci.blobs import Blobs
+    from envbuild.oci.image import OciImage
     from envbuild.workflows.many import ProjectResult
 
 
@@ -274,28 +276,35 @@ def _pull(lock: "Lock", target: "Target", engine: "Engine", machine: Machine) ->
 
 def _write(image: "BuiltImage", output: "ImageOutput", engine: "Engine", machine: Machine) -> None:
     """Write an image to where ``output`` says."""
-    from envbuild.cache.use import use
     from envbuild.oci.archive import write_archive
     from envbuild.oci.layout import write_layout
 
-    content, blobs = image.content, engine.blobs(image)
-    assert content is not None, "engines with the feature `export` return it"  # noqa: S101
-    assert blobs is not None, "and the layers"  # noqa: S101
     machine.progress.on_stage(f"writing {output}")
     write = write_layout if output.kind == "oci" else write_archive
-    with use(machine.cache):
+    with _held(image, engine, machine) as (content, blobs):
         write(content, image.reference, output.path, blobs=blobs, progress=machine.progress)
 
 
 def _load(image: "BuiltImage", engine: "Engine", machine: Machine) -> "Loaded":
     """Make the Docker Engine hold an image of another engine, sending only what it lacks."""
-    from envbuild.cache.use import use
     from envbuild.image.docker.engine import DockerEngine
     from envbuild.image.docker.load import load_image
 
-    content, blobs = image.content, engine.blobs(image)
-    assert content is not None, "engines with the feature `load` return it"  # noqa: S101
-    assert blobs is not None, "and the layers"  # noqa: S101
     machine.progress.on_stage(f"loading {image.reference}")
-    with use(machine.cache), closing(DockerEngine(machine.environment)) as docker:
+    with (
+        _held(image, engine, machine) as (content, blobs),
+        closing(DockerEngine(machine.environment)) as docker,
+    ):
         return load_image(docker, content, image.reference, blobs=blobs, progress=machine.progress)
+
+
+@contextmanager
+def _held(image: "BuiltImage", engine: "Engine", machine: Machine) -> "Iterator[tuple[OciImage, Blobs]]":
+    """Yield the documents and the layers of an image of this machine's; nothing is pruned meanwhile."""
+    from envbuild.cache.use import use
+
+    content, blobs = image.content, engine.blobs(image)
+    assert content is not None, "engines with the features `export` and `load` return it"  # noqa: S101
+    assert blobs is not None, "and the layers"  # noqa: S101
+    with use(machine.cache):
+        yield content, blobs
