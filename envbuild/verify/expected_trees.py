@@ -5,7 +5,6 @@ out of wheels and conda packages: it is compared with its source.
 """
 
 import tarfile
-import zipfile
 from pathlib import Path
 
 from envbuild.digest import sha256_bytes, sha256_chunks
@@ -13,6 +12,7 @@ from envbuild.errors import IntegrityError
 from envbuild.formats.conda_package import CondaArchive
 from envbuild.formats.conda_prefix import CondaPython, prefix_files
 from envbuild.formats.deb import DebArchive, DebError
+from envbuild.formats.wheel_archive import WheelArchive
 from envbuild.formats.wheel_files import BROKEN, plan_wheel
 from envbuild.verify.checks.expected_files import ExpectedEntry, Tree
 
@@ -29,7 +29,7 @@ def wheel_tree(path: Path, *, file: str, python: str, prefix: str) -> Tree:
     :raises IntegrityError: the file is no wheel that can be installed.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with WheelArchive(path) as archive:
             plan = plan_wheel(archive, file, python=python, prefix=prefix)
     except (*BROKEN, OSError) as error:
         raise IntegrityError(f"{file} is not a wheel that can be installed: {error}") from error

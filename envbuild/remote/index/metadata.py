@@ -20,11 +20,17 @@ from envbuild.errors import IntegrityError, NotFoundError
 from envbuild.files.atomic import write_bytes
 from envbuild.files.last_use import note_use
 from envbuild.formats.core_metadata import WheelMetadata, headers_of, parse_metadata
+from envbuild.formats.wheel_archive import LARGEST_DIST_INFO, WheelArchive
+from envbuild.remote.http import without_credentials
 from envbuild.remote.index.client import PythonIndex
 from envbuild.remote.index.page import IndexFile
 
 TAIL: Final = 1 << 16
 """Bytes asked for at once: the end of nearly every wheel holds its central directory and its dist-info."""
+
+LARGEST_PART: Final = 64 << 20
+"""Bytes of a remote wheel that are fetched at a time: the directory of a zip, which is read at once, has some
+100 for each file."""
 
 _AS_STORED = {"Accept-Encoding": "identity"}
 
@@ -48,9 +54,13 @@ class MetadataReader:
         """
         path = self._path(file)
         with contextlib.suppress(OSError):
-            known = parse_metadata(path.read_bytes())
-            note_use(path)
-            return known
+            with path.open("rb") as stream:
+                kept = stream.read(LARGEST_DIST_INFO + 1)
+            # what is larger was not kept by envbuild: the index is asked again
+            if len(kept) <= LARGEST_DIST_INFO:
+                known = parse_metadata(kept)
+                note_use(path)
+                return known
         raw = self._fetch(project, file, index)
         self._keep(path, raw)
         return parse_metadata(raw)
@@ -81,7 +91,7 @@ class MetadataReader:
 
     def _fetch_beside(self, file: IndexFile, index: str) -> bytes:
         with self._index.open(f"{file.url}.metadata", index=index) as response:
-            raw = response.content
+            raw = _bounded(response, LARGEST_DIST_INFO)
         if file.metadata_sha256 not in {None, hashlib.sha256(raw).hexdigest()}:
             raise IntegrityError(
                 f"the metadata file of `{file.filename}` does not have the sha256 its index states",
@@ -100,7 +110,7 @@ class MetadataReader:
                 with _whole(response) as stream:
                     return _metadata_of_zip(project, file.filename, stream)
             start, size = span
-            tail = response.content
+            tail = _bounded(response, LARGEST_PART)
         source = IndexRanges(self._index, file.url, index)
         return _metadata_of_zip(project, file.filename, RangeStream(source, size, start, tail))
 
@@ -127,7 +137,7 @@ class IndexRanges:
         with self.index.open(self.url, index=self.name, headers=headers) as response:
             if _content_range(response) is None:
                 raise IntegrityError(f"the server of {self.url} stopped answering ranges")
-            return response.content
+            return _bounded(response, LARGEST_PART)
 
 
 class RangeStream(io.RawIOBase):
@@ -160,11 +170,16 @@ class RangeStream(io.RawIOBase):
         return self._position
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to ``size`` bytes, or all that is left when it is negative."""
+        """Return up to ``size`` bytes, or all that is left when it is negative.
+
+        :raises zipfile.BadZipFile: they are more than are fetched at a time.
+        """
         start = min(self._position, self._size)
         end = self._size if size < 0 else min(self._size, start + size)
         data = self._at_hand(start, end)
         if data is None:
+            if end - start > LARGEST_PART:
+                raise zipfile.BadZipFile(f"its directory claims to have {end - start} bytes")
             # more than asked for: entries are read in small pieces
             stop = min(self._size, max(end, start + TAIL))
             self._parts.append((start, self._source.read(start, stop)))
@@ -187,6 +202,22 @@ def _content_range(response: requests.Response) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
+def _bounded(response: requests.Response, limit: int) -> bytes:
+    """Return the body of an answer.
+
+    :raises IntegrityError: it is longer than ``limit``.
+    """
+    data = bytearray()
+    for chunk in response.iter_content(CHUNK):
+        data += chunk
+        if len(data) > limit:
+            raise IntegrityError(
+                f"{without_credentials(response.url)} has more than {limit} bytes, more than it can need",
+                hint="a mirror or proxy may have answered for the index; ask another mirror",
+            )
+    return bytes(data)
+
+
 @contextlib.contextmanager
 def _whole(response: requests.Response) -> Iterator[IO[bytes]]:
     with tempfile.SpooledTemporaryFile(max_size=4 * CHUNK) as stream:
@@ -198,14 +229,15 @@ def _whole(response: requests.Response) -> Iterator[IO[bytes]]:
 
 def _metadata_of_zip(project: str, filename: str, stream: IO[bytes] | RangeStream) -> bytes:
     try:
-        with zipfile.ZipFile(stream) as wheel:
+        with WheelArchive(stream) as wheel:
             names = [name for name in wheel.namelist() if _is_metadata(name, project)]
             if len(names) == 1:
                 return wheel.read(names[0])
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError) as error:
         raise IntegrityError(
             f"`{filename}` is not a valid wheel on its index",
             hint="a mirror or proxy may have cut it short; ask another mirror",
+            detail=str(error) or None,
         ) from error
     raise IntegrityError(f"`{filename}` does not hold one METADATA of `{project}`, as a wheel must")
 

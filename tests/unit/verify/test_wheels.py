@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import IntegrityError
+from envbuild.formats import wheel_archive
 from envbuild.verify.checks import ExpectedEntry, Tree
 from envbuild.verify.expected_trees import wheel_tree
 
@@ -30,6 +31,14 @@ EXECUTABLE = ("demo/tool", "demo-1.0.data/scripts/say", "demo-1.0.data/scripts/s
 
 def tree(path: Path, *, python: str = "3.11", file: str | None = None) -> Tree:
     return wheel_tree(path, file=file or path.name, python=python, prefix="/opt/venv")
+
+
+def test_a_record_of_absurd_size_is_refused(
+    make_wheel: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheel_archive, "LARGEST_DIST_INFO", 1000)
+    with pytest.raises(IntegrityError, match="RECORD has more than 1000 bytes, an absurd amount"):
+        tree(make_wheel("demo", {f"{number}.py": b"" for number in range(20)}))
 
 
 def sha256(data: bytes) -> str:

@@ -17,6 +17,7 @@ from zlib_ng.zlib_ng import error as zlib_ng_error
 
 from envbuild.errors import IntegrityError
 from envbuild.formats.compression import Codec
+from envbuild.formats.wheel_archive import WheelArchive
 from envbuild.formats.wheel_files import (
     BROKEN,
     EXECUTABLE,
@@ -181,7 +182,7 @@ class WheelLayerBuilder:
     def _open(self, wheel: Wheel) -> "Iterator[_Opened]":
         with self.open_wheel(wheel) as file:
             with _describing(wheel):
-                archive = zipfile.ZipFile(file)
+                archive = WheelArchive(file)
                 plan = plan_wheel(archive, wheel.file, python=self.series, prefix=self.prefix)
             opened = _Opened(wheel, file, archive, plan)
             self.trees.put(wheel, opened.tree, prefix=self.prefix, python=self.series)

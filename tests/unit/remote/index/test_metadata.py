@@ -1,6 +1,7 @@
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +11,9 @@ from threading import Thread
 import pytest
 
 from envbuild.errors import IntegrityError
+from envbuild.formats import wheel_archive
 from envbuild.formats.core_metadata import WheelMetadata, license_of, parse_metadata
+from envbuild.remote.index import metadata
 from envbuild.remote.index.client import PythonIndex
 from envbuild.remote.index.configuration import ClientConfiguration
 from envbuild.remote.index.metadata import TAIL, MetadataReader, Ranges, RangeStream
@@ -157,6 +160,47 @@ def test_a_cache_that_cannot_be_written_only_costs_time(package_index: PackageIn
     assert reader.read("demo", client.locate("demo", WHEEL), "default") == METADATA
 
 
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_metadata_of_absurd_size_is_refused(
+    package_index: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_beside: bool
+) -> None:
+    wheel_in(package_index.folder)
+    reader, client = reader_for(package_index, tmp_path / "cache")
+    file = client.locate("demo", WHEEL)
+    for module in (metadata, wheel_archive):
+        monkeypatch.setattr(module, "LARGEST_DIST_INFO", 20)
+    with pytest.raises(IntegrityError) as caught:
+        reader.read("demo", replace(file, has_metadata=is_beside), "default")
+    assert "more than 20 bytes" in f"{caught.value.message} {caught.value.detail}"
+    assert list((tmp_path / "cache").glob("*/*")) == []
+
+
+def test_a_part_of_absurd_size_is_refused(
+    package_index: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel_in(package_index.folder, megabytes=1)
+    reader, client = reader_for(package_index, tmp_path / "cache")
+    file = replace(client.locate("demo", WHEEL), has_metadata=False)
+    monkeypatch.setattr(metadata, "LARGEST_PART", 100)
+    with pytest.raises(IntegrityError, match="has more than 100 bytes"):
+        reader.read("demo", file, "default")
+
+
+def test_kept_metadata_of_absurd_size_is_asked_for_again(
+    package_index: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel_in(package_index.folder)
+    reader, client = reader_for(package_index, tmp_path / "cache")
+    file = client.locate("demo", WHEEL)
+    reader.read("demo", file, "default")
+    (kept,) = (tmp_path / "cache").glob("*/*")
+    before = kept.read_bytes()
+    monkeypatch.setattr(metadata, "LARGEST_DIST_INFO", 1000)
+    kept.write_bytes(b"Requires-Dist: damaged\n" + bytes(1000))
+    assert reader.read("demo", file, "default") == METADATA
+    assert kept.read_bytes() == before
+
+
 class FakeRanges:
     """A remote file in memory that remembers what was asked."""
 
@@ -172,7 +216,7 @@ class FakeRanges:
 _: type[Ranges] = FakeRanges
 
 
-def test_a_range_stream_reads_like_the_file_itself() -> None:
+def test_a_range_stream_reads_like_the_file_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     content = bytes(range(256)) * 2048
     source = FakeRanges(content)
     start = len(content) - 100
@@ -190,6 +234,9 @@ def test_a_range_stream_reads_like_the_file_itself() -> None:
         assert stream.read(count) == whole.read(count)
         assert stream.tell() == whole.tell()
     assert source.asked[0] == (0, TAIL)
+    monkeypatch.setattr(metadata, "LARGEST_PART", 1000)
+    with pytest.raises(zipfile.BadZipFile, match="claims to have 1001 bytes"):
+        RangeStream(source, len(content), start, content[start:]).read(1001)
     assert len(source.asked) == 2
 
 

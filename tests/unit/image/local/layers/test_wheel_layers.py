@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envbuild.errors import BuildFailedError, IntegrityError
+from envbuild.formats import wheel_archive
 from envbuild.formats.compression import Compression
 from envbuild.image.local.layers.bytecode import CompilingPython
 from envbuild.image.local.layers.wheel_layers import make_wheel_layers
@@ -375,6 +376,12 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
     assert zipfile.ZipFile(wheel).getinfo("zeros").file_size == size
     error = failure(tmp_path, layer_of(wheel))
     assert f"zeros unpacks to {size} bytes, an absurd amount" in str(error)
+
+
+def test_a_record_of_absurd_size_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(wheel_archive, "LARGEST_DIST_INFO", 1000)
+    wheel = write_wheel(tmp_path / "wheels", "demo", {f"{number}.py": b"" for number in range(20)})
+    assert "demo-1.0.dist-info/RECORD has more than 1000 bytes" in str(failure(tmp_path, layer_of(wheel)))
 
 
 def test_a_file_larger_than_declared_is_refused(tmp_path):
