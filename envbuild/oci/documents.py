@@ -3,10 +3,15 @@
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from envbuild.digest import sha256_bytes
 from envbuild.files.atomic import write_bytes
 from envbuild.files.last_use import note_use
+
+LARGEST: Final = 16 << 20
+"""Bytes of a document that are read: registries accept 4 MiB (OCI distribution-spec), and an image of ours
+adds to the configuration of its base."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +37,18 @@ class DocumentFolder:
         return self._folder is not None
 
     def get(self, digest: str, *, is_use: bool = True) -> Document | None:
-        """Return the document if it is there and still what its digest says.
+        """Return the document if it is there, no larger than :data:`LARGEST`, and what its digest says.
 
         With ``is_use`` it counts as used now: what was not used for longest is pruned first.
         """
         if self._folder is None:
             return None
         try:
-            data = self._path(self._folder, digest).read_bytes()
+            with self._path(self._folder, digest).open("rb") as stream:
+                data = stream.read(LARGEST + 1)
         except OSError:
             return None
-        if f"sha256:{sha256_bytes(data)}" != digest:
+        if len(data) > LARGEST or f"sha256:{sha256_bytes(data)}" != digest:
             return None
         if is_use:
             note_use(self._path(self._folder, digest))
