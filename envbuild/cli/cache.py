@@ -7,8 +7,6 @@ import typer
 
 from envbuild.cli.options import AsJson
 
-GIGABYTE = 1_000_000_000
-
 app = typer.Typer(help="Show or tidy the cache.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -49,7 +47,7 @@ def prune(
     from envbuild.cli.output import Output
     from envbuild.errors import UsageError
     from envbuild.workflows.sizes import counted, readable_size
-    from envbuild.workflows.upkeep.cache import PruneOptions, prune_cache
+    from envbuild.workflows.upkeep.cache import GIGABYTE, PruneOptions, prune_cache
 
     if older_than is None and max_size is None:
         raise UsageError("nothing says what to remove", hint="give --older-than DAYS or --max-size GIGABYTES")

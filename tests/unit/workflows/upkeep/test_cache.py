@@ -353,6 +353,30 @@ def test_without_root_unpacked_layers_need_it(cache: Path, machine: Machine) -> 
         prune_cache(PruneOptions(max_bytes=0), machine)
 
 
+@pytest.mark.parametrize(
+    ("options", "typed"),
+    [
+        (PruneOptions(older_than_days=30), "--older-than 30"),
+        (PruneOptions(max_bytes=2_500_000_000), "--max-size 2.5"),
+        (PruneOptions(older_than_days=0.5, max_bytes=0), "--older-than 0.5 --max-size 0"),
+        (PruneOptions(), "--max-size 0"),
+    ],
+)
+def test_a_user_without_the_ids_is_told_what_to_type(
+    cache: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch, options: PruneOptions, typed: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    (cache / "unpacked-0123").mkdir(parents=True)
+
+    with pytest.raises(EngineError) as caught:
+        prune_cache(options, machine)
+
+    assert "local engine" not in caught.value.message
+    assert caught.value.hint is not None
+    command = f"sudo env ENVBUILD_CACHE_DIR={machine.cache} envbuild cache prune {typed}"
+    assert caught.value.hint.startswith(f"run `{command}`;")
+
+
 def test_every_kind_is_shown(machine: Machine) -> None:
     info = cache_info(machine)
 
