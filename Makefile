@@ -62,7 +62,7 @@ lint: dev ## Lint, check types and import contracts
 
 .PHONY: schema
 schema: dev ## Write the JSON schema of the spec from the models
-	@$(BIN)/python -m envbuild.spec.schema
+	@$(BIN)/python -m envbuild.spec.json_schema
 
 .PHONY: golden
 golden: dev ## Rewrite the golden files; review the diff

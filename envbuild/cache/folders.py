@@ -168,7 +168,7 @@ LAYOUT: Final = (
 """All of them; beside them lie only :data:`USE_LOCK` and :data:`TAG`."""
 
 USE_LOCK: Final = "use.lock"
-"""The lock of the whole cache folder: see :mod:`envbuild.cache.use`."""
+"""The lock of the whole cache folder: see :mod:`envbuild.cache.use_lock`."""
 
 FOLDER_LOCK: Final = "lock"
 """The file in a folder that is pruned as a whole, which whoever uses that folder locks."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from envbuild.cache.folders import ARTIFACTS, FOLDER_LOCK, LAST_USE, LAYOUT, TAG, CacheFolder
-from envbuild.cache.use import is_tagged, own
+from envbuild.cache.use_lock import is_tagged, own
 from envbuild.errors import EnvbuildError
 from envbuild.files.disk import CACHE_VARIABLE, disk_errors, is_of_disk
 from envbuild.files.temporary import remove_unless_locked

@@ -26,8 +26,8 @@ from envbuild.cli import (
     status,
     verify,
 )
-from envbuild.cli.ending import ending_in_order
 from envbuild.cli.output import Output, error_text
+from envbuild.cli.termination import ending_in_order
 from envbuild.errors import EnvbuildError, ExitCode, from_os_error
 from envbuild.version import __version__
 

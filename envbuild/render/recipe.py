@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envbuild.digest import canonical_json
-from envbuild.lock.carried import LOCK_FILE, PROBE_FILE
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.identity import base_epoch_of, epoch_of, project_target, tag_of, target_digest
+from envbuild.lock.image_paths import LOCK_FILE, PROBE_FILE
 from envbuild.lock.model import Deb, ImageSource, Lock, PythonArchive, Target, Wheel
 from envbuild.platforms import DEFAULT_PATH
 from envbuild.render.labels import labels_of

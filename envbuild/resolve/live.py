@@ -23,9 +23,9 @@ from envbuild.platforms import PLATFORMS, PlatformName
 from envbuild.progress import Progress
 from envbuild.remote.apt import AptSettings, read_settings
 from envbuild.remote.index.client import PythonIndex
+from envbuild.resolve.apt.archives import AptArchives, archives_of_distribution, archives_of_image
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.system import resolve_system
-from envbuild.resolve.apt.world import AptWorld, world_of_distribution, world_of_image
 from envbuild.resolve.base.packages import resolve_packages_base
 from envbuild.resolve.gpu.architectures import WheelArchitectures, read_architectures
 from envbuild.resolve.python.pip_tools import PipToolsResolver
@@ -84,10 +84,10 @@ class LiveResolvers:
         self, request: VariantRequest, foundation: Foundation, *, previous: tuple[Deb, ...]
     ) -> tuple[Deb, ...]:
         """Return the packages to lay on ``foundation``."""
-        world, installed = self._archives(request, foundation)
+        archives, installed = self._archives(request, foundation)
         return resolve_system(
             self.apt,
-            world,
+            archives,
             (*request.system.packages, *foundation.python_packages),
             installed=installed,
             previous=previous,
@@ -193,17 +193,17 @@ class LiveResolvers:
 
     def _archives(
         self, request: VariantRequest, foundation: Foundation
-    ) -> tuple[AptWorld, str | tuple[Deb, ...]]:
+    ) -> tuple[AptArchives, str | tuple[Deb, ...]]:
         """Return the archives a base takes packages from, and what it has installed."""
         base = foundation.base
         if base.packages:
-            world = world_of_distribution(
+            archives = archives_of_distribution(
                 base.packages.distribution,
                 platform=PLATFORMS[base.platform],
                 settings=self.apt_settings,
                 snapshot=request.snapshot,
             )
-            return world, foundation.debs
+            return archives, foundation.debs
         if base.image is None:
             raise ValueError("a base has either an image or packages")
         # the base may be a previous lock's: read exactly what is pinned, whatever its tag names today
@@ -216,8 +216,8 @@ class LiveResolvers:
             )
         return self._archives_of(facts, request, name=base.key), facts.dpkg_status
 
-    def _archives_of(self, facts: "ImageBaseFacts", request: VariantRequest, *, name: str) -> AptWorld:
-        return world_of_image(
+    def _archives_of(self, facts: "ImageBaseFacts", request: VariantRequest, *, name: str) -> AptArchives:
+        return archives_of_image(
             name,
             facts.apt_sources,
             facts.apt_keyrings,
@@ -235,8 +235,8 @@ class LiveResolvers:
             return facts.interpreter
         if distribution_brings(python, facts):
             self.progress.on_stage(f"Python {python} of {facts.base.os.pretty_name}")
-            world = self._archives_of(facts, request, name=facts.base.key)
-            debs = resolve_system(self.apt, world, (f"python{python}",), installed=facts.dpkg_status)
+            archives = self._archives_of(facts, request, name=facts.base.key)
+            debs = resolve_system(self.apt, archives, (f"python{python}",), installed=facts.dpkg_status)
             return packaged_interpreter(python, debs)
         self.progress.on_stage(f"standalone Python {python}")
         self._note("pbs-installer")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from envbuild.errors import Problem, SpecError
-from envbuild.spec.checks import contradictions
+from envbuild.spec.consistency import contradictions
 from envbuild.spec.files import read_text
 from envbuild.spec.model import Spec
 from envbuild.spec.problems import RefusedError, WrittenFloat, kind_of

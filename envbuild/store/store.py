@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from envbuild.cache import use
+from envbuild.cache import use_lock
 from envbuild.cache.folders import ARTIFACTS, PARTIALS, STAGED
 from envbuild.cache.prune import PrunableItem, file_items
 from envbuild.digest import CHUNK, SHA256_HEX, sha256_bytes, sha256_file
@@ -199,7 +199,7 @@ class Store:
 
     def use(self) -> contextlib.AbstractContextManager[None]:
         """Hold the cache folder: while any process is inside, nothing is pruned."""
-        return use.use(self.folder)
+        return use_lock.use(self.folder)
 
     def items(self) -> Iterator[PrunableItem]:
         """Yield every artifact, and what was received of others, for pruning."""
@@ -220,7 +220,7 @@ class Store:
 
     def prepare(self) -> None:
         """Create the folders.  :raises OSError: when they cannot be."""
-        use.prepare(self.folder)
+        use_lock.prepare(self.folder)
         for folder in (self.artifacts_folder, self.partials_folder, self.contexts_folder):
             folder.mkdir(exist_ok=True)
 

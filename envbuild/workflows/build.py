@@ -301,7 +301,7 @@ def _load(image: "BuiltImage", engine: "Engine", machine: Machine) -> "Loaded":
 @contextmanager
 def _held(image: "BuiltImage", engine: "Engine", machine: Machine) -> "Iterator[tuple[OciImage, Blobs]]":
     """Yield the documents and the layers of an image of this machine's; nothing is pruned meanwhile."""
-    from envbuild.cache.use import use
+    from envbuild.cache.use_lock import use
 
     content, blobs = image.content, engine.blobs(image)
     assert content is not None, "engines with the features `export` and `load` return it"  # noqa: S101

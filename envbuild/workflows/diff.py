@@ -10,7 +10,6 @@ from typing import Any
 from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError, LockInvalidError, LockMissingError, UsageError
 from envbuild.files.sizes import readable_size
-from envbuild.lock.carried import IMAGE_LOCK
 from envbuild.lock.diff import (
     LockDiff,
     PackageChange,
@@ -20,6 +19,7 @@ from envbuild.lock.diff import (
     diff_projections,
     projections_of,
 )
+from envbuild.lock.image_paths import IMAGE_LOCK
 from envbuild.workflows.engines import EngineName, engine_of
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, lock_missing, open_project, read_lock

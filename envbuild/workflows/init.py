@@ -123,7 +123,7 @@ def _text(found: "Discovery") -> str:
 
 def _problems(text: str, folder: Path) -> tuple[Problem, ...]:
     """Return what keeps the spec from being locked, as far as that shows without asking anybody."""
-    from envbuild.spec.checks import contradictions
+    from envbuild.spec.consistency import contradictions
     from envbuild.spec.load import parse_toml
     from envbuild.spec.normalize import normalize
     from envbuild.spec.validation import validate

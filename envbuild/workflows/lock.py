@@ -208,7 +208,7 @@ def lock_projects(
 
     An error of one is in its result, and does not stop the others.
     """
-    from envbuild.resolve.shared import Answers, share_resolvers
+    from envbuild.resolve.shared_resolvers import Answers, share_resolvers
     from envbuild.workflows.many import for_each_project
 
     answers = Answers()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from envbuild import process
 from envbuild.errors import UsageError
-from envbuild.lock.carried import IMAGE_LOCK, IMAGE_PROBE
+from envbuild.lock.image_paths import IMAGE_LOCK, IMAGE_PROBE
 from envbuild.workflows.machine import Machine
 
 

@@ -90,7 +90,7 @@ def test_what_is_ignored_from_the_start_stays_ignored():
     """As by nohup."""
     script = (
         "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-        "from envbuild.cli.ending import ending_in_order\n"
+        "from envbuild.cli.termination import ending_in_order\n"
         "with ending_in_order():\n"
         "    os.kill(os.getpid(), signal.SIGHUP); print('goes on')\n"
     )

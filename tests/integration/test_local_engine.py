@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.cache.folders import LAYOUT, TAG, USE_LOCK
-from envbuild.image.local.check import AGAIN, REFERENCE
+from envbuild.image.local.check import REFERENCE, WORKER
 from envbuild.image.local.images import ImageStore
 from envbuild.oci.reference import parse_reference
 from envbuild.verify.probe_bundle import build_probe
@@ -122,7 +122,7 @@ def test_it_comes_out_the_same_with_more_workers(project, image, away, cache, tm
         "probe": base64.b64encode(build_probe()).decode(),
     }
     subprocess.run(
-        [sys.executable, "-m", AGAIN],
+        [sys.executable, "-m", WORKER],
         env={**os.environ, **away, "PYTHONPATH": str(CHECKOUT)},
         input=json.dumps(order),
         capture_output=True,

@@ -35,7 +35,7 @@ TRY = """
 import os, sys
 from pathlib import Path
 from envbuild.errors import EngineError
-from envbuild.image.local.trial import try_engine
+from envbuild.image.local.preflight import try_engine
 try:
     print(try_engine(Path(sys.argv[1]), os.environ))
 except EngineError as error:

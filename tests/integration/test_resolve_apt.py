@@ -126,10 +126,10 @@ def test_base_brings_the_module_that_makes_environments(archive: Archive, name: 
 def test_system_packages_on_a_base_from_packages(archive: Archive, platform: Platform) -> None:
     base = archive.base("debian:bookworm", platform)
 
-    debs = resolve_system(archive.apt, base.world, ["git", "libgomp1"], installed=base.debs)
-    swapped = resolve_system(archive.apt, base.world, ["libgomp1", "git", "bash"], installed=base.debs)
+    debs = resolve_system(archive.apt, base.archives, ["git", "libgomp1"], installed=base.debs)
+    swapped = resolve_system(archive.apt, base.archives, ["libgomp1", "git", "bash"], installed=base.debs)
     by_text = resolve_system(
-        archive.apt, base.world, ["git", "libgomp1"], installed=status_of_debs(base.debs, ())
+        archive.apt, base.archives, ["git", "libgomp1"], installed=status_of_debs(base.debs, ())
     )
 
     assert debs == swapped
@@ -143,7 +143,7 @@ def test_system_packages_on_a_base_from_packages(archive: Archive, platform: Pla
 
 def test_every_file_is_at_an_address_of_its_archive(archive: Archive) -> None:
     base = archive.base("debian:bookworm", AMD64)
-    debs = resolve_system(archive.apt, base.world, ["libgomp1", "git"], installed=base.debs)
+    debs = resolve_system(archive.apt, base.archives, ["libgomp1", "git"], installed=base.debs)
     secured = [deb for deb in base.debs if deb.archive == "debian-security"][:3]
 
     with open_session() as session:
@@ -198,11 +198,11 @@ def test_unknown_names_and_conflicts(archive: Archive) -> None:
     base = archive.base("debian:bookworm", AMD64)
 
     with pytest.raises(NoSolutionError) as unknown:
-        resolve_system(archive.apt, base.world, ["gti", "libgl"], installed=base.debs)
+        resolve_system(archive.apt, base.archives, ["gti", "libgl"], installed=base.debs)
     with pytest.raises(NoSolutionError) as conflict:
         resolve_system(
             archive.apt,
-            base.world,
+            base.archives,
             ["libcurl4-openssl-dev", "libcurl4-gnutls-dev"],
             installed=base.debs,
         )

@@ -13,14 +13,14 @@ from envbuild.errors import BuildFailedError
 from envbuild.image.engine import BuildRequest, BuiltImage, Rebuild
 from envbuild.image.local.images import ImageStore
 from envbuild.image.local.layers.store import layer_path
-from envbuild.image.rebuild import rebuild_differs
+from envbuild.image.reproducibility import rebuild_differs
 from envbuild.lock.codec import dumps
 from envbuild.oci.blobs import Blobs, read_verified
 from envbuild.oci.compare import compare_images
 from envbuild.oci.image import OciImage
 from envbuild.store.stage import workspace
 
-AGAIN: Final = "envbuild.image.local.again"
+WORKER: Final = "envbuild.image.local.check_worker"
 REFERENCE: Final = "again"
 
 LIBRARIES: Final = ("faketime/libfaketimeMT.so.1", "faketime/libfaketime.so.1")
@@ -98,7 +98,7 @@ def _build_again(request: BuildRequest, folder: Path, environment: Mapping[str, 
     progress.on_stage("building again, without cache")
     result = process.run(
         # -P: modules in the current folder are not the program's
-        (sys.executable, "-P", "-m", AGAIN),
+        (sys.executable, "-P", "-m", WORKER),
         environment=varying,
         standard_input=json.dumps(order).encode(),
         on_stderr_line=progress.on_item,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from envbuild.cache.folders import ROOTS
-from envbuild.cache.use import use
+from envbuild.cache.use_lock import use
 from envbuild.errors import EngineError, UsageError
 from envbuild.image.engine import (
     BuildRequest,
@@ -85,7 +85,7 @@ class LocalEngine:
 
     def checks(self) -> tuple[EngineCheck, ...]:
         """Return what the engine needs: root or subordinate ids, namespaces, overlay mounts."""
-        from envbuild.image.local.trial import try_engine  # noqa: PLC0415 - `doctor` alone tries it
+        from envbuild.image.local.preflight import try_engine  # noqa: PLC0415 - `doctor` alone tries it
 
         return (EngineCheck(name="local engine", look=partial(try_engine, self._cache, self._environment)),)
 

@@ -6,8 +6,8 @@ Properties: containers.dev, "Dev Container metadata reference".
 from dataclasses import dataclass
 from typing import Any
 
-from envbuild.lock.carried import IMAGE_PROBE
 from envbuild.lock.identity import target_digest
+from envbuild.lock.image_paths import IMAGE_PROBE
 from envbuild.lock.model import Lock, Target
 from envbuild.spec.model import DevContainerTable
 

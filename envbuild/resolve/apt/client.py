@@ -18,6 +18,7 @@ from envbuild.formats.deb822 import stanzas
 from envbuild.process import ProcessResult, ProgramMissingError, ProgramTimeoutError
 from envbuild.progress import SILENT, Progress
 from envbuild.remote.http import ca_bundle
+from envbuild.resolve.apt.archives import AptArchives
 from envbuild.resolve.apt.failures import update_error, without_credentials_in
 from envbuild.resolve.apt.output import (
     REPOSITORY_FORMAT,
@@ -26,7 +27,6 @@ from envbuild.resolve.apt.output import (
     parse_repositories,
 )
 from envbuild.resolve.apt.root import AptRoot, write_root
-from envbuild.resolve.apt.world import AptWorld
 
 UPDATE_SECONDS = 600.0
 """How long fetching the lists of all archives may take."""
@@ -72,7 +72,7 @@ class Apt:
         return words[1] if len(words) > 1 else "unknown"
 
     @contextlib.contextmanager
-    def session(self, world: AptWorld) -> Iterator["AptSession"]:
+    def session(self, archives: AptArchives) -> Iterator["AptSession"]:
         """Open a view of the archives, its lists up to date, nothing installed and nothing pinned.
 
         No other process uses the same lists meanwhile: apt's own cache points into them.
@@ -81,7 +81,7 @@ class Apt:
         :raises NetworkError: an archive cannot be reached.
         :raises IntegrityError: what an archive serves is not signed by a known key.
         """
-        kept = self._cache / world.key()
+        kept = self._cache / archives.key()
         try:
             kept.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -89,17 +89,17 @@ class Apt:
         with FileLock(kept / FOLDER_LOCK), tempfile.TemporaryDirectory(prefix="envbuild-apt-") as folder:
             note_use(kept / FOLDER_LOCK)
             root = AptRoot(folder=Path(folder), lists=kept / "lists", source_cache=kept / "srcpkgcache.bin")
-            write_root(root, world, ca_bundle=self._own_ca_bundle(world))
-            session = AptSession(self, root, world)
+            write_root(root, archives, ca_bundle=self._own_ca_bundle(archives))
+            session = AptSession(self, root, archives)
             with self._guard:
-                fresh = world.key() in self._updated
+                fresh = archives.key() in self._updated
             if self._offline:
                 session.require_lists()
             elif not fresh:
-                self.progress.on_stage(f"package lists of {world.name} for {world.architecture}")
+                self.progress.on_stage(f"package lists of {archives.name} for {archives.architecture}")
                 session.update()
                 with self._guard:
-                    self._updated.add(world.key())
+                    self._updated.add(archives.key())
             yield session
 
     def run(self, arguments: Sequence[str | Path], *, timeout: float) -> ProcessResult:
@@ -117,9 +117,9 @@ class Apt:
                 error.message, hint="check the mirror and the network, then try again"
             ) from error
 
-    def _own_ca_bundle(self, world: AptWorld) -> str | None:
+    def _own_ca_bundle(self, archives: AptArchives) -> str | None:
         """Return the client's CA bundle when an archive is behind TLS and apt is not configured with one."""
-        schemes = {urlsplit(uri).scheme for source in world.sources for uri in source.uris}
+        schemes = {urlsplit(uri).scheme for source in archives.sources for uri in source.uris}
         if not self._ca_bundle or "https" not in schemes:
             return None
         asked = ["apt-config", "dump", "--no-empty", "--format", "%v%n", "Acquire::https::CaInfo"]
@@ -129,10 +129,10 @@ class Apt:
 class AptSession:
     """A private root with up-to-date lists; see :meth:`Apt.session`."""
 
-    def __init__(self, apt: Apt, root: AptRoot, world: AptWorld) -> None:
+    def __init__(self, apt: Apt, root: AptRoot, archives: AptArchives) -> None:
         self._apt = apt
         self._root = root
-        self.world = world
+        self.archives = archives
 
     def set_installed(self, status: str) -> None:
         """Say what is installed, as the text of a dpkg status."""
@@ -188,15 +188,17 @@ class AptSession:
         no_cache = ("-o", "pkgCacheFile::Generate=false")
         done = self._run("apt-get", "update", "--error-on=any", *no_cache, timeout=UPDATE_SECONDS)
         if not done.succeeded:
-            raise update_error(done.stderr, self.world)
-        if self.world.snapshot:
-            self._require_older_than(datetime.combine(self.world.snapshot, time(), UTC) + timedelta(days=1))
+            raise update_error(done.stderr, self.archives)
+        if self.archives.snapshot:
+            self._require_older_than(
+                datetime.combine(self.archives.snapshot, time(), UTC) + timedelta(days=1)
+            )
 
     def require_lists(self) -> None:
         """Make sure lists of an earlier run are there.  :raises NetworkError: they are not."""
         if not any(self._root.lists.glob("*Packages")):
             raise NetworkError(
-                f"the package lists of {self.world.name} are not in the cache",
+                f"the package lists of {self.archives.name} are not in the cache",
                 hint="run once without --offline",
             )
 

@@ -8,7 +8,7 @@ import re
 
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, NotFoundError
 from envbuild.remote.apt import KEYRING_VARIABLE, MIRROR_VARIABLE
-from envbuild.resolve.apt.world import AptWorld
+from envbuild.resolve.apt.archives import AptArchives
 
 LINES_SHOWN = 12
 """How much of apt's own words an error shows."""
@@ -24,36 +24,36 @@ _MISMATCH = re.compile(r"Hash Sum mismatch|File has unexpected size|Clearsigned 
 _NOT_FOUND = re.compile(r"does not have a Release file|\b404\b|File not found|410 +Gone")
 
 
-def update_error(errors: str, world: AptWorld) -> EnvbuildError:
-    """Return why the lists of ``world`` could not be fetched."""
+def update_error(errors: str, archives: AptArchives) -> EnvbuildError:
+    """Return why the lists of ``archives`` could not be fetched."""
     detail = shortened(errors)
     if _EXPIRED.search(errors):
         return NetworkError(
-            f"the package lists of {world.name} are out of date",
+            f"the package lists of {archives.name} are out of date",
             hint="the mirror may be stale, or this machine's clock wrong; "
             f"name another mirror in {MIRROR_VARIABLE}",
             detail=detail,
         )
     if _UNSIGNED.search(errors):
         return IntegrityError(
-            f"an archive of {world.name} is not signed by a key that is known here",
+            f"an archive of {archives.name} is not signed by a key that is known here",
             hint=f"check the mirror's address; name a keyring with the archive's keys in {KEYRING_VARIABLE}",
             detail=detail,
         )
     if _MISMATCH.search(errors):
         return IntegrityError(
-            f"the package lists of {world.name} do not match what the archive signed",
+            f"the package lists of {archives.name} do not match what the archive signed",
             hint="the mirror may be in the middle of an update: try again in a few minutes",
             detail=detail,
         )
     if _NOT_FOUND.search(errors):
         return NotFoundError(
-            f"an archive of {world.name} is not at the address it is looked for",
+            f"an archive of {archives.name} is not at the address it is looked for",
             hint=f"check the mirror; {MIRROR_VARIABLE} names another one",
             detail=detail,
         )
     return NetworkError(
-        f"cannot reach the archives of {world.name}",
+        f"cannot reach the archives of {archives.name}",
         hint=f"check the proxy and the network; {MIRROR_VARIABLE} names another mirror",
         detail=detail,
     )

@@ -37,7 +37,7 @@ def no_solution(
     problems = _name_problems(plan, session, asked)
     if problems:
         return unknown_error(session, problems)
-    base = session.world.name
+    base = session.archives.name
     removed = sorted(set(removed_packages(plan.stdout)) & set(present))
     if removed:
         return NoSolutionError(
@@ -102,11 +102,11 @@ def _name_problems(plan: ProcessResult, session: AptSession, asked: AskedPackage
 
 def unknown_error(session: AptSession, problems: Iterable[Problem]) -> NoSolutionError:
     """Return the error that lists what the archives do not have."""
-    left_out = session.world.left_out
+    left_out = session.archives.left_out
     return NoSolutionError(
-        f"the archives of {session.world.name} do not have every package",
+        f"the archives of {session.archives.name} do not have every package",
         problems=problems,
-        hint=f"not considered, for want of an archive of {session.world.snapshot}: {_listed(left_out)}"
+        hint=f"not considered, for want of an archive of {session.archives.snapshot}: {_listed(left_out)}"
         if left_out
         else None,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from envbuild.formats.apt_sources_list import AptSource, format_sources
 from envbuild.remote.apt import Keyring
-from envbuild.resolve.apt.world import AptWorld
+from envbuild.resolve.apt.archives import AptArchives
 
 _ARMOUR = b"-----BEGIN PGP"
 _SOURCE_OPTIONS = frozenset(
@@ -80,8 +80,8 @@ class AptRoot:
         return self.folder / "preferences"
 
 
-def write_root(root: AptRoot, world: AptWorld, *, ca_bundle: str | None) -> None:
-    """Write everything apt reads of a world, with nothing installed and nothing pinned yet.
+def write_root(root: AptRoot, archives: AptArchives, *, ca_bundle: str | None) -> None:
+    """Write everything apt reads of some archives, with nothing installed and nothing pinned yet.
 
     ``ca_bundle`` is for archives behind TLS, where the machine's apt configuration does not name one.
     """
@@ -90,18 +90,18 @@ def write_root(root: AptRoot, world: AptWorld, *, ca_bundle: str | None) -> None
         folder.mkdir(parents=True, exist_ok=True)
     root.status.write_text("", encoding="utf-8")
     root.preferences.write_text("", encoding="utf-8")
-    keys = {key.path: _write_key(root, index, key) for index, key in enumerate(world.keyrings)}
+    keys = {key.path: _write_key(root, index, key) for index, key in enumerate(archives.keyrings)}
     written = tuple(
-        _private_source(source, keys, world.architecture, root, number)
-        for number, source in enumerate(world.sources)
-        if _serves(source, world.architecture)
+        _private_source(source, keys, archives.architecture, root, number)
+        for number, source in enumerate(archives.sources)
+        if _serves(source, archives.architecture)
     )
     file = sources / "envbuild.sources"
     file.write_text(format_sources(written), encoding="utf-8")
     # apt takes its cache for stale when a source file is newer; the folder's name already holds their content
     for path in (file, sources):
         os.utime(path, (0, 0))
-    text = _configuration(root, world.architecture, ca_bundle=ca_bundle)
+    text = _configuration(root, archives.architecture, ca_bundle=ca_bundle)
     root.configuration.write_text(text, encoding="utf-8")
 
 

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 
 from envbuild.formats.dpkg_status import InstalledPackage, installed_packages, provided_names
 from envbuild.lock.model import Deb
+from envbuild.resolve.apt.archives import AptArchives
 from envbuild.resolve.apt.client import Apt, AptSession
 from envbuild.resolve.apt.debs import compose_debs
 from envbuild.resolve.apt.no_solution import no_solution, unknown_error, unknown_problem
 from envbuild.resolve.apt.output import parse_downloads
 from envbuild.resolve.apt.requests import AskedPackages, PackageRequest, parse_requests
 from envbuild.resolve.apt.status import status_of_debs
-from envbuild.resolve.apt.world import AptWorld
 from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 
 PIN_PRIORITY = 990
@@ -24,7 +24,7 @@ PIN_PRIORITY = 990
 
 def resolve_system(
     apt: Apt,
-    world: AptWorld,
+    archives: AptArchives,
     packages: Iterable[str],
     *,
     installed: str | tuple[Deb, ...],
@@ -47,12 +47,12 @@ def resolve_system(
     wanted = tuple(request for request in asked.requests if not _is_there(request, present))
     if not wanted:
         return ()
-    for address in world.left_out:
+    for address in archives.left_out:
         apt.progress.on_note(
-            f"packages of {address} are not considered: it has no archive of {world.snapshot}"
+            f"packages of {address} are not considered: it has no archive of {archives.snapshot}"
         )
-    with apt.session(world) as session:
-        apt.progress.on_stage(f"system packages on {world.name} for {world.architecture}")
+    with apt.session(archives) as session:
+        apt.progress.on_stage(f"system packages on {archives.name} for {archives.architecture}")
         if isinstance(installed, str):
             session.set_installed(installed)
         else:

@@ -10,10 +10,10 @@ from envbuild.errors import IntegrityError, SpecError
 from envbuild.lock.model import Base, Deb, Interpreter, Libc, OsRelease, PackagesSource
 from envbuild.platforms import DEFAULT_PATH, Platform
 from envbuild.remote.apt import AptSettings
+from envbuild.resolve.apt.archives import AptArchives, archives_of_distribution
 from envbuild.resolve.apt.client import Apt, AptSession
 from envbuild.resolve.apt.requests import AskedPackages, PackageRequest
 from envbuild.resolve.apt.system import install
-from envbuild.resolve.apt.world import AptWorld, world_of_distribution
 from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 
 _PYTHON_PACKAGE = re.compile(r"python3\.(\d+)")
@@ -29,7 +29,7 @@ class PackagesBase:
     debs: tuple[Deb, ...]
     interpreter: Interpreter
 
-    world: AptWorld
+    archives: AptArchives
     """The archives it came from: where packages to lay on it come from too."""
 
 
@@ -53,8 +53,8 @@ def resolve_packages_base(
     :raises NoSolutionError, NetworkError, IntegrityError, ToolMissingError: as ``resolve_system``.
     """
     distribution = _distribution(name)
-    world = world_of_distribution(name, platform=platform, settings=settings, snapshot=snapshot)
-    with apt.session(world) as session:
+    archives = archives_of_distribution(name, platform=platform, settings=settings, snapshot=snapshot)
+    with apt.session(archives) as session:
         apt.progress.on_stage(f"packages of {name} for {platform.debian}")
         package = _python_package(session, name, python)
         patterns = [entry for entry in distribution.packages if entry.startswith(("?", "~"))]
@@ -75,7 +75,7 @@ def resolve_packages_base(
         base=_base(name, distribution, platform, by_name, created),
         debs=debs,
         interpreter=_interpreter(name, by_name, package, python),
-        world=world,
+        archives=archives,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from envbuild.verify.checks.expected_files import ExpectedFiles
 from envbuild.verify.checks.facts import Configuration, DebFacts, DistributionFacts, Facts
 from envbuild.verify.checks.files import FileIndex
-from envbuild.verify.checks.owners import Claims
+from envbuild.verify.checks.path_origins import Claims
 from envbuild.verify.checks.plan import Check, locked_debs
 from envbuild.verify.checks.report import CheckResult, Outcome, Profile
 from envbuild.verify.checks.target import LockedCondaPackage, LockedTarget

@@ -8,7 +8,7 @@ from envbuild.verify.checks.comparison import Context, Difference
 from envbuild.verify.checks.expected_files import ExpectedEntry
 from envbuild.verify.checks.facts import BytecodeFinding, FileEntry
 from envbuild.verify.checks.files import FileIndex, describe_difference, is_unread
-from envbuild.verify.checks.owners import Files
+from envbuild.verify.checks.path_origins import Files
 from envbuild.verify.checks.plan import Check
 from envbuild.verify.checks.report import CheckResult
 

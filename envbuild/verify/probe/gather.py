@@ -13,9 +13,9 @@ from envbuild.verify.probe.environment import environment_facts, interpreter_fac
 from envbuild.verify.probe.framework import import_facts
 from envbuild.verify.probe.gpu import gpu_facts
 from envbuild.verify.probe.packages import deb_facts, outside_distributions, prefix_distributions
-from envbuild.verify.probe.skeleton import environment_scripts
 from envbuild.verify.probe.system import libc_facts, machine_facts, os_facts, process_facts, variable_facts
 from envbuild.verify.probe.tree import walk_files
+from envbuild.verify.probe.venv_scripts import environment_scripts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

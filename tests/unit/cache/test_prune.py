@@ -9,7 +9,7 @@ import pytest
 
 from envbuild.cache.folders import LAYOUT, CacheFolder
 from envbuild.cache.prune import PrunableEntries, PrunableFiles, PrunableItem, Pruned, Usage, prune, usage
-from envbuild.cache.use import prepare
+from envbuild.cache.use_lock import prepare
 from envbuild.errors import EnvbuildError
 from envbuild.files.locks import try_lock
 from envbuild.store.stage import stage, workspace

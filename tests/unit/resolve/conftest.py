@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from envbuild.formats.apt_sources_list import parse_lines
+from envbuild.resolve.apt.archives import AptArchives
 from envbuild.resolve.apt.client import Apt
-from envbuild.resolve.apt.world import AptWorld
 from tests.rig.archive import DebianArchive
 
 
@@ -29,17 +29,17 @@ def apt(machine: dict[str, str], tmp_path: Path) -> Apt:
 
 
 @pytest.fixture
-def world_of() -> Callable[..., AptWorld]:
-    """Make a world of one-line sources, unsigned ones with `[trusted=yes]`."""
+def archives_of() -> Callable[..., AptArchives]:
+    """Make a archives of one-line sources, unsigned ones with `[trusted=yes]`."""
 
-    def make(lines: str, **fields: object) -> AptWorld:
+    def make(lines: str, **fields: object) -> AptArchives:
         values = {"name": "rig", "architecture": "amd64", "sources": parse_lines(lines)} | fields
-        return AptWorld(**values)  # type: ignore[arg-type]
+        return AptArchives(**values)  # type: ignore[arg-type]
 
     return make
 
 
 @pytest.fixture
-def rig(debian_archive: DebianArchive, world_of: Callable[..., AptWorld]) -> AptWorld:
-    """Return a world with just the archive of the rig."""
-    return world_of(debian_archive.source)
+def rig(debian_archive: DebianArchive, archives_of: Callable[..., AptArchives]) -> AptArchives:
+    """Return a archives with just the archive of the rig."""
+    return archives_of(debian_archive.source)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from envbuild.digest import sha256_bytes
-from envbuild.lock.carried import IMAGE_LOCK
+from envbuild.lock.image_paths import IMAGE_LOCK
 from envbuild.verify.checks import read_facts
 from envbuild.verify.probe.main import LOCK
 from envbuild.verify.probe_bundle import build_probe, facts_arguments, probe_arguments

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from envbuild.cache.use import try_own
+from envbuild.cache.use_lock import try_own
 from envbuild.image.compose import compose_image
 from envbuild.image.docker.load import Loaded
 from envbuild.image.engine import BuiltImage, ImageOutput

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, cast
 from envbuild.cache.folders import LAYERS
 from envbuild.cache.notes import read_note, write_note
 from envbuild.cache.prune import PrunableItem, file_items
-from envbuild.cache.use import try_own
+from envbuild.cache.use_lock import try_own
 from envbuild.digest import CHUNK, OciDigest, canonical_json, sha256_bytes
 from envbuild.errors import EnvbuildError, IntegrityError
 from envbuild.files.atomic import write_all
@@ -180,7 +180,7 @@ class LayerStore:
         """Remove the layers not used for longest until ``largest`` bytes are left.
 
         Nothing is done while any process, this one included, uses the cache folder
-        (:func:`envbuild.cache.use.use`).
+        (:func:`envbuild.cache.use_lock.use`).
         """
         if sum(item.size for item in self.items()) <= largest:
             return

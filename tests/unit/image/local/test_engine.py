@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from envbuild.cache.use import try_own
+from envbuild.cache.use_lock import try_own
 from envbuild.errors import EngineError
 from envbuild.formats.compression import codec_of
 from envbuild.image.compose import compose_image

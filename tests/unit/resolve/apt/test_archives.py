@@ -1,287 +1,112 @@
-"""Real apt against archives that are signed, stale, tampered with, or not there."""
-
-import os
-import shutil
-import threading
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, NotFoundError
-from envbuild.lock.model import Deb
-from envbuild.remote.apt import Keyring
-from envbuild.resolve.apt.client import Apt
-from envbuild.resolve.apt.system import resolve_system
-from envbuild.resolve.apt.world import AptWorld
-from tests.rig.archive import DebianArchive, make_deb
+from envbuild.errors import SpecError
+from envbuild.formats.apt_sources_list import parse_lines
+from envbuild.platforms import AMD64, ARM64
+from envbuild.remote.apt import AptSettings, Keyring
+from envbuild.resolve.apt.archives import AptArchives, archives_of_distribution, archives_of_image
+from envbuild.resolve.apt.root import AptRoot, write_root
 
-pytestmark = pytest.mark.slow
-
-DATA = Path(__file__).parent / "data"
-"""A flat archive of one package that only stands in its index; `stranger` did not sign it.
-
-Made once by gpg: keys of type ed25519 without expiry; InRelease lists Packages and is signed by `archive`;
-InRelease.expired is the same with a Valid-Until.
-"""
-
-MadeWorld = Callable[..., AptWorld]
-
-
-def keyring(name: str) -> Keyring:
-    return Keyring(path=f"/usr/share/keyrings/{name}.asc", content=(DATA / f"{name}.asc").read_bytes())
-
-
-@pytest.fixture
-def flat(tmp_path: Path) -> Path:
-    folder = tmp_path / "flat"
-    shutil.copytree(DATA, folder)
-    return folder
-
-
-def resolve(apt: Apt, world: AptWorld) -> tuple[Deb, ...]:
-    return resolve_system(apt, world, ["signed-demo"], installed="")
-
-
-def failure(apt: Apt, world: AptWorld) -> EnvbuildError:
-    with pytest.raises(EnvbuildError) as caught:
-        resolve(apt, world)
-    return caught.value
-
-
-@pytest.mark.parametrize("option", ["", "[signed-by=/usr/share/keyrings/archive.asc] "], ids=["any", "named"])
-def test_a_signed_archive(apt: Apt, world_of: MadeWorld, flat: Path, option: str) -> None:
-    world = world_of(f"deb {option}file:{flat} ./", keyrings=(keyring("stranger"), keyring("archive")))
-
-    (deb,) = resolve(apt, world)
-
-    assert (deb.name, deb.size, deb.archive) == ("signed-demo", 1000, "debian-security")
-
-
-@pytest.mark.parametrize(
-    ("option", "keys"),
-    [
-        pytest.param("", ["stranger"], id="key-missing"),
-        pytest.param("", [], id="no-key"),
-        pytest.param(
-            "[signed-by=/usr/share/keyrings/stranger.asc] ", ["stranger", "archive"], id="key-of-another"
-        ),
-    ],
+TEXT = (
+    "deb http://user:secret@mirror.example.com/debian bookworm main\n"
+    "deb-src http://mirror.example.com/debian bookworm main\n"
+    "deb https://user:secret@cuda.example.com/repos /\n"
 )
-def test_a_signature_by_another_key_is_refused(
-    apt: Apt, world_of: MadeWorld, flat: Path, option: str, keys: list[str]
-) -> None:
-    world = world_of(f"deb {option}file:{flat} ./", keyrings=tuple(map(keyring, keys)))
-
-    error = failure(apt, world)
-
-    assert type(error) is IntegrityError
-    assert str(error) == "an archive of rig is not signed by a key that is known here"
-    assert error.hint
-    assert "ENVBUILD_APT_KEYRING" in error.hint
+BASE = parse_lines(TEXT)
+FILES = {"/etc/apt/sources.list": TEXT}
+KEYS = (Keyring(path="/usr/share/keyrings/base.gpg", content=b"binary"),)
+KEY_FILES = {key.path: key.content for key in KEYS}
+DAY = date(2026, 3, 1)
 
 
-def test_an_unsigned_archive_is_refused(apt: Apt, world_of: MadeWorld, debian_archive: DebianArchive) -> None:
-    world = world_of(debian_archive.source.replace("[trusted=yes] ", ""))
+def test_archives_of_a_distribution_are_signed_by_the_configured_keys(tmp_path: Path) -> None:
+    (tmp_path / "k.gpg").write_bytes(b"keys")
+    mirrors = {"": "http://mirror.example.com/d", "DEBIAN_SECURITY": "http://mirror.example.com/s"}
+    settings = AptSettings(mirrors=mirrors, keyring=tmp_path / "k.gpg")
 
-    assert type(failure(apt, world)) is IntegrityError
+    archives = archives_of_distribution("debian:trixie", platform=ARM64, settings=settings, snapshot=None)
 
-
-def test_a_changed_index_is_refused(apt: Apt, world_of: MadeWorld, flat: Path) -> None:
-    index = (flat / "Packages").read_text()
-    (flat / "Packages").write_text(index.replace("1.0-1", "1.0-2"))
-
-    error = failure(apt, world_of(f"deb file:{flat} ./", keyrings=(keyring("archive"),)))
-
-    assert type(error) is IntegrityError
-    assert str(error) == "the package lists of rig do not match what the archive signed"
+    assert (archives.name, archives.architecture) == ("debian:trixie", "arm64")
+    assert [source.uris[0] for source in archives.sources] == list(mirrors.values())
+    assert [key.content for key in archives.keyrings] == [b"keys"]
 
 
-def test_an_expired_archive_is_refused_unless_dated(apt: Apt, world_of: MadeWorld, flat: Path) -> None:
-    (flat / "InRelease.expired").replace(flat / "InRelease")
-    keys = (keyring("archive"),)
+def test_archives_of_an_image_have_their_own_sources_and_keys_and_the_configured_one(tmp_path: Path) -> None:
+    (tmp_path / "k.gpg").write_bytes(b"more")
+    settings = AptSettings(keyring=tmp_path / "k.gpg")
 
-    error = failure(apt, world_of(f"deb file:{flat} ./", keyrings=keys))
-    dated = resolve(apt, world_of(f"deb [check-valid-until=no] file:{flat} ./", keyrings=keys))
-
-    assert type(error) is NetworkError
-    assert str(error) == "the package lists of rig are out of date"
-    assert dated[0].name == "signed-demo"
-
-
-def test_a_service_that_answers_with_a_later_state_is_noticed(
-    apt: Apt, world_of: MadeWorld, flat: Path
-) -> None:
-    fields = {"keyrings": (keyring("archive"),)}
-    line = f"deb file:{flat} ./"
-
-    error = failure(apt, world_of(line, snapshot=date(2023, 11, 13), **fields))
-    same_day = resolve(
-        Apt(flat / "c", environment=apt._environment), world_of(line, snapshot=date(2023, 11, 14), **fields)
+    archives = archives_of_image(
+        "python:3", FILES, KEY_FILES, platform=AMD64, settings=settings, snapshot=None
     )
 
-    assert str(error) == "the service of dated archives answered with a later state of signed"
-    assert same_day[0].name == "signed-demo"
+    assert [source.suites[0] for source in archives.sources] == ["bookworm", "/"]
+    assert [key.content for key in archives.keyrings] == [b"binary", b"more"]
+    assert archives.left_out == ()
 
 
-def test_date_of_a_release(apt: Apt, world_of: MadeWorld, flat: Path) -> None:
-    world = world_of(f"deb file:{flat} ./", keyrings=(keyring("archive"),))
+def test_dated_archives_say_what_they_leave_out() -> None:
+    settings = AptSettings(snapshot="https://snapshot.example.com")
 
-    with apt.session(world) as session:
-        assert session.release_date("signed") == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
-        with pytest.raises(IntegrityError, match="no Release file of the archives says it is of suite other"):
-            session.release_date("other")
+    archives = archives_of_image(
+        "python:3", FILES, KEY_FILES, platform=AMD64, settings=settings, snapshot=DAY
+    )
 
-
-def test_an_archive_that_is_not_there(apt: Apt, world_of: MadeWorld, debian_archive: DebianArchive) -> None:
-    error = failure(apt, world_of(f"deb {debian_archive.url} nosuite main"))
-
-    assert type(error) is NotFoundError
-    assert str(error) == "an archive of rig is not at the address it is looked for"
+    assert [source.suites[0] for source in archives.sources] == ["bookworm"]
+    assert archives.left_out == ("https://cuda.example.com/repos",)
 
 
-def test_a_mirror_that_is_down(apt: Apt, world_of: MadeWorld, tmp_path: Path) -> None:
-    with DebianArchive(tmp_path) as stopped:
-        line = stopped.source.replace("http://", "http://user:secret@")
-
-    error = failure(apt, world_of(line))
-
-    assert type(error) is NetworkError
-    assert str(error) == "cannot reach the archives of rig"
-    assert error.detail
-    assert "refused" in error.detail
-    assert "secret" not in error.detail
+def test_dated_archives_need_a_service() -> None:
+    with pytest.raises(SpecError):
+        archives_of_image("python:3", FILES, KEY_FILES, platform=AMD64, settings=AptSettings(), snapshot=DAY)
 
 
-def test_a_mirror_that_fails_is_not_answered_by_old_lists(
-    machine: dict[str, str], world_of: MadeWorld, tmp_path: Path
-) -> None:
-    folder = tmp_path / "archive"
-    folder.mkdir()
-    make_deb(folder, "signed-demo", "1")
-    with DebianArchive(folder) as archive:
-        world = world_of(archive.source)
-        resolve(Apt(tmp_path / "cache", environment=machine), world)
-
-    error = failure(Apt(tmp_path / "cache", environment=machine), world)
-
-    assert str(error) == "cannot reach the archives of rig"
-
-
-def test_lists_are_fetched_once_per_run_and_kept_for_work_offline(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive, machine: dict[str, str], tmp_path: Path
-) -> None:
-    make_deb(debian_archive.folder, "signed-demo", "1")
-    offline = Apt(tmp_path / "cache", environment=machine, offline=True)
-
-    with pytest.raises(NetworkError, match="the package lists of rig are not in the cache"):
-        resolve(offline, rig)
-    first = resolve(apt, rig)
-    asked = len(debian_archive.requests)
-    second = resolve(apt, rig)
-    lock = tmp_path / "cache" / rig.key() / "lock"
-    os.utime(lock, (1, 1))
-    third = resolve(offline, rig)
-
-    assert first == second == third
-    assert len(debian_archive.requests) == asked
-    # the lists count as used
-    assert lock.stat().st_mtime > 1
-
-
-def test_several_runs_at_once_share_the_lists(
-    rig: AptWorld, debian_archive: DebianArchive, machine: dict[str, str], tmp_path: Path
-) -> None:
-    make_deb(debian_archive.folder, "signed-demo", "1")
-    clients = [Apt(tmp_path / "cache", environment=machine) for _ in range(2)]
-    found: list[tuple[Deb, ...]] = []
-    threads = [
-        threading.Thread(target=lambda apt=apt: found.append(resolve(apt, rig))) for apt in clients * 2
+def test_the_key_changes_with_all_that_apt_reads() -> None:
+    archives = AptArchives(name="a", architecture="amd64", sources=BASE, keyrings=KEYS)
+    others = [
+        replace(archives, architecture="arm64"),
+        replace(archives, sources=BASE[:1]),
+        replace(archives, keyrings=()),
     ]
 
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(found) == 4
-    assert len(set(found)) == 1
+    assert replace(archives, name="b").key() == archives.key()
+    assert len({archives.key(), *(other.key() for other in others)}) == 4
+    assert "secret" not in archives.key()
 
 
-def test_settings_of_the_machine_do_not_change_the_solution(
-    rig: AptWorld, debian_archive: DebianArchive, machine: dict[str, str], tmp_path: Path
-) -> None:
-    make_deb(debian_archive.folder, "signed-demo", "1", fields={"Recommends": "more", "Suggests": "most"})
-    make_deb(debian_archive.folder, "more", "1")
-    make_deb(debian_archive.folder, "most", "1")
-    ran = tmp_path / "ran"
-    with Path(machine["APT_CONFIG"]).open("a") as configuration:
-        configuration.write(
-            'APT::Install-Recommends "true";\nAPT::Install-Suggests "true";\nAPT::Architecture "arm64";\n'
-            'APT::Default-Release "other";\nDir::State::status "/nonexistent";\n'
-            'Debug::pkgDepCache::Marker "1";\n'
-            f'APT::Update::Pre-Invoke {{ "touch {ran}"; }};\nDPkg::Pre-Invoke {{ "touch {ran}"; }};\n'
-        )
+def test_private_root_points_signed_by_at_its_own_copies(tmp_path: Path) -> None:
+    armoured = "\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mDME\n -----END PGP PUBLIC KEY BLOCK-----"
+    sources = (
+        replace(BASE[0], signed_by="/usr/share/keyrings/base.gpg"),
+        replace(BASE[0], suites=("x",), signed_by=armoured, architectures=("amd64",), trusted=True),
+        replace(BASE[0], suites=("y",), signed_by="/lost.gpg"),
+        replace(BASE[0], suites=("z",), signed_by="0123456789ABCDEF"),
+        replace(BASE[0], suites=("other",), architectures=("arm64",)),
+    )
+    root = AptRoot(folder=tmp_path, lists=tmp_path / "lists", source_cache=tmp_path / "src.bin")
+    keys = (*KEYS, Keyring(path="/b.gpg", content=b"-----BEGIN PGP PUBLIC KEY BLOCK-----"))
 
-    debs = resolve(Apt(tmp_path / "cache", environment=machine), rig)
-
-    assert [deb.name for deb in debs] == ["signed-demo"]
-    assert not ran.exists()
-
-
-def test_nothing_is_left_behind_but_the_lists(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_deb(debian_archive.folder, "signed-demo", "1")
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
-
-    resolve(apt, rig)
-
-    assert list(temporary.iterdir()) == []
-    (kept,) = (tmp_path / "cache").iterdir()
-    assert {path.name for path in kept.iterdir()} <= {"lists", "lock", "srcpkgcache.bin"}
-
-
-def test_version_of_apt(apt: Apt) -> None:
-    assert apt.version()[0].isdigit()
-
-
-def test_a_source_apt_cannot_read(apt: Apt, world_of: MadeWorld) -> None:
-    error = failure(apt, world_of("deb http://user:secret@mirror.example.com/debian bookworm"))
-
-    assert str(error) == "apt cannot read its configuration"
-    assert error.detail
-    assert "Malformed entry" in error.detail
-    assert "secret" not in error.detail
-
-
-def test_a_cache_folder_that_cannot_be_written(
-    machine: dict[str, str], world_of: MadeWorld, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("")
-
-    error = failure(
-        Apt(tmp_path / "file", environment=machine), world_of("deb http://mirror.example.com x y")
+    write_root(
+        root, AptArchives(name="a", architecture="amd64", sources=sources, keyrings=keys), ca_bundle=None
     )
 
-    assert str(error).startswith("cannot write to the cache folder ")
-
-
-def test_ca_bundle_of_the_client_serves_where_apt_has_none(
-    machine: dict[str, str], world_of: MadeWorld, tmp_path: Path
-) -> None:
-    bundle = tmp_path / "ca.pem"
-    bundle.write_text("")
-    behind_tls = world_of("deb https://mirror.example.com/debian x main")
-
-    def chosen(world: AptWorld) -> str | None:
-        return Apt(tmp_path, environment=machine | {"SSL_CERT_FILE": str(bundle)})._own_ca_bundle(world)
-
-    assert chosen(world_of("deb http://mirror.example.com/debian x main")) is None
-    assert chosen(behind_tls) == str(bundle)
-    with Path(machine["APT_CONFIG"]).open("a") as configuration:
-        configuration.write('Acquire::https::CaInfo "/own.pem";\n')
-    assert chosen(behind_tls) is None
+    text = (tmp_path / "sources.d/envbuild.sources").read_text()
+    signed = [line for line in text.splitlines() if line.startswith(("Signed-By", "Suites"))]
+    assert signed == [
+        "Suites: bookworm",
+        f"Signed-By: {tmp_path}/keys/0.gpg",
+        "Suites: x",
+        f"Signed-By: {tmp_path}/keys/source-1.asc",
+        "Suites: y",
+        "Suites: z",
+        "Signed-By: 0123456789ABCDEF",
+    ]
+    assert text.count("Trusted: yes") == 1
+    assert text.count("Targets: Packages") == 4
+    assert (tmp_path / "keys/1.asc").exists()
+    assert (tmp_path / "keys/source-1.asc").read_text() == (
+        "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDME\n-----END PGP PUBLIC KEY BLOCK-----\n"
+    )

@@ -3,10 +3,10 @@
 import pytest
 
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, NotFoundError
+from envbuild.resolve.apt.archives import AptArchives
 from envbuild.resolve.apt.failures import LINES_SHOWN, shortened, update_error
-from envbuild.resolve.apt.world import AptWorld
 
-WORLD = AptWorld(name="debian:bookworm", architecture="amd64", sources=())
+WORLD = AptArchives(name="debian:bookworm", architecture="amd64", sources=())
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from envbuild.errors import NoSolutionError, ToolMissingError
 from envbuild.formats.apt_sources_list import parse_lines
 from envbuild.lock.model import Deb
+from envbuild.resolve.apt.archives import AptArchives
 from envbuild.resolve.apt.client import Apt
 from envbuild.resolve.apt.no_solution import near_names
 from envbuild.resolve.apt.system import preferences, resolve_system
-from envbuild.resolve.apt.world import AptWorld
 from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from tests.rig.archive import DebianArchive, make_deb
 from tests.rig.progress import RecordedProgress
@@ -36,7 +36,7 @@ def files(debs: tuple[Deb, ...]) -> list[str]:
 
 
 def test_a_package_with_its_dependencies_and_without_recommends(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive
 ) -> None:
     folder = debian_archive.folder
     tool = make_deb(folder, "tool", "1:2.0-1", depends="lib (>= 1)", fields={"Recommends": "doc"})
@@ -54,7 +54,7 @@ def test_a_package_with_its_dependencies_and_without_recommends(
 
 
 def test_order_and_repetition_of_requests_do_not_matter(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive
 ) -> None:
     for name in ("a-one", "b-two", "c-three"):
         make_deb(debian_archive.folder, name, "1", depends="any-of | other")
@@ -69,7 +69,7 @@ def test_order_and_repetition_of_requests_do_not_matter(
 
 
 def test_what_the_base_has_is_not_in_the_result_even_when_the_archive_has_a_newer_one(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive
 ) -> None:
     make_deb(debian_archive.folder, "lib", "2")
     make_deb(debian_archive.folder, "tool", "1", depends="lib (>= 1)")
@@ -79,13 +79,13 @@ def test_what_the_base_has_is_not_in_the_result_even_when_the_archive_has_a_newe
     assert files(debs) == ["tool_1_all.deb"]
 
 
-def test_apt_is_not_asked_when_the_base_has_everything(rig: AptWorld, tmp_path: Path) -> None:
+def test_apt_is_not_asked_when_the_base_has_everything(rig: AptArchives, tmp_path: Path) -> None:
     no_apt = Apt(tmp_path, environment={"PATH": "/nonexistent"})
 
     assert resolve_system(no_apt, rig, ["lib", "lib=1"], installed=status(("lib", "1"))) == ()
 
 
-def test_without_apt_the_error_says_where_to_lock(rig: AptWorld, tmp_path: Path) -> None:
+def test_without_apt_the_error_says_where_to_lock(rig: AptArchives, tmp_path: Path) -> None:
     no_apt = Apt(tmp_path, environment={"PATH": "/nonexistent"})
 
     with pytest.raises(ToolMissingError) as caught:
@@ -100,7 +100,7 @@ def test_without_apt_the_error_says_where_to_lock(rig: AptWorld, tmp_path: Path)
 
 
 def test_a_needed_upgrade_of_the_base_is_in_the_result_and_told(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive
 ) -> None:
     make_deb(debian_archive.folder, "perl-base", "5.2")
     make_deb(debian_archive.folder, "perl", "5.2", depends="perl-base (= 5.2)")
@@ -116,7 +116,7 @@ def test_a_needed_upgrade_of_the_base_is_in_the_result_and_told(
 
 
 def test_packages_of_the_same_source_are_not_upgraded_without_need(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive
 ) -> None:
     for name in ("lib-a", "lib-b", "lib-dev"):
         make_deb(debian_archive.folder, name, "2", fields={"Source": "lib"})
@@ -127,7 +127,7 @@ def test_packages_of_the_same_source_are_not_upgraded_without_need(
     assert files(debs) == ["lib-dev_2_all.deb"]
 
 
-def test_nothing_of_the_base_is_removed(apt: Apt, rig: AptWorld, debian_archive: DebianArchive) -> None:
+def test_nothing_of_the_base_is_removed(apt: Apt, rig: AptArchives, debian_archive: DebianArchive) -> None:
     make_deb(debian_archive.folder, "new-init", "1", fields={"Conflicts": "old-init"})
 
     with pytest.raises(NoSolutionError) as caught:
@@ -137,7 +137,7 @@ def test_nothing_of_the_base_is_removed(apt: Apt, rig: AptWorld, debian_archive:
     assert caught.value.detail == "asked for: new-init"
 
 
-def test_nothing_of_the_base_is_downgraded(apt: Apt, rig: AptWorld, debian_archive: DebianArchive) -> None:
+def test_nothing_of_the_base_is_downgraded(apt: Apt, rig: AptArchives, debian_archive: DebianArchive) -> None:
     make_deb(debian_archive.folder, "lib", "1")
 
     with pytest.raises(NoSolutionError) as caught:
@@ -146,7 +146,7 @@ def test_nothing_of_the_base_is_downgraded(apt: Apt, rig: AptWorld, debian_archi
     assert str(caught.value) == "these packages need older versions than rig has: `lib`"
 
 
-def test_an_exact_version(apt: Apt, rig: AptWorld, debian_archive: DebianArchive) -> None:
+def test_an_exact_version(apt: Apt, rig: AptArchives, debian_archive: DebianArchive) -> None:
     make_deb(debian_archive.folder, "tool", "1")
     make_deb(debian_archive.folder, "tool", "2")
 
@@ -155,7 +155,7 @@ def test_an_exact_version(apt: Apt, rig: AptWorld, debian_archive: DebianArchive
 
 
 def test_previous_versions_are_kept_while_they_are_there(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive, machine: dict[str, str], tmp_path: Path
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive, machine: dict[str, str], tmp_path: Path
 ) -> None:
     folder = debian_archive.folder
     make_deb(folder, "tool", "1", depends="lib")
@@ -179,7 +179,7 @@ def test_previous_versions_are_kept_while_they_are_there(
 
 
 def test_a_version_that_holds_everything_up_is_given_up(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive, machine: dict[str, str], tmp_path: Path
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive, machine: dict[str, str], tmp_path: Path
 ) -> None:
     folder = debian_archive.folder
     make_deb(folder, "tool", "1", depends="lib (= 1)")
@@ -196,7 +196,7 @@ def test_a_version_that_holds_everything_up_is_given_up(
 
 
 def test_packages_of_a_bootstrapped_base_count_as_installed(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive
 ) -> None:
     make_deb(debian_archive.folder, "lib", "1", fields={"Conflicts": "rival"})
     make_deb(debian_archive.folder, "tool", "1", depends="lib")
@@ -209,7 +209,7 @@ def test_packages_of_a_bootstrapped_base_count_as_installed(
 
 
 def test_a_bootstrapped_base_whose_packages_left_the_archive(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive, machine: dict[str, str], tmp_path: Path
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive, machine: dict[str, str], tmp_path: Path
 ) -> None:
     lib = make_deb(debian_archive.folder, "lib", "1", fields={"Provides": "lib-abi"})
     base = resolve_system(apt, rig, ["lib"], installed=EMPTY)
@@ -222,7 +222,7 @@ def test_a_bootstrapped_base_whose_packages_left_the_archive(
 
 
 def test_all_names_that_are_wrong_are_reported_at_once(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive
 ) -> None:
     make_deb(debian_archive.folder, "git", "2")
     make_deb(debian_archive.folder, "postfix", "1", fields={"Provides": "mail-transport-agent"})
@@ -251,7 +251,9 @@ def test_all_names_that_are_wrong_are_reported_at_once(
     ]
 
 
-def test_a_modifier_of_apt_is_not_understood(apt: Apt, rig: AptWorld, debian_archive: DebianArchive) -> None:
+def test_a_modifier_of_apt_is_not_understood(
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive
+) -> None:
     make_deb(debian_archive.folder, "git", "2")
 
     with pytest.raises(NoSolutionError) as caught:
@@ -263,7 +265,7 @@ def test_a_modifier_of_apt_is_not_understood(apt: Apt, rig: AptWorld, debian_arc
 
 
 def test_a_virtual_package_with_one_provider_is_resolved(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive
 ) -> None:
     make_deb(debian_archive.folder, "mawk", "1", fields={"Provides": "awk"})
 
@@ -271,7 +273,7 @@ def test_a_virtual_package_with_one_provider_is_resolved(
 
 
 def test_what_cannot_be_fulfilled_is_told_in_apts_words(
-    apt: Apt, rig: AptWorld, debian_archive: DebianArchive
+    apt: Apt, rig: AptArchives, debian_archive: DebianArchive
 ) -> None:
     make_deb(debian_archive.folder, "tool", "1", depends="lib (>= 5)")
     make_deb(debian_archive.folder, "lib", "1")
@@ -290,8 +292,8 @@ def test_a_foreign_architecture(apt: Apt, tmp_path: Path) -> None:
     make_deb(folder, "tool", "1", architecture="arm64", depends="data")
     make_deb(folder, "data", "1")
     with DebianArchive(folder, architecture="arm64") as archive:
-        world = AptWorld(name="rig", architecture="arm64", sources=parse_lines(archive.source))
-        debs = resolve_system(apt, world, ["tool"], installed=EMPTY)
+        archives = AptArchives(name="rig", architecture="arm64", sources=parse_lines(archive.source))
+        debs = resolve_system(apt, archives, ["tool"], installed=EMPTY)
 
     assert files(debs) == ["data_1_all.deb", "tool_1_arm64.deb"]
 
@@ -299,14 +301,14 @@ def test_a_foreign_architecture(apt: Apt, tmp_path: Path) -> None:
 def test_sources_left_out_are_told(
     apt: Apt,
     debian_archive: DebianArchive,
-    world_of: Callable[..., AptWorld],
+    archives_of: Callable[..., AptArchives],
 ) -> None:
     make_deb(debian_archive.folder, "git", "2")
     apt.progress = progress = RecordedProgress()
-    world = world_of(debian_archive.source, left_out=("https://cuda.example.com/repos",))
+    archives = archives_of(debian_archive.source, left_out=("https://cuda.example.com/repos",))
 
     with pytest.raises(NoSolutionError) as caught:
-        resolve_system(apt, world, ["cuda-toolkit"], installed=EMPTY)
+        resolve_system(apt, archives, ["cuda-toolkit"], installed=EMPTY)
 
     assert "https://cuda.example.com/repos" in str(caught.value.hint)
     assert progress.notes[0].startswith("packages of https://cuda.example.com/repos are not considered")

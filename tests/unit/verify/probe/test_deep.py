@@ -14,8 +14,8 @@ import pytest
 
 from envbuild.verify.probe import tree as tree_module
 from envbuild.verify.probe.bytecode import bytecode_facts, judge_bytecode, same_code, split_cache_path
-from envbuild.verify.probe.skeleton import environment_scripts
 from envbuild.verify.probe.tree import walk_files
+from envbuild.verify.probe.venv_scripts import environment_scripts
 from envbuild.verify.probe.workers import WorkerError, deal, spread
 
 TAG = sys.implementation.cache_tag

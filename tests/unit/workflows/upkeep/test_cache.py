@@ -10,7 +10,7 @@ import pytest
 from envbuild.cache.folders import LAYOUT, TAG, USE_LOCK
 from envbuild.cache.notes import write_note
 from envbuild.cache.prune import Pruned
-from envbuild.cache.use import prepare
+from envbuild.cache.use_lock import prepare
 from envbuild.errors import EngineError, EnvbuildError
 from envbuild.files.locks import try_lock
 from envbuild.formats.compression import codec_of

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from envbuild.cache.prune import prune
-from envbuild.cache.use import prepare
+from envbuild.cache.use_lock import prepare
 from envbuild.errors import EnvbuildError, IntegrityError
 from envbuild.files.disk import DiskFullError
 from envbuild.formats.compression import codec_of

@@ -1,4 +1,4 @@
-"""``python -m envbuild.image.local.again``: the second build of `envbuild build --check`, in its own process.
+"""``python -m envbuild.image.local.check_worker``: the second build of ``build --check``, in its own process.
 
 Reads what to build from standard input.  Everything that must have no part in the result is different here:
 the environment and the clock are the caller's business, the rest is below.

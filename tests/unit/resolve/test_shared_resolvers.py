@@ -11,7 +11,7 @@ from envbuild.errors import NoSolutionError
 from envbuild.lock.codec import dumps
 from envbuild.progress import SILENT
 from envbuild.resolve.lock_environment import lock_environment
-from envbuild.resolve.shared import Answers, SharedResolvers, share_resolvers
+from envbuild.resolve.shared_resolvers import Answers, SharedResolvers, share_resolvers
 from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from envbuild.spec.request import ImageRequest, PipRequest, SystemRequest
 from tests.rig.locks import WHEELS, request, wheel

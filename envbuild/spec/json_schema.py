@@ -1,6 +1,6 @@
 """The JSON schema of the spec, for editors.
 
-``python -m envbuild.spec.schema`` writes it, ``--check`` compares.
+``python -m envbuild.spec.json_schema`` writes it, ``--check`` compares.
 """
 
 import ast
@@ -89,12 +89,12 @@ def _tidied(node: Any) -> Any:
 def main(arguments: list[str]) -> None:
     """Write the schema, or with ``--check`` exit with a message when the committed one differs."""
     if arguments not in ([], ["--check"]):
-        raise SystemExit("usage: python -m envbuild.spec.schema [--check]")
+        raise SystemExit("usage: python -m envbuild.spec.json_schema [--check]")
     if not arguments:
         write_text(SCHEMA_FILE, schema_text())
     elif not SCHEMA_FILE.is_file() or SCHEMA_FILE.read_text(encoding="utf-8") != schema_text():
         raise SystemExit(
-            f"{SCHEMA_FILE.name} is not what the models say; run `python -m envbuild.spec.schema`"
+            f"{SCHEMA_FILE.name} is not what the models say; run `python -m envbuild.spec.json_schema`"
         )
 
 

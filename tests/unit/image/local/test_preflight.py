@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import EngineError
-from envbuild.image.local.trial import try_engine
+from envbuild.image.local.preflight import try_engine
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,7 +33,7 @@ def test_a_cache_folder_that_cannot_be_made_is_told(tmp_path: Path):
 
 def test_without_the_right_to_mount_the_program_says_what_is_needed(tmp_path: Path):
     """Root of a container that may not mount has every id, and still no private roots."""
-    program = (sys.executable, "-P", "-m", "envbuild.image.local.trial", tmp_path)
+    program = (sys.executable, "-P", "-m", "envbuild.image.local.preflight", tmp_path)
     tried = subprocess.run(
         ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", *program],
         capture_output=True,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.cache.use import own, try_own, use
+from envbuild.cache.use_lock import own, try_own, use
 from envbuild.errors import EnvbuildError
 
 

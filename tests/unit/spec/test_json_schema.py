@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from envbuild.errors import SpecError
-from envbuild.spec import schema
+from envbuild.spec import json_schema
 from envbuild.spec.load import read_spec
 from envbuild.spec.model import Overlay, Spec, SpecTable
 from tests.rig.paths import CHECKOUT
@@ -24,7 +24,7 @@ EXAMPLES = sorted(CHECKOUT.glob("examples/**/envbuild.toml"))
 
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft7Validator:
-    document = json.loads(schema.schema_text())
+    document = json.loads(json_schema.schema_text())
     jsonschema.Draft7Validator.check_schema(document)
     return jsonschema.Draft7Validator(document, format_checker=jsonschema.FormatChecker())
 
@@ -51,25 +51,25 @@ def tables(table: type[SpecTable]) -> Iterator[type[SpecTable]]:
 
 
 def test_the_committed_schema_is_what_the_models_say() -> None:
-    assert schema.SCHEMA_FILE.read_text(encoding="utf-8") == schema.schema_text()
-    schema.main(["--check"])
+    assert json_schema.SCHEMA_FILE.read_text(encoding="utf-8") == json_schema.schema_text()
+    json_schema.main(["--check"])
 
 
 def test_check_fails_for_another_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "SCHEMA_FILE", tmp_path / "envbuild.schema.json")
+    monkeypatch.setattr(json_schema, "SCHEMA_FILE", tmp_path / "envbuild.schema.json")
     with pytest.raises(SystemExit, match=r"^envbuild\.schema\.json is not what the models say"):
-        schema.main(["--check"])
-    schema.main([])
-    schema.main(["--check"])
-    schema.SCHEMA_FILE.write_text("{}")
+        json_schema.main(["--check"])
+    json_schema.main([])
+    json_schema.main(["--check"])
+    json_schema.SCHEMA_FILE.write_text("{}")
     with pytest.raises(SystemExit, match=r"is not what the models say"):
-        schema.main(["--check"])
+        json_schema.main(["--check"])
     with pytest.raises(SystemExit, match=r"^usage: "):
-        schema.main(["--chekc"])
+        json_schema.main(["--chekc"])
 
 
 def test_every_key_and_table_is_described() -> None:
-    document = json.loads(schema.schema_text())
+    document = json.loads(json_schema.schema_text())
     for name, table in {"Spec": document, **document["$defs"]}.items():
         assert table["description"], name
         for key, described in table["properties"].items():

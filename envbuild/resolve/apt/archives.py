@@ -22,8 +22,8 @@ from envbuild.remote.http import without_credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AptWorld:
-    """One view of the archives."""
+class AptArchives:
+    """The archives that apt sees, the keys that sign them, and the architecture packages are for."""
 
     name: str
     """For people: ``debian:bookworm`` or an image reference."""
@@ -52,15 +52,15 @@ class AptWorld:
         return hashlib.sha256(canonical_json(content)).hexdigest()[:16]
 
 
-def world_of_distribution(
+def archives_of_distribution(
     name: str, *, platform: Platform, settings: AptSettings, snapshot: date | None
-) -> AptWorld:
+) -> AptArchives:
     """Return the archives of a distribution in the catalogue, on the mirrors this machine knows.
 
     :raises NetworkError: no mirror of it, or none of its keys, is known here.
     :raises SpecError: ``snapshot`` is given and no service of dated archives is configured.
     """
-    return AptWorld(
+    return AptArchives(
         name=name,
         architecture=platform.debian,
         sources=distribution_sources(name, settings=settings, snapshot=snapshot),
@@ -69,7 +69,7 @@ def world_of_distribution(
     )
 
 
-def world_of_image(
+def archives_of_image(
     name: str,
     sources: Mapping[str, str],
     keyrings: Mapping[str, bytes],
@@ -77,7 +77,7 @@ def world_of_image(
     platform: Platform,
     settings: AptSettings,
     snapshot: date | None,
-) -> AptWorld:
+) -> AptArchives:
     """Return the archives an image base itself is configured with, through the mirrors of the environment.
 
     ``sources`` are its source lists and ``keyrings`` its keys, by the paths of the files.  To its own keys
@@ -106,7 +106,7 @@ def world_of_image(
         for uri in source.uris
         if snapshot and any(archive_of_suite(suite) is None for suite in source.suites)
     }
-    return AptWorld(
+    return AptArchives(
         name=name,
         architecture=platform.debian,
         sources=read,
