@@ -98,10 +98,19 @@ class LoopbackServer:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
+class LoopbackHTTPServer(ThreadingHTTPServer):
+    """Answer each connection in a thread; a client that hangs up is no error."""
+
     # A client that keeps its connection must not keep the test from ending.
     daemon_threads = True
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        # Clients hang up, on purpose in some tests; only other errors are worth a trace.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _Server(LoopbackHTTPServer):
     def __init__(
         self,
         answer: Callable[[Request], Answer | None],
@@ -115,11 +124,6 @@ class _Server(ThreadingHTTPServer):
         self.requests = requests
         credentials = base64.b64encode(":".join(auth).encode()).decode() if auth else ""
         self.authorization = f"Basic {credentials}" if auth else ""
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        # Clients hang up, on purpose in some tests; only other errors are worth a trace.
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):
