@@ -21,6 +21,8 @@ from envbuild.lock.model import Lock
 
 HEADER = "# Written by envbuild.  Change the spec and run `envbuild lock`; do not edit by hand.\n"
 
+_RESTORE = "restore it from version control, or delete it and run `envbuild lock`"
+
 READ_VERSIONS: Final = (1, 2)
 """The format versions that this release reads, in order."""
 
@@ -53,9 +55,10 @@ def loads(text: str) -> Lock:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise LockInvalidError(
-            f"the lock is not valid TOML: {error}",
-            hint=_merge_hint(text) or "restore it from version control, or delete it and run `envbuild lock`",
+            f"the lock is not valid TOML: {error}", hint=_merge_hint(text) or _RESTORE
         ) from error
+    except (RecursionError, ValueError) as error:  # ValueError: a number of thousands of digits
+        raise LockInvalidError("the lock is not TOML anybody would write", hint=_RESTORE) from error
     version = document.pop("version", None)
     _require_version(version)
     try:
@@ -66,9 +69,9 @@ def loads(text: str) -> Lock:
             raise LockVersionError(
                 "the lock has tables that this release does not know",
                 hint="upgrade envbuild: a newer release wrote the lock",
-                problems=_problems_of(error),
+                problems=problems_of(error),
             ) from error
-        raise _invalid(_problems_of(error)) from error
+        raise _invalid(problems_of(error)) from error
     problems = tuple(_inconsistencies(lock))
     if problems:
         raise _invalid(problems)
@@ -89,7 +92,7 @@ def _require_version(version: object) -> None:
         )
     raise LockInvalidError(
         "the lock has no format version",
-        hint="restore it from version control, or delete it and run `envbuild lock`",
+        hint=_RESTORE,
         problems=(Problem("version", "must be an integer"),),
     )
 
@@ -97,7 +100,7 @@ def _require_version(version: object) -> None:
 def _invalid(problems: tuple[Problem, ...]) -> LockInvalidError:
     return LockInvalidError(
         "the lock is not valid",
-        hint="restore it from version control, or delete it and run `envbuild lock`",
+        hint=_RESTORE,
         problems=problems,
     )
 
@@ -108,7 +111,8 @@ def _merge_hint(text: str) -> str | None:
     return None
 
 
-def _problems_of(error: ValidationError) -> tuple[Problem, ...]:
+def problems_of(error: ValidationError) -> tuple[Problem, ...]:
+    """Return what is wrong with a document, each with its field."""
     return tuple(
         Problem(_field_path(item["loc"]), _message(item["type"], item["msg"]))
         for item in error.errors(include_url=False, include_input=False)

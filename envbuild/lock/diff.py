@@ -119,7 +119,7 @@ def projections_of(lock: Lock) -> Projections:
 
 
 def diff_projections(old: Projections, new: Projections) -> LockDiff:
-    """Return what ``new`` says otherwise than ``old``."""
+    """Return how ``new`` differs from ``old``."""
     return LockDiff(
         targets=tuple(_diff_target(key, old[key], new[key]) for key in sorted(old.keys() & new.keys())),
         added=tuple(sorted(new.keys() - old.keys())),
@@ -150,7 +150,7 @@ def _tag(projection: Mapping[str, Any]) -> str:
 def _packages(projection: Mapping[str, Any]) -> Iterator[tuple[tuple[Kind, str], PackageVersion]]:
     for wheel in projection["wheels"]:
         yield ("wheel", wheel["name"]), _package(wheel)
-    for package in projection.get("conda", {}).get("packages", ()):
+    for package in (projection.get("conda") or {}).get("packages", ()):
         yield ("conda", package["name"]), _package(package)
     native = projection["platform"].partition("/")[2]
     for listed in projection["base"]["debs"]:

@@ -38,6 +38,12 @@ def test_every_list_stands_one_item_a_line():
     assert '    "joblib-1.5.2-py3-none-any.whl",\n    "numpy-2.3.4-py3-none-any.whl",\n' in text
 
 
+@pytest.mark.parametrize("value", ["[" * 100_000, "9" * 5_000], ids=["deep", "digits"])
+def test_toml_that_nobody_would_write_is_refused(value):
+    with pytest.raises(LockInvalidError, match="not TOML anybody would write"):
+        loads(f"version = {value}")
+
+
 def test_newer_format_asks_for_an_upgrade():
     with pytest.raises(LockVersionError) as caught:
         loads(dumps(sample_lock()).replace("version = 1", "version = 3", 1))
