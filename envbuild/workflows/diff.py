@@ -1,11 +1,11 @@
 """Comparing two locks: of a file, of a revision in git, or what an image carries."""
 
-import json
+import errno
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError, LockInvalidError, LockMissingError, UsageError
@@ -23,6 +23,9 @@ from envbuild.lock.image_paths import IMAGE_LOCK
 from envbuild.workflows.engines import EngineName, engine_of
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, lock_missing, open_project, read_lock
+
+if TYPE_CHECKING:
+    from envbuild.image.engine import Engine
 
 __all__ = ["DiffResult", "LockDiff", "PackageChange", "TargetDiff", "diff_locks", "open_compared", "sizes_of"]
 
@@ -100,15 +103,20 @@ def diff_locks(
     engine: EngineName | None = None,
     machine: Machine | None = None,
 ) -> DiffResult:
-    """Return what ``new`` says otherwise than ``old``; only what makes images differ.
+    """Return how ``new`` differs from ``old``; only what makes images differ.
 
     Each is the name of a lock or its folder, of a git revision, ``REVISION:PATH``, or of an image that the
     engine holds: the first of these that exists.  ``file:``, ``git:`` and ``image:`` before a name leave no
     choice.  ``old`` is by default the lock of the last commit, ``new`` the lock in the project's folder.
 
-    :raises UsageError: there is nothing of that name, or the two have no target in common.
+    Names of files are relative to the current folder, as on the command line, and not to the project's.
+    Revisions are those of the repository that the project's folder is in.
+
+    :raises UsageError: there is nothing of that name, or no engine could say so; or the two have no target
+        in common.
     :raises LockError: there is no lock, or it cannot be used.
-    :raises EngineError: an image was named, and the engine does not answer.
+    :raises EngineError: the engine does not answer about a name after ``image:``, or does not give the lock
+        of an image it holds.
     """
     reader = _SideReader(project, engine, machine or Machine())
     before = reader.last_commit() if old is None else reader.named(old)
@@ -137,7 +145,7 @@ class _Side:
 
 @dataclass(frozen=True, slots=True)
 class _SideReader:
-    """Finds what a name means, seen from a project's folder."""
+    """Finds what a name means: files from the current folder, revisions from the project's, then images."""
 
     project: Project
     engine: EngineName | None
@@ -156,18 +164,9 @@ class _SideReader:
                 noun = {"git": "revision"}.get(kind, kind)
                 raise UsageError(f"there is no {noun} `{rest}`")
             return found
-        for attempt in attempts.values():
-            try:
-                found = attempt(text)
-            except EngineError as error:
-                message = "is neither a file nor a revision, and no engine can be asked for such an image"
-                raise UsageError(
-                    f"`{text}` {message}",
-                    hint="check the spelling; `git log` shows revisions",
-                    detail=error.message,
-                ) from error
-            if found is not None:
-                return found
+        found = self._file(text) or self._revision(text) or self._image(text, is_meant=False)
+        if found is not None:
+            return found
         raise UsageError(
             f"there is no file, revision or image `{text}`",
             hint="name a lock or its folder, a revision such as HEAD~1, or an image the engine holds",
@@ -210,10 +209,15 @@ class _SideReader:
 
     def _file(self, text: str) -> _Side | None:
         path = Path(text)
-        if path.is_dir():
-            path /= LOCK_NAME
-        if not path.exists():
-            return None
+        try:
+            if path.is_dir():
+                path /= LOCK_NAME
+            if not path.exists():
+                return None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:  # no file can have that name, an image might
+                return None
+            raise
         return _Side(label=str(path), projections=projections_of(read_lock(path)))
 
     def _revision(self, text: str) -> _Side | None:
@@ -252,21 +256,50 @@ class _SideReader:
             timeout=60,
         )
 
-    def _image(self, text: str) -> _Side | None:
+    def _image(self, text: str, *, is_meant: bool = True) -> _Side | None:
+        """Return what an image carries; ``is_meant`` says that nothing else than an image can be meant."""
+        from envbuild.lock.carried import read_projection
+
         with closing(engine_of(self.project, self.engine, self.machine)) as engine:
-            facts = engine.find(text)
+            try:
+                facts = engine.find(text)
+            except EngineError as error:
+                if is_meant:
+                    raise
+                reason = (
+                    "the engine could not say whether it holds such an image"
+                    if _answers(engine)
+                    else "no engine can be asked for such an image"
+                )
+                raise UsageError(
+                    f"`{text}` is neither a file nor a revision, and {reason}",
+                    hint="check the spelling; `git log` shows revisions",
+                    detail=error.detail or error.message,
+                ) from error
             if facts is None:
                 return None
             content = engine.read_file(facts.identifier, IMAGE_LOCK, limit=LARGEST_LOCK)
-        try:
-            carried = json.loads(content or b"")
-            key = (carried["variant"], carried["platform"])
-        except (ValueError, KeyError, TypeError) as error:
+        if not content:
             raise LockInvalidError(
                 f"the image {text} carries no lock",
                 hint=f"envbuild puts one at {IMAGE_LOCK}; build the image with `envbuild build`",
-            ) from error
+            )
+        try:
+            carried = read_projection(content)
+        except LockInvalidError as error:
+            error.message = f"image {text}: {error.message}"
+            raise
+        key = (carried["variant"], carried["platform"])
         return _Side(label=text, projections={key: carried}, is_image=True)
+
+
+def _answers(engine: "Engine") -> bool:
+    """Return whether an engine answers at all: asked for an image of a well-formed name that none has."""
+    try:
+        engine.find(f"sha256:{'0' * 64}")
+    except EngineError:
+        return False
+    return True
 
 
 def _shared_targets(old: _Side, new: _Side) -> tuple[_Side, _Side]:
