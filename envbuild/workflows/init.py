@@ -61,7 +61,7 @@ class InitResult:
 def init_project(folder: Path, options: InitOptions | None = None) -> InitResult:
     """Write a spec into ``folder`` from the requirement files that are there; overwrite nothing.
 
-    :raises UsageError: ``folder`` is none, or an option has no usable value.
+    :raises UsageError: ``folder`` is not a folder, or an option has no usable value.
     :raises EnvbuildError: there is a spec already.
     """
     from envbuild.spec import rules
@@ -90,7 +90,7 @@ def init_project(folder: Path, options: InitOptions | None = None) -> InitResult
 
 
 def _require_free(folder: Path) -> None:
-    """Raise if ``folder`` has a spec, or is none."""
+    """Raise if ``folder`` has a spec, or is not a folder."""
     from envbuild.spec.load import find_spec
 
     if not folder.is_dir():

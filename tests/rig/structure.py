@@ -72,7 +72,7 @@ def imports(package: Package) -> Mapping[str, AbstractSet[str]]:
     }
 
 
-def circles(package: Package) -> AbstractSet[tuple[str, ...]]:
+def import_cycles(package: Package) -> AbstractSet[tuple[str, ...]]:
     """Return the groups of modules that import each other, directly or by way of others of the group."""
     graph = imports(package)
     reached = {name: _reached(name, graph) for name in graph}

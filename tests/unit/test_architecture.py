@@ -14,9 +14,9 @@ import pytest
 from tests.rig.paths import CHECKOUT
 from tests.rig.structure import (
     Package,
-    circles,
     comparisons,
     crowded,
+    import_cycles,
     imports,
     read_package,
     shared_class_names,
@@ -73,11 +73,11 @@ def commands(package: Package) -> dict[str, int]:
     }
 
 
-def test_no_files_import_each_other_in_a_circle(envbuild: Package) -> None:
-    assert circles(envbuild) == set()
+def test_there_is_no_import_cycle(envbuild: Package) -> None:
+    assert import_cycles(envbuild) == set()
 
 
-def test_a_circle_is_found_by_lazy_imports_and_those_for_types_alone(write: Write) -> None:
+def test_an_import_cycle_is_found_by_lazy_imports_and_those_for_types_alone(write: Write) -> None:
     package = write(
         {
             "a.py": "from house import b",
@@ -94,7 +94,7 @@ def test_a_circle_is_found_by_lazy_imports_and_those_for_types_alone(write: Writ
         }
     )
 
-    assert circles(package) == {
+    assert import_cycles(package) == {
         ("house.a", "house.b", "house.room.c"),
         ("house.d", "house.room", "house.room.e"),
     }
