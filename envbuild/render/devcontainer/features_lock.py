@@ -58,7 +58,7 @@ def loads(text: str, shown: str) -> dict[str, LockedFeature]:
     try:
         features = json.loads(text)["features"]
         return {name: _feature(entry) for name, entry in features.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EnvbuildError(
             f"{shown} is not a lock of dev container features", hint="delete it; it is made anew"
         ) from error
@@ -66,11 +66,24 @@ def loads(text: str, shown: str) -> dict[str, LockedFeature]:
 
 def _feature(entry: dict[str, Any]) -> LockedFeature:
     return LockedFeature(
-        version=str(entry["version"]),
-        resolved=str(entry["resolved"]),
-        integrity=str(entry["integrity"]),
-        depends_on=tuple(str(item) for item in entry.get("dependsOn", ())),
+        version=_text(entry["version"]),
+        resolved=_text(entry["resolved"]),
+        integrity=_text(entry["integrity"]),
+        depends_on=tuple(_text(item) for item in _list(entry.get("dependsOn", []))),
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    value.encode()  # half a surrogate pair could not be written again: UnicodeEncodeError, a ValueError
+    return value
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
 
 
 def _collated(name: str) -> tuple[tuple[int, str], ...]:

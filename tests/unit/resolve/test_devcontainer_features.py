@@ -149,8 +149,26 @@ def test_the_lock_reads_what_it_writes_in_the_order_of_the_cli():
     assert dumps(loads(text, "x")) == text
 
 
+def _lock_of(**changed):
+    return json.dumps({"features": {"a": {"version": "1", "resolved": "r", "integrity": "i", **changed}}})
+
+
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"features": []}', '{"features": {"a": 1}}', '{"features": {"a": {}}}']
+    "text",
+    [
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"features": []}',
+        '{"features": {"a": 1}}',
+        '{"features": {"a": {}}}',
+        _lock_of(version=None),
+        _lock_of(resolved=["r"]),
+        _lock_of(dependsOn="ghcr.io/a/b"),
+        _lock_of(dependsOn=[1]),
+        _lock_of(version="\ud800"),
+    ],
+    ids=lambda text: text[:60],
 )
 def test_a_lock_that_is_none_is_refused(text):
     with pytest.raises(EnvbuildError, match="is not a lock of dev container features"):
