@@ -2,7 +2,8 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from envbuild.errors import EnvbuildError, Problem, UsageError
 from envbuild.formats import jsonc
 from envbuild.lock.identity import target_digest
+from envbuild.progress import SilentProgress
 from envbuild.render.devcontainer import features_lock
 from envbuild.render.devcontainer.configuration import ImageChoice, configuration_of, is_editable
 from envbuild.render.devcontainer.editable import FILES, editable_files
@@ -21,11 +23,18 @@ from envbuild.workflows.project import Project, choose_target, fresh_lock
 
 if TYPE_CHECKING:
     from envbuild.lock.model import Lock, Target
+    from envbuild.oci.documents import Document
+    from envbuild.oci.manifest import Descriptor
+    from envbuild.oci.reference import ImageReference
     from envbuild.remote.registry.client import RegistryClient
     from envbuild.spec.model import DevContainerTable
 
 FOLDER = ".devcontainer"
 FILE = "devcontainer.json"
+
+_FILES = f"*/{FILE}"
+"""Those in folders of their own."""
+
 _OTHER = ".devcontainer.json"
 
 
@@ -92,11 +101,12 @@ def write_devcontainer(
     plan = _DevContainerPlanner(project, lock, options, machine or Machine()).plan_all()
     changed = plan.changed
     names = tuple(path.relative_to(project.folder).as_posix() for path in changed)
-    if options.check and changed:
+    if options.check and (changed or plan.unpinned):
         raise EnvbuildError(
             "the dev container is not what lock and spec say",
             hint="run `envbuild devcontainer`",
-            detail=plan.difference(project.folder),
+            problems=plan.unpinned,
+            detail=plan.difference(project.folder) or None,
         )
     _write(plan.texts, changed)
     files = tuple(path.relative_to(project.folder).as_posix() for path in plan.texts)
@@ -131,6 +141,8 @@ class _PlannedFiles:
 
     obsolete: list[Path] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    unpinned: list[Problem] = field(default_factory=list)
+    """Features that only a registry could pin, where none may be asked."""
 
     @property
     def changed(self) -> tuple[Path, ...]:
@@ -149,8 +161,20 @@ class _PlannedFiles:
 
 
 def _has_one(project: Project) -> bool:
-    """Return whether a project has a dev container that says it was written by envbuild."""
-    return any(known.variant for pattern in (FILE, f"*/{FILE}") for _, known in _written(project, pattern))
+    """Return whether a project has a dev container that says it was written by envbuild.
+
+    :raises EnvbuildError: none says so, and one that cannot be read might.
+    """
+    unreadable: EnvbuildError | None = None
+    for path in (path for pattern in (FILE, _FILES) for path in _configurations(project, pattern)):
+        try:
+            if _known_at(project, path).variant:
+                return True
+        except EnvbuildError as error:
+            unreadable = unreadable or error
+    if unreadable is not None:
+        raise unreadable
+    return False
 
 
 def _write(texts: Mapping[Path, str], changed: Sequence[Path]) -> None:
@@ -201,7 +225,10 @@ class _DevContainerPlanner:
         variants = sorted({target.variant for target in self.lock.targets})
         for variant in [self.options.variant] if self.options.variant else variants:
             self._configuration(plan, variant)
-        for path, known in _written(self.project):
+        for path in _configurations(self.project, _FILES):
+            known = Known()
+            with suppress(EnvbuildError):  # of a variant that is asked for it was raised above
+                known = _known_at(self.project, path)
             if known.variant and known.variant not in variants:
                 self.machine.progress.on_note(
                     f"{path.parent} is of variant `{known.variant}`, which is not locked; delete it"
@@ -260,12 +287,13 @@ class _DevContainerPlanner:
         from envbuild.resolve.devcontainer_features import pin_features
 
         locked = features_lock.loads(text, features_lock.FILE) if text and not self.options.upgrade else {}
-        if self.options.check and any(
-            name not in locked and "/" in name and name[0] != "." for name in features
-        ):
-            plan.texts[path] = features_lock.dumps({})  # differs: something is not pinned
-            return
         progress = self.machine.progress
+        if self.options.check:
+            shown = path.relative_to(self.project.folder).as_posix()
+            faults = [Problem(shown, text) for text in _unpinned(features, locked=locked, folder=folder)]
+            plan.unpinned += faults
+            if faults:
+                return
         pinned, unpinned = pin_features(
             features, locked=locked, registry=self.registry, folder=folder, progress=progress
         )
@@ -328,16 +356,50 @@ def _plan_files(
             plan.problems.append(Problem(where, "is not as envbuild wrote it"))
 
 
-def _written(project: Project, pattern: str = f"*/{FILE}") -> Iterator[tuple[Path, Known]]:
-    """Yield the configurations, those in folders of their own, with what they say of their making."""
-    for path in sorted((project.folder / FOLDER).glob(pattern)):
-        text = _read(path)
+class _NotPinnedError(EnvbuildError):
+    """A feature, which is the message, has no pin."""
+
+
+class _ClosedRegistry:
+    """The registry of a check, which asks none: a feature that only a registry could pin is not pinned."""
+
+    def document(self, reference: "ImageReference") -> "Document":
+        raise _NotPinnedError(str(reference))
+
+    def read_blob(self, reference: "ImageReference", blob: "Descriptor") -> Generator[bytes, None, None]:
+        raise _NotPinnedError(f"{reference} ({blob.digest})")
+
+
+def _unpinned(
+    features: Iterable[str], *, locked: Mapping[str, features_lock.LockedFeature], folder: Path
+) -> Iterator[str]:
+    """Yield what is wrong with each feature that has no pin, or needs one that has none."""
+    from envbuild.resolve.devcontainer_features import pin_features
+
+    closed, silent = _ClosedRegistry(), SilentProgress()
+    for name in sorted(features):
         try:
-            value = jsonc.parse(text or "").value
-        except jsonc.JsoncError:
-            continue
-        if isinstance(value, dict):
-            yield path.relative_to(project.folder), known_of(value)
+            pin_features([name], locked=locked, registry=closed, folder=folder, progress=silent)
+        except _NotPinnedError as error:
+            if name in locked or name.startswith("."):
+                yield f"feature `{error.message}` is not pinned, and `{name}` needs it"
+            else:
+                yield f"feature `{name}` is not pinned"
+
+
+def _configurations(project: Project, pattern: str) -> list[Path]:
+    """Return the configurations below ``.devcontainer``, relative to the project's folder."""
+    found = sorted((project.folder / FOLDER).glob(pattern))
+    return [path.relative_to(project.folder) for path in found]
+
+
+def _known_at(project: Project, path: Path) -> Known:
+    """Return what a configuration says of its making.
+
+    :raises EnvbuildError: it cannot be read.
+    """
+    text = _read(project.folder / path)
+    return Known() if text is None else known_of(_parse(text, path.as_posix()))
 
 
 def _parse(text: str, shown: str) -> dict[str, object]:

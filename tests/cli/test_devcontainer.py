@@ -100,6 +100,39 @@ def test_all_that_are_there_are_checked_and_brought_up_to_date(program: Program)
     assert not Path("envs/none/.devcontainer").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"name": "x",, }', ".devcontainer/devcontainer.json cannot be read"),
+        ("[]", ".devcontainer/devcontainer.json is not a JSON object"),
+        ("[" * 100_000, ".devcontainer/devcontainer.json cannot be read"),
+    ],
+    ids=["cut", "array", "deep"],
+)
+@pytest.mark.parametrize("option", [[], ["--check"]], ids=["write", "check"])
+def test_one_that_cannot_be_read_is_not_passed_over(
+    locked: Program, content: str, message: str, option: list[str]
+):
+    FILE.parent.mkdir()
+    FILE.write_text(content)
+
+    answer = locked("devcontainer", "--all", *option)
+
+    assert (answer.code, answer.stdout) == (1, "")
+    assert f"error: {message}\n" in answer.stderr
+    assert "has none" not in answer.stderr
+    assert FILE.read_text() == content
+
+
+def test_one_of_somebody_elses_beside_ours_may_be_unreadable(written: Program):
+    other = Path(".devcontainer/other/devcontainer.json")
+    other.parent.mkdir()
+    for content in (b"{", b"\xff\xfe{"):
+        other.write_bytes(content)
+        assert written("devcontainer", "--check").code == 0
+        assert written("devcontainer", "--all", "--check").code == 0
+
+
 def test_a_check_of_none_fails_and_writes_nothing(locked: Program):
     answer = locked("devcontainer", "--check")
     assert answer.code == 1
@@ -452,11 +485,68 @@ def test_features_that_need_no_registry(locked: Program):
 
 def test_a_feature_that_is_not_pinned_fails_the_check(written: Program):
     FILE.write_text(jsonc.set_value(FILE.read_text(), ("features",), {"127.0.0.1:9/a/b:1": {}}))
-    answer = written("devcontainer", "--check")
-    assert answer.code == 1
-    assert "devcontainer-lock.json" in answer.stderr
-    Path(".devcontainer/devcontainer-lock.json").write_text("{]")
+    features_lock = Path(".devcontainer/devcontainer-lock.json")
+    for content in (
+        None,
+        '{"features": {}}\n',
+        '{\n  "features": {}\n}\n',
+        features_lock_of("ghcr.io/other/x:1"),
+    ):
+        if content is not None:
+            features_lock.write_text(content)
+        answer = written("devcontainer", "--check")
+        assert (answer.code, answer.stdout) == (1, "")
+        assert answer.stderr == (
+            "error: the dev container is not what lock and spec say\n"
+            "  • .devcontainer/devcontainer-lock.json: feature `127.0.0.1:9/a/b:1` is not pinned\n\n"
+            "hint: run `envbuild devcontainer`\n"
+        )
+    features_lock.write_text(features_lock_of("127.0.0.1:9/a/b:1"))
+    assert written("devcontainer", "--check").code == 0
+    features_lock.write_text("{]")
     assert "is not a lock of dev container features" in written("devcontainer", "--check").stderr
+
+
+def features_lock_of(name, **more):
+    pin = {"version": "1.0.0", "resolved": "x@sha256:0", "integrity": "sha256:0", **more}
+    return json.dumps({"features": {name: pin}}, indent=2) + "\n"
+
+
+def test_a_check_names_every_feature_without_a_pin_and_what_needs_it(written: Program):
+    names = ("127.0.0.1:9/a/b:1", "./tools", "127.0.0.1:9/a/c:1", "127.0.0.1:9/a/d:1")
+    features: dict[str, object] = {name: {} for name in names}
+    FILE.write_text(jsonc.set_value(FILE.read_text(), ("features",), features))
+    folder = Path(".devcontainer/tools")
+    folder.mkdir()
+    (folder / "devcontainer-feature.json").write_text('{"dependsOn": {"127.0.0.1:9/a/f:1": {}}}')
+    Path(".devcontainer/devcontainer-lock.json").write_text(
+        features_lock_of("127.0.0.1:9/a/d:1", dependsOn=["127.0.0.1:9/a/e:1"])
+    )
+
+    answer = written("devcontainer", "--check")
+
+    shown = "  • .devcontainer/devcontainer-lock.json: feature"
+    assert (answer.code, answer.stderr.splitlines()[1:-2]) == (
+        1,
+        [
+            f"{shown} `127.0.0.1:9/a/f:1` is not pinned, and `./tools` needs it",
+            f"{shown} `127.0.0.1:9/a/b:1` is not pinned",
+            f"{shown} `127.0.0.1:9/a/c:1` is not pinned",
+            f"{shown} `127.0.0.1:9/a/e:1` is not pinned, and `127.0.0.1:9/a/d:1` needs it",
+        ],
+    )
+
+
+def test_a_check_passes_features_that_no_registry_pins(locked: Program):
+    locked.spec.write_text(
+        f"{SPEC}\n[devcontainer.features]\n"
+        '"https://example.com/feature.tgz" = {}\n"127.0.0.1:9/a/b:1" = {}\n'
+    )
+    FILE.parent.mkdir()
+    Path(".devcontainer/devcontainer-lock.json").write_text(features_lock_of("127.0.0.1:9/a/b:1"))
+    assert locked("devcontainer").code == 0
+
+    assert locked("devcontainer", "--check").code == 0
 
 
 def test_a_check_replaces_nothing(locked: Program):
