@@ -258,7 +258,7 @@ class _SideReader:
 
     def _image(self, text: str, *, is_meant: bool = True) -> _Side | None:
         """Return what an image carries; ``is_meant`` says that nothing else than an image can be meant."""
-        from envbuild.lock.carried import read_projection
+        from envbuild.lock.embedded import read_projection
 
         with closing(engine_of(self.project, self.engine, self.machine)) as engine:
             try:

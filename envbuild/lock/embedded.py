@@ -20,13 +20,13 @@ _Bytes = Annotated[int, Field(ge=0, lt=1 << 63)]
 _HINT = "build the image again with `envbuild build`"
 
 
-class _Carried(Value):
+class _Embedded(Value):
     """JSON as it stands: nothing is converted, and what is not read here is left alone."""
 
     model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=False)
 
 
-class _CarriedPackage(_Carried):
+class _EmbeddedPackage(_Embedded):
     name: str
     version: str
     build: str | None = None
@@ -36,37 +36,37 @@ class _CarriedPackage(_Carried):
     size: _Bytes
 
 
-class _CarriedDeb(_CarriedPackage):
+class _EmbeddedDeb(_EmbeddedPackage):
     architecture: str
 
 
-class _CarriedConda(_Carried):
-    packages: list[_CarriedPackage]
+class _EmbeddedConda(_Embedded):
+    packages: list[_EmbeddedPackage]
 
 
-class _CarriedOs(_Carried):
+class _EmbeddedOs(_Embedded):
     pretty_name: str
 
 
-class _CarriedLibc(_Carried):
+class _EmbeddedLibc(_Embedded):
     family: str
     version: str
 
 
-class _CarriedImage(_Carried):
+class _EmbeddedImage(_Embedded):
     reference: str
     digest: str
 
 
-class _CarriedDistribution(_Carried):
+class _EmbeddedDistribution(_Embedded):
     distribution: str
 
 
-class _CarriedBase(_Carried):
-    image: _CarriedImage | None = None
-    packages: _CarriedDistribution | None = None
-    os: _CarriedOs
-    libc: _CarriedLibc
+class _EmbeddedBase(_Embedded):
+    image: _EmbeddedImage | None = None
+    packages: _EmbeddedDistribution | None = None
+    os: _EmbeddedOs
+    libc: _EmbeddedLibc
     debs: list[str]
 
     @model_validator(mode="after")
@@ -76,67 +76,67 @@ class _CarriedBase(_Carried):
         return self
 
 
-class _CarriedInterpreter(_Carried):
+class _EmbeddedInterpreter(_Embedded):
     version: str
     path: str
     provider: str
 
 
-class _CarriedInstaller(_Carried):
+class _EmbeddedInstaller(_Embedded):
     name: str
     version: str
 
 
-class _CarriedUser(_Carried):
+class _EmbeddedUser(_Embedded):
     name: str
     uid: int
     gid: int
 
 
-class _CarriedLibrary(_Carried):
+class _EmbeddedLibrary(_Embedded):
     name: str
     soname: str
     version: str
     provider: str
 
 
-class _CarriedArchitectures(_Carried):
+class _EmbeddedArchitectures(_Embedded):
     role: str
     cubins: dict[str, int] = Field(default_factory=dict)
     ptx: dict[str, int] = Field(default_factory=dict)
 
 
-class _CarriedVerdict(_Carried):
+class _EmbeddedVerdict(_Embedded):
     target: str
     ok: bool
     reason: str
 
 
-class _CarriedGpu(_Carried):
+class _EmbeddedGpu(_Embedded):
     vendor: str
     runtime: str | None = None
     toolkit: str | None = None
     driver_minimum: str | None = None
     image: str | None = None
-    libraries: list[_CarriedLibrary] = Field(default_factory=list)
-    architectures: list[_CarriedArchitectures] = Field(default_factory=list)
-    fleet: list[_CarriedVerdict] = Field(default_factory=list)
+    libraries: list[_EmbeddedLibrary] = Field(default_factory=list)
+    architectures: list[_EmbeddedArchitectures] = Field(default_factory=list)
+    fleet: list[_EmbeddedVerdict] = Field(default_factory=list)
 
 
-class _CarriedTarget(_Carried):
+class _EmbeddedTarget(_Embedded):
     format: int
     variant: str
     platform: str
-    base: _CarriedBase
-    interpreter: _CarriedInterpreter
+    base: _EmbeddedBase
+    interpreter: _EmbeddedInterpreter
     prefix: str
-    installer: _CarriedInstaller
-    debs: list[_CarriedDeb]
-    wheels: list[_CarriedPackage]
-    conda: _CarriedConda | None = None
+    installer: _EmbeddedInstaller
+    debs: list[_EmbeddedDeb]
+    wheels: list[_EmbeddedPackage]
+    conda: _EmbeddedConda | None = None
     env: dict[str, str]
-    gpu: _CarriedGpu | None = None
-    user: _CarriedUser
+    gpu: _EmbeddedGpu | None = None
+    user: _EmbeddedUser
     workdir: str
     command: list[str]
 
@@ -154,7 +154,7 @@ def read_projection(data: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as error:
         raise LockInvalidError("the lock is not JSON that envbuild writes", hint=_HINT) from error
     try:
-        _CarriedTarget.model_validate(document)
+        _EmbeddedTarget.model_validate(document)
     except ValidationError as error:
         raise LockInvalidError("the lock is not valid", hint=_HINT, problems=problems_of(error)) from error
     projection: Mapping[str, Any] = document

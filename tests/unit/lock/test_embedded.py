@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from envbuild.errors import LockInvalidError
-from envbuild.lock.carried import read_projection
 from envbuild.lock.codec import loads
 from envbuild.lock.diff import projections_of
+from envbuild.lock.embedded import read_projection
 from envbuild.lock.model import Lock
 from tests.rig.locks import conda_lock, gpu_lock, image_base, sample_lock
 from tests.rig.paths import CHECKOUT
