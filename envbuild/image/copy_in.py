@@ -14,7 +14,7 @@ def tar_of(paths: Iterable[Path], *, uid: int, gid: int) -> bytes:
     :raises UsageError: one does not exist; all are named.
     """
     wanted = tuple(paths)
-    missing = [str(path) for path in wanted if not path.exists()]
+    missing = [f"`{path}`" for path in wanted if not path.exists()]
     if missing:
         raise UsageError(f"there is no {', '.join(missing)} to copy")
 
