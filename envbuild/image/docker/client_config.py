@@ -39,6 +39,7 @@ _PROXIES: Final = {
     "https_proxy": "httpsProxy",
     "ftp_proxy": "ftpProxy",
     "no_proxy": "noProxy",
+    "all_proxy": "allProxy",
 }
 
 

@@ -198,7 +198,7 @@ def test_a_folder_in_its_place_is_an_error(tmp_path: Path) -> None:
 
 PROXIES = {
     "default": {"httpProxy": "http://proxy:1", "noProxy": "a,b", "ftpProxy": None},
-    "tcp://host:1": {"httpsProxy": "http://other:2"},
+    "tcp://host:1": {"allProxy": "http://other:2"},
     "unix:///elsewhere.sock": {"httpsProxy": "http://other:2"},
 }
 
@@ -215,7 +215,7 @@ PROXIES = {
         (
             {"proxies": PROXIES},
             {"DOCKER_HOST": "tcp://host:1"},
-            {"https_proxy": "http://other:2", "HTTPS_PROXY": "http://other:2"},
+            {"all_proxy": "http://other:2", "ALL_PROXY": "http://other:2"},
         ),
         (
             {"proxies": PROXIES},
