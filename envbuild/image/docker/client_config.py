@@ -12,6 +12,7 @@ all below ``DOCKER_CONFIG``, else ``~/.docker``; SHA256 is that of the context's
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,11 +116,17 @@ def _current_context(folder: Path | None) -> str:
 
 
 def _context(name: str, folder: Path | None) -> Endpoint:
-    digest = sha256_bytes(name.encode())
-    content = _read(folder / "contexts" / "meta" / digest / "meta.json") if folder else None
-    if folder is None or content is None:
+    try:
+        # a variable may hold bytes that are not UTF-8; the client takes their digest as they are
+        digest = sha256_bytes(os.fsencode(name))
+    except UnicodeEncodeError:
+        # half a character, which JSON can hold and no file of a context is called after
+        digest = None
+    content = _read(folder / "contexts" / "meta" / digest / "meta.json") if folder and digest else None
+    if folder is None or digest is None or content is None:
+        shown = name.encode(errors="backslashreplace").decode()
         raise EngineError(
-            f"there is no docker context `{name}`",
+            f"there is no docker context `{shown}`",
             hint="`docker context ls` shows those there are; name one in DOCKER_CONTEXT, "
             "or the engine in DOCKER_HOST",
         )

@@ -103,7 +103,7 @@ def engine_errors() -> Iterator[None]:
         raise EngineError(
             "no Docker Engine answers",
             hint="start it, name it in DOCKER_HOST, or use --engine local, which needs none",
-            detail=str(error).splitlines()[0][:300],
+            detail=(str(error).strip() or type(error).__name__).splitlines()[0][:300],
         ) from error
 
 

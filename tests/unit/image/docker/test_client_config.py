@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,20 @@ def test_a_context_that_is_not_there_is_named(home: Path) -> None:
     assert "docker context ls" in raised.value.hint
     with pytest.raises(EngineError, match="no docker context `gone`"):
         endpoint_of({"DOCKER_CONTEXT": "gone"})
+
+
+def test_names_that_are_not_utf_8_are_looked_up_as_they_are(home: Path) -> None:
+    found = os.fsdecode(b"caf\xe9")
+    meta = home / "contexts" / "meta" / hashlib.sha256(b"caf\xe9").hexdigest()
+    meta.mkdir(parents=True)
+    (meta / "meta.json").write_text('{"Endpoints": {"docker": {"Host": "tcp://cafe:1"}}}')
+    assert endpoint_of({"DOCKER_CONFIG": str(home), "DOCKER_CONTEXT": found}).host == "tcp://cafe:1"
+
+    with pytest.raises(EngineError) as raised:
+        endpoint_of({"DOCKER_CONFIG": str(home), "DOCKER_CONTEXT": os.fsdecode(b"g\xe9ant")})
+    assert raised.value.message == "there is no docker context `g\\udce9ant`"
+    with pytest.raises(EngineError, match=r"no docker context `\\ud800`"):
+        endpoint_of(configure(home, r'{"currentContext": "\ud800"}'))
 
 
 @pytest.mark.parametrize("endpoint", [None, [], {"Host": 1}])

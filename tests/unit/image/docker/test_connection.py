@@ -9,7 +9,7 @@ import pytest
 import requests.exceptions
 
 from envbuild.errors import BuildFailedError, EngineError
-from envbuild.image.docker.connection import cleaned_up
+from envbuild.image.docker.connection import cleaned_up, engine_errors
 from envbuild.image.docker.engine import DockerEngine
 from envbuild.image.engine import RunRequest
 
@@ -84,3 +84,17 @@ def test_so_does_what_the_engine_refused(
     with pytest.raises(EngineError, match="the engine refused") as raised:
         work(engine)
     assert raised.value.detail == "no room"
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (OSError(), "OSError"),
+        (docker.errors.DockerException(" \n"), "DockerException"),
+        (OSError("first\nsecond"), "first"),
+    ],
+)
+def test_an_engine_that_does_not_answer_has_a_reason(error: Exception, detail: str) -> None:
+    with pytest.raises(EngineError, match="no Docker Engine answers") as raised, engine_errors():
+        raise error
+    assert raised.value.detail == detail
