@@ -13,6 +13,7 @@ all below ``DOCKER_CONFIG``, else ``~/.docker``; SHA256 is that of the context's
 
 import json
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,10 @@ LARGEST_FILE: Final = 4 << 20
 """Bytes of one JSON file that are read; clients write some kB, with the logins of many registries more."""
 
 CONFIG_FILE: Final = "config.json"
+
+_CA: Final = "ca.pem"
+_CERTIFICATE: Final = "cert.pem"
+_KEY: Final = "key.pem"
 
 _PROXIES: Final = {
     "http_proxy": "httpProxy",
@@ -60,8 +65,8 @@ def endpoint_of(environment: Mapping[str, str]) -> Endpoint:
 
     ``DOCKER_HOST`` decides, then ``DOCKER_CONTEXT``, then the current context.
 
-    :raises EngineError: there is no such context, or its files cannot be read.
-    :raises docker.errors.TLSParameterError: certificates that should be there are not.
+    :raises EngineError: there is no such context, its files cannot be read, or certificates that should be
+        there are not.
     """
     folder = config_folder(environment)
     if host := environment.get("DOCKER_HOST"):
@@ -75,8 +80,7 @@ def endpoint_of(environment: Mapping[str, str]) -> Endpoint:
 def proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables by which the client tells containers their proxies.
 
-    :raises EngineError: the configuration cannot be read.
-    :raises docker.errors.TLSParameterError: as for :func:`endpoint_of`.
+    :raises EngineError: the configuration cannot be read, or as for :func:`endpoint_of`.
     """
     folder = config_folder(environment)
     content = _read(folder / CONFIG_FILE) if folder else None
@@ -93,20 +97,20 @@ def proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _tls_of_variables(environment: Mapping[str, str], folder: Path | None) -> TLSConfig | None:
     verify = bool(environment.get("DOCKER_TLS_VERIFY"))
-    named = environment.get("DOCKER_CERT_PATH")
-    if not (verify or named):
+    # any value asks for it, as the client reads these two; certificates alone do not
+    if not (verify or environment.get("DOCKER_TLS")):
         return None
+    named = environment.get("DOCKER_CERT_PATH")
     place = Path(named) if named else folder
     if place is None:
         raise EngineError(
-            "DOCKER_TLS_VERIFY asks for certificates, and no folder has them",
+            "DOCKER_TLS_VERIFY or DOCKER_TLS asks for certificates, and no folder has them",
             hint="name their folder in DOCKER_CERT_PATH",
         )
-    return TLSConfig(
-        client_cert=(str(place / "cert.pem"), str(place / "key.pem")),
-        ca_cert=str(place / "ca.pem"),
-        verify=verify,
-    )
+    # the client wants it even where nothing is verified, and builds go through the client
+    if not _can_be_read(place / _CA):
+        raise _unusable(place / _CA, "there is no such file")
+    return _tls_in(place, verify=verify)
 
 
 def _current_context(folder: Path | None) -> str:
@@ -146,15 +150,58 @@ def _context(name: str, folder: Path | None) -> Endpoint:
 
 def _tls_of_context(place: Path, *, is_trusted: bool) -> TLSConfig | None:
     """Return the TLS of a context with certificates in ``place``; ``is_trusted``: whoever answers is."""
-    found = {name: path for name in ("ca", "cert", "key") if (path := place / f"{name}.pem").is_file()}
-    if not found and not is_trusted:
+    if not is_trusted and not any(_can_be_read(place / name) for name in (_CA, _CERTIFICATE, _KEY)):
         return None
+    return _tls_in(place, verify=not is_trusted)
+
+
+def _tls_in(place: Path, *, verify: bool) -> TLSConfig:
+    """Return TLS with the certificates that are in ``place``.
+
+    :raises EngineError: one cannot be read, or is something else; the SDK would say so with every request.
+    """
+    ca, certificate, key = (place / name for name in (_CA, _CERTIFICATE, _KEY))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    has_ca = _can_be_read(ca)
+    if has_ca:
+        try:
+            context.load_verify_locations(ca)
+        except ssl.SSLError as error:
+            raise _unusable(ca, "it holds no certificate") from error
     # as the client does: half of a pair is none
-    has_own = found.keys() >= {"cert", "key"}
+    has_own = all([_can_be_read(certificate), _can_be_read(key)])
+    if has_own:
+        try:
+            # a password is never asked for on the terminal
+            context.load_cert_chain(certificate, key, password="")
+        except ssl.SSLError as error:
+            reason = f"it is no certificate, or {_KEY} beside it is not its key, or has a password"
+            raise _unusable(certificate, reason) from error
     return TLSConfig(
-        client_cert=(str(found["cert"]), str(found["key"])) if has_own else None,
-        ca_cert=str(found["ca"]) if "ca" in found else None,
-        verify=not is_trusted,
+        client_cert=(str(certificate), str(key)) if has_own else None,
+        ca_cert=str(ca) if has_ca else None,
+        verify=verify,
+    )
+
+
+def _can_be_read(path: Path) -> bool:
+    """Return whether there is such a file.
+
+    :raises EngineError: it cannot be read.
+    """
+    try:
+        path.open("rb").close()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+    return True
+
+
+def _unusable(path: Path, reason: str) -> EngineError:
+    return EngineError(
+        f"{path} cannot be used for TLS: {reason}",
+        hint="name another folder of certificates in DOCKER_CERT_PATH, or mend those of the docker context",
     )
 
 

@@ -1,13 +1,15 @@
 """Which engine an environment names: files as the docker client writes them, within another environment."""
 
+import functools
 import hashlib
 import json
 import os
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import docker
-import docker.errors
 import pytest
 
 from envbuild.errors import EngineError
@@ -37,7 +39,29 @@ def add_context(folder: Path, name: str, endpoint: Any, certificates: tuple[str,
 def write_certificates(folder: Path, names: tuple[str, ...]) -> None:
     for name in names:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.pem").write_text("")
+        (folder / f"{name}.pem").write_bytes(certificates()["cert" if name == "ca" else name])
+
+
+@functools.cache
+def certificates() -> dict[str, bytes]:
+    """Return a certificate that signs itself, and its key."""
+    with tempfile.TemporaryDirectory() as name:
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=tests",
+        ]
+        subprocess.run(
+            [*command, "-keyout", "key.pem", "-out", "cert.pem"], cwd=name, check=True, capture_output=True
+        )
+        return {kind: (Path(name) / f"{kind}.pem").read_bytes() for kind in ("cert", "key")}
 
 
 @pytest.fixture
@@ -121,14 +145,70 @@ def test_certificates_of_variables_lie_in_the_client_s_folder_unless_named(
     assert (found.verify, found.ca_cert) == (True, str(home / "ca.pem"))
     assert found.cert == (str(home / "cert.pem"), str(home / "key.pem"))
 
-    found = endpoint_of({**variables, "DOCKER_CERT_PATH": str(tmp_path / "named")}).tls
+    named = {"DOCKER_CERT_PATH": str(tmp_path / "named")}
+    found = endpoint_of({**variables, **named, "DOCKER_TLS": "0"}).tls
     assert found is not None
     assert (found.verify, found.ca_cert) == (False, str(tmp_path / "named" / "ca.pem"))
 
-    with pytest.raises(docker.errors.TLSParameterError):
-        endpoint_of({**variables, "DOCKER_CERT_PATH": str(tmp_path)})
     with pytest.raises(EngineError, match="no folder has them"):
         endpoint_of({"DOCKER_HOST": "tcp://host:2376", "DOCKER_TLS_VERIFY": "1"})
+
+
+@pytest.mark.parametrize(
+    ("certificates", "variables", "expected"),
+    [
+        (("ca", "cert", "key"), {}, None),
+        ((), {}, None),
+        (("ca", "cert", "key"), {"DOCKER_TLS": "", "DOCKER_TLS_VERIFY": ""}, None),
+        (("ca",), {"DOCKER_TLS_VERIFY": "1"}, (True, True, False)),
+        (("ca", "key"), {"DOCKER_TLS_VERIFY": "1"}, (True, True, False)),
+        (("ca",), {"DOCKER_TLS": "1"}, (False, True, False)),
+        (("ca", "cert", "key"), {"DOCKER_TLS": "1", "DOCKER_TLS_VERIFY": "0"}, (True, True, True)),
+    ],
+)
+def test_tls_of_variables_is_what_the_docker_client_makes_of_them(
+    tmp_path: Path,
+    certificates: tuple[str, ...],
+    variables: dict[str, str],
+    expected: tuple[bool, bool, bool] | None,
+) -> None:
+    write_certificates(tmp_path, certificates)
+    found = endpoint_of(
+        {"DOCKER_HOST": "tcp://host:2376", "DOCKER_CERT_PATH": str(tmp_path), **variables}
+    ).tls
+    assert (found and (found.verify, bool(found.ca_cert), bool(found.cert))) == expected
+
+
+@pytest.mark.parametrize(
+    ("broken", "content", "message"),
+    [
+        ("ca", None, "ca.pem cannot be used for TLS: there is no such file"),
+        ("ca", b"", "ca.pem cannot be used for TLS: it holds no certificate"),
+        ("cert", b"no", "cert.pem cannot be used for TLS: it is no certificate"),
+        ("key", b"no", "cert.pem cannot be used for TLS: it is no certificate, or key.pem beside it"),
+        ("key", "folder", "key.pem cannot be used for TLS: Is a directory"),
+    ],
+)
+def test_certificates_that_cannot_be_used_are_named(
+    tmp_path: Path, broken: str, content: bytes | str | None, message: str
+) -> None:
+    write_certificates(tmp_path, ("ca", "cert", "key"))
+    path = tmp_path / f"{broken}.pem"
+    path.unlink()
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        path.mkdir()
+    environment = {
+        "DOCKER_HOST": "tcp://127.0.0.1:9",
+        "DOCKER_TLS_VERIFY": "1",
+        "DOCKER_CERT_PATH": str(tmp_path),
+    }
+    with pytest.raises(EngineError, match=message) as raised:
+        _ = DockerConnection(environment).client
+    assert str(tmp_path) in raised.value.message
+    assert raised.value.hint is not None
+    assert "DOCKER_CERT_PATH" in raised.value.hint
 
 
 @pytest.mark.parametrize(
