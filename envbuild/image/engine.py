@@ -176,14 +176,15 @@ class ContainerRunner(ImageHolder, Protocol):
     def run(self, request: RunRequest) -> ContainerOutcome:
         """Run a command without network, and return what it wrote and how it ended.
 
-        :raises EngineError: the engine does not answer, or does not start the container.
+        :raises EngineError: the engine does not answer, or does not start the command: it is not in the
+            image, or not executable.
         """
 
     def run_attached(self, request: RunRequest) -> int:
         """Run a command with network on this terminal's streams, and return its exit status.
 
-        :raises EngineError: the engine does not answer.
-        :raises RunError: the command could not be started.
+        :raises RunError: the engine does not answer, or does not start the command: it is not in the image,
+            or not executable.  No status is returned for those, as each could be the command's own.
         """
 
 

@@ -17,6 +17,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from envbuild.digest import canonical_json
+from envbuild.errors import EngineError, RunError
 from envbuild.image.engine import Engine, RunRequest
 from envbuild.image.local.images import ImageStore
 from envbuild.image.target_image import held_image, image_reference_for
@@ -174,6 +175,12 @@ def test_the_protocol_is_kept(holder):
         )
         outcome = engine.run(request)
         assert (outcome.exit_status, outcome.stdout) == (3, b"given\n0\nvariable\n")
+        for command in ("no-such-command", "/etc/passwd"):
+            impossible = RunRequest(image=held.facts.identifier, command=(command,))
+            with pytest.raises(EngineError, match=r"cannot be started|the engine refused"):
+                engine.run(impossible)
+            with pytest.raises(RunError, match=r"cannot be started|could not be started"):
+                engine.run_attached(impossible)
     gc.collect()
 
 

@@ -42,7 +42,7 @@ class DockerContainers(DockerImages):
     def run(self, request: RunRequest) -> ContainerOutcome:
         """Run a command in a fresh container without network and remove it, whatever happens.
 
-        :raises EngineError: the engine does not answer, or refuses to start the container.
+        :raises EngineError: the engine does not answer, or does not start the command.
         """
         try:
             return self._run(request)
@@ -76,7 +76,7 @@ class DockerContainers(DockerImages):
         A container that did not start for want of GPUs nobody named starts without them; not when its input
         is a pipe, of which the first attempt may have taken a part.
 
-        :raises RunError: the container could not be made or started.
+        :raises RunError: the engine does not answer, or does not start the command.
         """
         position = _position_of_input() if request.stdin else None
         try:

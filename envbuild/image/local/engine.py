@@ -9,7 +9,7 @@ from typing import Final
 
 from envbuild.cache.folders import ROOTS
 from envbuild.cache.use_lock import use
-from envbuild.errors import EngineError, UsageError
+from envbuild.errors import EngineError, RunError, UsageError
 from envbuild.image.engine import (
     BuildRequest,
     BuiltImage,
@@ -24,7 +24,7 @@ from envbuild.image.gpus import AUTO, NONE, GpuAccess
 from envbuild.image.local.images import ImageStore, facts_of
 from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use_of
 from envbuild.image.local.registry import document_registry, push_built
-from envbuild.image.local.roots.private_root import PrivateRoot
+from envbuild.image.local.roots.private_root import EntryError, PrivateRoot
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.image.local.user_namespace import acts_as_root
 from envbuild.image.target_image import held_image, image_reference_for
@@ -164,24 +164,33 @@ class LocalEngine:
     def run(self, request: RunRequest) -> ContainerOutcome:
         """Run a command without network in a root of its own, which is then removed.
 
-        :raises EngineError: there is no such image, or no private root can be made here.
-        :raises EntryError: the command is not in the image.
+        :raises EngineError: there is no such image, no private root can be made here, or the command cannot
+            be started in it.
         """
-        with self._root(request.image) as (root, facts):
-            return root.run(
-                request.command,
-                binds=_written(request.files, root.folder),
-                env={**_variables(facts), **request.env},
-                user=request.user or facts.user or "0",
-                workdir=request.workdir or facts.workdir or "/",
-            )
+        try:
+            with self._root(request.image) as (root, facts):
+                return root.run(
+                    request.command,
+                    binds=_written(request.files, root.folder),
+                    env={**_variables(facts), **request.env},
+                    user=request.user or facts.user or "0",
+                    workdir=request.workdir or facts.workdir or "/",
+                )
+        except EntryError as error:
+            raise EngineError(error.message) from error
 
     def run_attached(self, request: RunRequest) -> int:
         """Run a command on this terminal's streams, with this machine's network; return its exit status.
 
-        :raises EngineError: there is no such image, or no private root can be made here.
-        :raises EntryError: the command is not in the image.
+        :raises RunError: there is no such image, no private root can be made here, or the command cannot be
+            started in it.
         """
+        try:
+            return self._run_attached(request)
+        except (EngineError, EntryError) as error:
+            raise RunError(error.message, hint=error.hint, detail=error.detail) from error
+
+    def _run_attached(self, request: RunRequest) -> int:
         with self._root(request.image) as (root, facts):
             feed = None
             if request.archive is not None:

@@ -170,6 +170,31 @@ def test_a_driver_that_the_image_refuses_is_not_passed_over() -> None:
     assert raised.value.detail == TOO_OLD
 
 
+def test_a_command_that_cannot_be_started_is_an_error_as_the_protocol_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # the words of Docker Engine 26; the docker client exits with 1, as a command may
+    told = 'failed to create task for container: exec: "no-such": executable file not found in $PATH: unknown'
+    monkeypatch.setattr(process, "run_attached", lambda *_words, **_options: 1)
+    machine = Machine()
+    monkeypatch.setattr(machine, "create", lambda _image, **_options: Container(told))
+    with pytest.raises(EngineError) as refused:
+        run(engine_on(machine))
+    with pytest.raises(RunError, match="the command could not be started") as raised:
+        attach(engine_on(machine))
+    assert refused.value.detail == raised.value.detail == told
+
+
+def test_an_engine_that_is_gone_is_a_failure_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_words: object, **_options: object) -> None:
+        raise OSError("gone")
+
+    machine = Machine()
+    monkeypatch.setattr(machine, "create", gone)
+    with pytest.raises(RunError, match="no Docker Engine answers"):
+        attach(engine_on(machine))
+
+
 def test_a_container_without_gpus_is_given_none() -> None:
     machine = Machine()
     engine = engine_on(machine)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from envbuild.cache.use_lock import try_own
-from envbuild.errors import EngineError
+from envbuild.errors import EngineError, RunError
 from envbuild.formats.compression import codec_of
 from envbuild.image.compose import compose_image
 from envbuild.image.engine import RunRequest
@@ -20,7 +20,6 @@ from envbuild.image.local.engine import LocalEngine
 from envbuild.image.local.images import ImageStore
 from envbuild.image.local.layers.changes import diff_layer
 from envbuild.image.local.layers.store import LayerKey, LayerStore
-from envbuild.image.local.roots.private_root import EntryError
 from tests.rig.locks import sample_lock
 from tests.rig.paths import CHECKOUT
 from tests.rig.small_root import ENV, make_small_root
@@ -152,9 +151,18 @@ def test_nothing_is_pruned_until_what_a_run_needs_is_held(engine, cache, monkeyp
     assert is_alone
 
 
-def test_a_missing_program_is_an_error_of_ours(engine):
-    with pytest.raises(EntryError, match="`no-such` cannot be started"):
-        engine.run(RunRequest(image="train:1", command=("no-such",)))
+@pytest.mark.parametrize("command", ["no-such", "/etc/passwd", "/etc"])
+def test_a_command_that_cannot_be_started_is_an_error_as_the_protocol_says(engine, command):
+    request = RunRequest(image="train:1", command=(command,))
+    with pytest.raises(EngineError, match=f"`{command}` cannot be started"):
+        engine.run(request)
+    with pytest.raises(RunError, match=f"`{command}` cannot be started"):
+        engine.run_attached(request)
+
+
+def test_an_image_that_is_not_there_runs_nothing(engine):
+    with pytest.raises(RunError, match="the local engine has no image train:2"):
+        engine.run_attached(RunRequest(image="train:2", command=("true",)))
 
 
 def test_nothing_is_left_of_a_run(engine, cache):
