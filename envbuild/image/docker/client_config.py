@@ -1,10 +1,10 @@
-"""The docker client's configuration: which engine an environment names, and the proxies of containers.
+"""The docker client's configuration: which engine an environment names, headers, and proxies of containers.
 
-Docker's SDK finds both through the variables of its process alone, and an engine may be asked for with
+Docker's SDK finds them through the variables of its process alone, and an engine may be asked for with
 others, so the files are read here.  Their format is what Docker documents under "Docker contexts" and "Use a
 proxy server with the Docker CLI", and what its client writes (docker/cli, ``cli/context/store``)::
 
-    config.json                          currentContext, proxies
+    config.json                          currentContext, HttpHeaders, proxies
     contexts/meta/SHA256/meta.json       Endpoints.docker: Host, SkipTLSVerify
     contexts/tls/SHA256/docker/*.pem     ca, cert, key; each may be missing
 
@@ -93,6 +93,19 @@ def proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
         return {}
     values = {name: str(proxies.get(field) or "") for name, field in _PROXIES.items()}
     return {spelling: value for name, value in values.items() if value for spelling in (name.upper(), name)}
+
+
+def http_headers(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that the client sends with every request to an engine.
+
+    :raises EngineError: the configuration cannot be read.
+    """
+    folder = config_folder(environment)
+    content = _read(folder / CONFIG_FILE) if folder else None
+    headers = (content or {}).get("HttpHeaders")
+    if not isinstance(headers, dict):
+        return {}
+    return {name: value for name, value in headers.items() if isinstance(value, str)}
 
 
 def _tls_of_variables(environment: Mapping[str, str], folder: Path | None) -> TLSConfig | None:

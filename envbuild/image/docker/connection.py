@@ -10,13 +10,12 @@ import requests.exceptions
 
 from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError
-from envbuild.image.docker.client_config import endpoint_of
+from envbuild.image.docker.api import HERE, EngineClient
+from envbuild.image.docker.client_config import endpoint_of, http_headers
 from envbuild.image.gpus import gpu_refusal
 
 MINIMUM_API = (1, 42)
 """Docker Engine 23.0, the first with BuildKit as its builder, named contexts and ``RUN --network``."""
-
-TIMEOUT_SECONDS = 120
 
 
 class DockerConnection:
@@ -29,7 +28,7 @@ class DockerConnection:
     @property
     def is_here(self) -> bool:
         """Whether it is on this machine, and sees its loopback interface and its devices."""
-        return str(self.client.api.base_url) == "http+docker://localhost"
+        return str(self.client.api.base_url) == HERE
 
     @cached_property
     def client(self) -> docker.DockerClient:
@@ -38,11 +37,7 @@ class DockerConnection:
         :raises EngineError: there is nothing to connect to, or no such context.
         """
         with engine_errors():
-            endpoint = endpoint_of(self.environment)
-            # the SDK takes None or False for "no TLS", its types False alone
-            return docker.DockerClient(
-                base_url=endpoint.host, tls=endpoint.tls or False, timeout=TIMEOUT_SECONDS
-            )
+            return EngineClient(endpoint_of(self.environment), headers=http_headers(self.environment))
 
     def close(self) -> None:
         """Close the connection, if there is one; the next question opens another."""

@@ -9,12 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
 from envbuild.errors import EngineError
-from envbuild.image.docker import client_config
-from envbuild.image.docker.client_config import endpoint_of, proxy_variables
+from envbuild.image.docker import client_config, connection
+from envbuild.image.docker.client_config import Endpoint, endpoint_of, http_headers, proxy_variables
 from envbuild.image.docker.connection import DockerConnection
 
 
@@ -79,11 +78,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Return what Docker's SDK was asked to connect to; no engine answers."""
     calls: list[dict[str, Any]] = []
 
-    def connect(**arguments: Any) -> object:
-        calls.append(arguments)
+    def connect(endpoint: Endpoint, **arguments: Any) -> object:
+        calls.append({"host": endpoint.host, "tls": endpoint.tls, **arguments})
         return object()
 
-    monkeypatch.setattr(docker, "DockerClient", connect)
+    monkeypatch.setattr(connection, "EngineClient", connect)
     return calls
 
 
@@ -107,7 +106,7 @@ def test_the_environment_of_the_process_does_not_count(
     for environment in given:
         assert DockerConnection(environment).client is not None
     hosts = [None, "tcp://there:2375", "unix:///elsewhere.sock", "tcp://host:2375"]
-    assert [call["base_url"] for call in asked] == hosts
+    assert [call["host"] for call in asked] == hosts
     assert not any(call["tls"] for call in asked)
 
 
@@ -327,3 +326,11 @@ def test_containers_are_told_the_proxies_of_the_given_environment(
 ) -> None:
     assert proxy_variables({**configure(home, content), **variables}) == expected
     assert proxy_variables({}) == {}
+
+
+def test_headers_are_those_of_the_given_environment(home: Path, asked: list[dict[str, Any]]) -> None:
+    given = configure(home, {"HttpHeaders": {"X-Team": "ml", "X-Odd": 1}})
+    assert http_headers(given) == {"X-Team": "ml"}
+    assert http_headers({}) == http_headers(configure(home, {"HttpHeaders": []})) == {}
+    assert DockerConnection(configure(home, {"HttpHeaders": {"X-Team": "ml"}})).client is not None
+    assert asked[0]["headers"] == {"X-Team": "ml"}

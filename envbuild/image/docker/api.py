@@ -1,0 +1,80 @@
+"""Docker's SDK, connected to an endpoint and configured by nothing else.
+
+The SDK's own constructor reads the configuration file that the variables of its process name, and fails when
+that is broken.  The engine may be asked for with other variables, and logins and proxies are given with each
+request, so that constructor is not run.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import docker
+import docker.errors
+from docker.auth import AuthConfig
+from docker.constants import DEFAULT_USER_AGENT
+from docker.transport import UnixHTTPAdapter
+from docker.utils.proxy import ProxyConfig
+from docker.utils.utils import parse_host
+
+from envbuild.image.docker.client_config import Endpoint
+
+TIMEOUT_SECONDS: Final = 120
+
+HERE: Final = "http+docker://localhost"
+"""What the SDK calls an engine behind a socket of this machine."""
+
+
+class EngineClient(docker.DockerClient):
+    """The SDK's client of one endpoint."""
+
+    def __init__(self, endpoint: Endpoint, *, headers: Mapping[str, str]) -> None:
+        """Connect, and ask for the version of the API; ``headers`` go with every request.
+
+        :raises docker.errors.DockerException: the endpoint is not well formed, or nothing answers.
+        """
+        self.api = _Api(endpoint, headers)
+
+
+class _Api(docker.APIClient):
+    def __init__(self, endpoint: Endpoint, headers: Mapping[str, str]) -> None:
+        # the session's constructor, past the SDK's
+        super(docker.APIClient, self).__init__()
+        self.timeout = TIMEOUT_SECONDS
+        self.headers.update({**headers, "User-Agent": DEFAULT_USER_AGENT})
+        self.credstore_env = None
+        self._general_configs: dict[str, object] = {}
+        self._auth_configs = AuthConfig({})
+        self._proxy_configs = ProxyConfig()
+        url = _url_of(endpoint)
+        self._custom_adapter: UnixHTTPAdapter | None = None
+        if url.startswith("http+unix://"):
+            self._custom_adapter = UnixHTTPAdapter(url, TIMEOUT_SECONDS)
+            self.base_url = HERE
+            self.mount("http+docker://", self._custom_adapter)
+        else:
+            self.base_url = url
+            if endpoint.tls is not None:
+                endpoint.tls.configure_client(self)
+        try:
+            self._version = self._version_of_engine()
+        except BaseException:
+            self.close()
+            raise
+
+    def _version_of_engine(self) -> str:
+        answer: object = self.version(api_version=False)
+        version = answer.get("ApiVersion") if isinstance(answer, dict) else None
+        if not isinstance(version, str):
+            raise docker.errors.DockerException("what answers there is no Docker Engine")
+        return version
+
+
+def _url_of(endpoint: Endpoint) -> str:
+    """Return the endpoint as the SDK writes it.
+
+    :raises docker.errors.DockerException: it is not well formed.
+    """
+    try:
+        return str(parse_host(endpoint.host, tls=endpoint.tls is not None))
+    except ValueError as error:
+        raise docker.errors.DockerException(f"{endpoint.host} is not well formed: {error}") from error
