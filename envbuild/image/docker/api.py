@@ -16,7 +16,9 @@ from docker.transport import UnixHTTPAdapter
 from docker.utils.proxy import ProxyConfig
 from docker.utils.utils import parse_host
 
+from envbuild.errors import EngineError
 from envbuild.image.docker.client_config import Endpoint
+from envbuild.image.docker.ssh import SCHEME, SshAdapter
 
 TIMEOUT_SECONDS: Final = 120
 
@@ -24,19 +26,30 @@ HERE: Final = "http+docker://localhost"
 """What the SDK calls an engine behind a socket of this machine."""
 
 
+ELSEWHERE: Final = "http+docker://elsewhere"
+"""The same for one that is reached through `ssh`: what the SDK calls ``http+docker://ssh`` has no sockets."""
+
+
 class EngineClient(docker.DockerClient):
     """The SDK's client of one endpoint."""
 
-    def __init__(self, endpoint: Endpoint, *, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, *, headers: Mapping[str, str], environment: Mapping[str, str]
+    ) -> None:
         """Connect, and ask for the version of the API; ``headers`` go with every request.
 
+        ``environment`` is that of `ssh`, where it is needed.
+
+        :raises EngineError: `ssh` does not reach the engine.
         :raises docker.errors.DockerException: the endpoint is not well formed, or nothing answers.
         """
-        self.api = _Api(endpoint, headers)
+        self.api = _Api(endpoint, headers, environment)
 
 
 class _Api(docker.APIClient):
-    def __init__(self, endpoint: Endpoint, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, headers: Mapping[str, str], environment: Mapping[str, str]
+    ) -> None:
         # the session's constructor, past the SDK's
         super(docker.APIClient, self).__init__()
         self.timeout = TIMEOUT_SECONDS
@@ -45,21 +58,32 @@ class _Api(docker.APIClient):
         self._general_configs: dict[str, object] = {}
         self._auth_configs = AuthConfig({})
         self._proxy_configs = ProxyConfig()
-        url = _url_of(endpoint)
         self._custom_adapter: UnixHTTPAdapter | None = None
-        if url.startswith("http+unix://"):
+        if endpoint.host and endpoint.host.startswith(SCHEME):
+            self._custom_adapter = SshAdapter(endpoint.host, environment, timeout=TIMEOUT_SECONDS)
+            self.base_url = ELSEWHERE
+        elif (url := _url_of(endpoint)).startswith("http+unix://"):
             self._custom_adapter = UnixHTTPAdapter(url, TIMEOUT_SECONDS)
             self.base_url = HERE
-            self.mount("http+docker://", self._custom_adapter)
         else:
             self.base_url = url
             if endpoint.tls is not None:
                 endpoint.tls.configure_client(self)
+        if self._custom_adapter is not None:
+            self.mount("http+docker://", self._custom_adapter)
         try:
             self._version = self._version_of_engine()
-        except BaseException:
+        except Exception as error:
             self.close()
-            raise
+            said = self._custom_adapter.said() if isinstance(self._custom_adapter, SshAdapter) else None
+            if said is None:
+                raise
+            raise EngineError(
+                f"the engine at {endpoint.host} cannot be reached through ssh",
+                hint="`docker version` must reach it too, with no question asked: ssh needs the host's key, "
+                "and yours in a file or an agent; the docker client must be installed there",
+                detail=said,
+            ) from error
 
     def _version_of_engine(self) -> str:
         answer: object = self.version(api_version=False)

@@ -37,7 +37,11 @@ class DockerConnection:
         :raises EngineError: there is nothing to connect to, or no such context.
         """
         with engine_errors():
-            return EngineClient(endpoint_of(self.environment), headers=http_headers(self.environment))
+            return EngineClient(
+                endpoint_of(self.environment),
+                headers=http_headers(self.environment),
+                environment=self.environment,
+            )
 
     def close(self) -> None:
         """Close the connection, if there is one; the next question opens another."""
