@@ -96,8 +96,9 @@ class DockerContainers(DockerImages):
                 status = process.run_attached([*arguments, str(container.id)], environment=self.environment)
                 container.reload()
                 state = container.attrs["State"]
-                if state.get("Error"):
-                    told = str(state["Error"])
+                # still created: the client did not come as far as to ask for it, and has said why
+                if state.get("Error") or state.get("Status") == "created":
+                    told = str(state.get("Error") or f"the docker client ended with {status}")
                     raise RunError("the command could not be started", detail=told, hint=hint_for(told))
                 return status
         except process.ProgramMissingError as error:

@@ -185,6 +185,19 @@ def test_a_command_that_cannot_be_started_is_an_error_as_the_protocol_says(
     assert refused.value.detail == raised.value.detail == told
 
 
+def test_the_status_of_a_client_that_started_nothing_is_not_the_command_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "run_attached", lambda *_words, **_options: 1)
+    container = Container("")
+    container.attrs["State"]["Status"] = "created"
+    machine = Machine()
+    monkeypatch.setattr(machine, "create", lambda _image, **_options: container)
+    with pytest.raises(RunError, match="the command could not be started") as raised:
+        attach(engine_on(machine))
+    assert raised.value.detail == "the docker client ended with 1"
+
+
 def test_an_engine_that_is_gone_is_a_failure_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_words: object, **_options: object) -> None:
         raise OSError("gone")
