@@ -6,6 +6,7 @@ Argument lists only, never a shell; the environment is an argument; standard err
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -61,11 +62,13 @@ def run(
     timeout: float | None = None,
     on_stdout_line: Callable[[str], None] | None = None,
     on_stderr_line: Callable[[str], None] | None = None,
+    joined: socket.socket | None = None,
 ) -> ProcessResult:
     """Run a program to its end and return what it said; a failing exit status is not an error here.
 
-    ``timeout`` is in seconds.  ``on_stdout_line`` and ``on_stderr_line`` see each line as it comes.  On
-    Ctrl-C, or any other exception in this thread, the program and its children are ended first.
+    ``timeout`` is in seconds.  ``on_stdout_line`` and ``on_stderr_line`` see each line as it comes.
+    ``joined`` is the program's standard input and output instead of pipes; it is closed here.  On Ctrl-C, or
+    any other exception in this thread, the program and its children are ended first.
 
     :raises ProgramMissingError: the program cannot be found.
     :raises ProgramTimeoutError: it was still running after ``timeout`` seconds.
@@ -73,7 +76,14 @@ def run(
     if isinstance(arguments, (str, bytes)):
         raise TypeError("arguments must be a list, never a shell string")
     words = tuple(str(argument) for argument in arguments)
-    child = _start(words, environment=environment, folder=folder, has_input=standard_input is not None)
+    with joined or contextlib.nullcontext():
+        child = _start(
+            words,
+            environment=environment,
+            folder=folder,
+            has_input=standard_input is not None,
+            joined=joined,
+        )
     with _running_lock:
         _running.add(child)
     stdout: list[bytes] = []
@@ -155,15 +165,21 @@ def replace(arguments: Sequence[str | Path], *, environment: Mapping[str, str]) 
 
 
 def _start(
-    words: tuple[str, ...], *, environment: Mapping[str, str], folder: Path | None, has_input: bool
+    words: tuple[str, ...],
+    *,
+    environment: Mapping[str, str],
+    folder: Path | None,
+    has_input: bool,
+    joined: socket.socket | None,
 ) -> subprocess.Popen[bytes]:
+    pipe_or_nothing = subprocess.PIPE if has_input else subprocess.DEVNULL
     try:
         return subprocess.Popen(
             words,
             env=dict(environment),
             cwd=folder,
-            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdin=joined.fileno() if joined else pipe_or_nothing,
+            stdout=joined.fileno() if joined else subprocess.PIPE,
             stderr=subprocess.PIPE,
             # a group of its own, so that the program's children end with it
             start_new_session=True,

@@ -1,4 +1,5 @@
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -25,6 +26,15 @@ def test_much_output_on_both_streams_does_not_deadlock():
         "import sys; sys.stderr.write('e' * 300_000); sys.stdout.write('o' * 300_000)", timeout=20
     )
     assert (len(result.stdout), len(result.stderr)) == (300_000, 300_000)
+
+
+def test_a_socket_is_both_streams_and_ends_with_the_program():
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.sendall(b"abc\n")
+        result = python("print(input().upper())", joined=theirs, timeout=20)
+        assert ours.recv(10) + ours.recv(10) == b"ABC\n"
+    assert (result.succeeded, result.stdout, theirs.fileno()) == (True, "", -1)
 
 
 def test_input_is_given_and_lines_are_seen_as_they_come():

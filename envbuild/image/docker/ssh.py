@@ -6,10 +6,7 @@ of the engine there (docker/cli, ``cli/connhelper``).  Docker's SDK has this too
 
 import shlex
 import socket
-import sys
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from threading import Thread
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,19 +21,6 @@ SCHEME: Final = "ssh://"
 
 CONNECT_SECONDS: Final = 30
 """How long `ssh` tries to connect; as the docker client."""
-
-_JOIN: Final = """\
-import os, socket, sys
-end = socket.socket(socket.AF_UNIX)
-end.connect(sys.argv[1])
-os.dup2(end.fileno(), 0)
-os.dup2(end.fileno(), 1)
-try:
-    os.execvp(sys.argv[2], sys.argv[2:])
-except OSError as error:
-    sys.exit(f"{sys.argv[2]}: {error.strerror}")
-"""
-"""Becomes the program in its arguments, with a socket as standard input and output."""
 
 
 class SshAdapter(UnixHTTPAdapter):
@@ -89,25 +73,21 @@ class Tunnels:
 
         :raises OSError: none can be made.
         """
-        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
-            path = str(Path(folder) / "s")
-            listener.bind(path)
-            listener.listen(1)
-            listener.settimeout(timeout)
-            thread = Thread(target=self._run, args=(path,), daemon=True)
-            self._threads = [*(other for other in self._threads if other.is_alive()), thread]
-            thread.start()
-            end, _ = listener.accept()
-        end.settimeout(timeout)
-        return end
+        ours, theirs = socket.socketpair()
+        thread = Thread(target=self._run, args=(theirs,), daemon=True)
+        self._threads = [*(other for other in self._threads if other.is_alive()), thread]
+        thread.start()
+        ours.settimeout(timeout)
+        return ours
 
-    def _run(self, path: str) -> None:
-        # through the one place that starts programs: it ends them on Ctrl-C, and keeps what they say
-        result = process.run(
-            (sys.executable, "-I", "-S", "-c", _JOIN, path, *self._command), environment=self._environment
-        )
-        if not result.succeeded:
-            self._errors.append(result.stderr)
+    def _run(self, theirs: socket.socket) -> None:
+        try:
+            result = process.run(self._command, environment=self._environment, joined=theirs)
+        except process.ProgramMissingError as error:
+            self._errors.append(error.message)
+        else:
+            if not result.succeeded:
+                self._errors.append(result.stderr)
 
 
 class _Pool(UnixHTTPConnectionPool):

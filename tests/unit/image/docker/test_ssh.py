@@ -99,7 +99,7 @@ def test_a_machine_without_ssh_says_so(variables: dict[str, str], tmp_path: Path
         pytest.raises(EngineError, match="cannot be reached through ssh") as raised,
     ):
         connection.describe()
-    assert raised.value.detail == "ssh: No such file or directory"
+    assert raised.value.detail == "`ssh` is not installed"
 
 
 def test_both_ends_of_a_connection_are_one_stream() -> None:
