@@ -11,7 +11,10 @@ from tests.rig.engine import note_forgotten, remove_forgotten
 pytest_plugins = ["tests.rig.fixtures"]
 
 # The machines this runs on are small and shared: a deadline would test them, not the code.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `make property` tries twenty times as many.
+settings.register_profile(
+    "default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile(
     "quick",
     parent=settings.get_profile("default"),

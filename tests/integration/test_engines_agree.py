@@ -90,13 +90,13 @@ class Engines:
 
 @pytest.fixture(scope="module")
 def on_packages(tmp_path_factory, engine_host):
-    """Build on a bootstrapped base; the local build is killed in three phases before it may finish."""
+    """Build on a bootstrapped base; the local build is killed late in it before it may finish."""
     engines = Engines(tmp_path_factory.mktemp("packages"), PACKAGES)
     engines.build_with_docker()
-    killed = [kill_when(engines, phase) for phase in (bootstrapping, unpacking, installing)]
+    left = kill_when(engines, installing)
     engines.build_locally()
     forget_at_the_end(engines.reference)
-    return engines, killed
+    return engines, left
 
 
 def kill_when(engines, phase):
@@ -146,9 +146,22 @@ def users_of(cache):
     return found
 
 
-def test_killed_in_any_phase_nothing_runs_on_and_the_next_build_finishes(on_packages):
-    engines, killed = on_packages
-    assert killed == [[], [], []]
+@pytest.mark.long
+def test_killed_in_every_phase_nothing_runs_on_and_the_next_build_finishes(tmp_path, engine_host):
+    engines = Engines(tmp_path, PACKAGES.replace(NAME, f"{NAME}-k"))
+    for phase in (bootstrapping, unpacking, installing):
+        assert kill_when(engines, phase) == [], phase.__name__
+    engines.build_locally()
+    assert_nothing_is_left(engines)
+
+
+def test_killed_while_packages_are_installed_nothing_runs_on(on_packages):
+    engines, left = on_packages
+    assert left == []
+    assert_nothing_is_left(engines)
+
+
+def assert_nothing_is_left(engines):
     assert str(engines.cache) not in Path("/proc/self/mountinfo").read_text()
     assert list((engines.cache / "roots").iterdir()) == []
     assert not list((engines.cache / "unpacked").glob("partial-*"))

@@ -57,7 +57,9 @@ def resolved(
 CORPUS = [
     pytest.param(request_for("numpy", "pandas", "scikit-learn"), id="sklearn example"),
     pytest.param(
-        request_for("transformers[sentencepiece,tiktoken,retrieval]"), id="transformers with extras"
+        request_for("transformers[sentencepiece,tiktoken,retrieval]"),
+        id="transformers with extras",
+        marks=pytest.mark.long,
     ),
     pytest.param(
         request_for(
@@ -83,8 +85,8 @@ CORPUS = [
         ),
         id="requirements and constraints",
     ),
-    pytest.param(request_for("jax"), id="jax on CPU"),
-    pytest.param(request_for("fastapi[standard]"), id="fastapi"),
+    pytest.param(request_for("jax"), id="jax on CPU", marks=pytest.mark.long),
+    pytest.param(request_for("fastapi[standard]"), id="fastapi", marks=pytest.mark.long),
 ]
 
 
