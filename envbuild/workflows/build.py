@@ -29,7 +29,7 @@ class BuildOptions:
     """None: the spec's default."""
 
     platform: str | None = None
-    """Such as ``linux/amd64``; None: this machine's."""
+    """Such as ``linux/amd64``; None: this machine's, or the only one there is."""
 
     frozen: bool = False
     """Use the lock without comparing it with the spec."""
@@ -41,7 +41,7 @@ class BuildOptions:
     """False: run every step, and build even when the image exists."""
 
     pull: bool = False
-    """Take the image from its registry when that has it."""
+    """Take the image from its registry when that has it; with ``use_cache`` alone."""
 
     outputs: "tuple[ImageOutput, ...]" = ()
     """Folders and archives to write the image to."""
@@ -50,6 +50,8 @@ class BuildOptions:
     """Give the image to the Docker Engine."""
 
     push: bool = False
+    """Push the image to ``[image] repository``."""
+
     check: bool = False
     """Build a second time under other conditions and compare."""
 
@@ -260,15 +262,24 @@ def _refuse_contradictions(lock: "Lock", engine: "Engine", options: BuildOptions
             "--pull brings an image into the docker engine",
             hint="the local engine has nothing to gain: it keeps its layers, and shares them between images",
         )
-    if options.pull and machine.offline:
-        raise UsageError("--pull asks a registry, and --offline asks nobody")
+    if options.pull and not options.use_cache:
+        raise UsageError(
+            "--pull takes an image that is there, and --no-cache builds all again",
+            hint="leave one of the two out",
+        )
+    for option, asked in (("--pull", options.pull), ("--push", options.push)):
+        if asked and machine.offline:
+            raise UsageError(f"{option} asks a registry, and --offline asks nobody")
 
 
 def _pull(lock: "Lock", target: "Target", engine: "Engine", machine: Machine) -> None:
     """Bring a target's image into the engine from its registry, if that has it and the engine lacks it."""
     from envbuild.image.target_image import held_image, image_reference_for
 
-    if held_image(lock, target, engine) is None and lock.request.repository:
+    if not lock.request.repository:
+        # no error: pipelines and `--all` ask for every lock, whether it is ever pushed or not
+        machine.progress.on_note("there is nothing to pull: the spec names no `repository` under [image]")
+    elif held_image(lock, target, engine) is None:
         reference = image_reference_for(lock, target)
         machine.progress.on_stage(f"asking the registry for {reference}")
         engine.pull(reference)

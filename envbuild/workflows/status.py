@@ -33,7 +33,8 @@ class StatusOptions:
 
     engine: EngineName | None = None
     remote: bool = False
-    """Ask registries too: whether images are pushed, and whether bases have moved.  Else nothing is sent."""
+    """Ask registries too: whether images are pushed, and whether bases have moved.  Else nothing is sent.
+    A machine that is offline cannot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +136,7 @@ def project_status(
 
     What cannot be reached is unknown, never an error: a laptop on a train has a status too.
 
+    :raises UsageError: registries are to be asked, and the machine is offline.
     :raises LockError: there is no lock, or it cannot be used.
     :raises SpecError: the spec cannot be used.
     """
@@ -152,10 +154,16 @@ def statuses_of(
 
     ``unusable_too`` yields a project without a usable lock as well.
 
+    :raises UsageError: registries are to be asked, and the machine is offline.
     :raises LockError: a lock is missing or cannot be used, unless ``unusable_too``.
     :raises SpecError: a spec cannot be used, unless ``unusable_too``.
     """
     options, machine = options or StatusOptions(), machine or Machine()
+    if options.remote and machine.offline:
+        raise UsageError(
+            "a status with --remote asks registries, and --offline asks nobody",
+            hint="leave --remote out: what it would ask is shown as not asked",
+        )
     digest_of = _registry_reader(machine) if options.remote else None
     for project in projects:
         try:

@@ -1,5 +1,6 @@
 """What is done with an image that is there: written to files, given to the Docker Engine."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,16 +8,19 @@ from typing import Any
 import pytest
 
 from envbuild.cache.use_lock import try_own
+from envbuild.errors import UsageError
 from envbuild.image.compose import compose_image
 from envbuild.image.docker.load import Loaded
 from envbuild.image.engine import BuiltImage, ImageOutput
 from envbuild.image.local.images import facts_of
+from envbuild.lock.codec import dumps
 from envbuild.workflows import build
 from envbuild.workflows.build import BuildOptions, build_image
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import Project
 from tests.rig.layers import LayerFolder
 from tests.rig.locks import sample_lock
+from tests.rig.progress import RecordedProgress
 
 
 @pytest.fixture
@@ -75,3 +79,67 @@ def test_nothing_is_pruned_while_an_image_is_loaded(
     result = build_image(project, BuildOptions(load=True), machine=machine)
     assert result.loaded == Loaded(way="archive", size=1)
     assert given == [(image.content, "train:1", blobs, False)]
+
+
+@pytest.fixture
+def docker_lacks_it(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what a docker engine without any image was asked for, which is the engine of every project."""
+    asked: list[str] = []
+
+    def build_it(_request: Any) -> SimpleNamespace:
+        asked.append("build")
+        return SimpleNamespace(reference="train:1", built=True)
+
+    engine = SimpleNamespace(
+        name="docker",
+        features={"pull"},
+        find=lambda _reference: None,
+        find_target=lambda _request: None,
+        require_privileges=lambda _restart: None,
+        pull=lambda reference: asked.append(f"pull {reference}"),
+        push=lambda _image: asked.append("push"),
+        build=build_it,
+        close=lambda: None,
+    )
+    monkeypatch.setattr(build, "engine_of", lambda *_arguments: engine)
+    return asked
+
+
+def pushed_lock(project: Project) -> None:
+    """Give the lock a repository."""
+    request = sample_lock().request.model_copy(update={"repository": "registry.example.com/team/train"})
+    project.lock.write_text(dumps(sample_lock().model_copy(update={"request": request})))
+
+
+@pytest.mark.parametrize("option", ["push", "pull"])
+def test_offline_no_registry_is_asked(
+    project: Project, machine: Machine, docker_lacks_it: list[str], option: str
+) -> None:
+    pushed_lock(project)
+    options = BuildOptions(frozen=True, **{option: True})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=f"^--{option} asks a registry, and --offline asks nobody$"):
+        build_image(project, options, machine=replace(machine, offline=True))
+    assert docker_lacks_it == []
+
+
+def test_what_is_built_in_any_case_is_not_pulled(
+    project: Project, machine: Machine, docker_lacks_it: list[str]
+) -> None:
+    pushed_lock(project)
+    options = BuildOptions(frozen=True, pull=True, use_cache=False)
+    with pytest.raises(UsageError, match="^--pull takes an image that is there, and --no-cache"):
+        build_image(project, options, machine=machine)
+    assert docker_lacks_it == []
+
+
+@pytest.mark.parametrize("has_repository", [True, False])
+def test_without_a_repository_it_is_said_that_nothing_is_pulled(
+    project: Project, machine: Machine, docker_lacks_it: list[str], *, has_repository: bool
+) -> None:
+    if has_repository:
+        pushed_lock(project)
+    heard = RecordedProgress()
+    build_image(project, BuildOptions(frozen=True, pull=True), machine=replace(machine, progress=heard))
+    assert [word.partition(" ")[0] for word in docker_lacks_it] == ["pull"] * has_repository + ["build"]
+    note = "there is nothing to pull: the spec names no `repository` under [image]"
+    assert heard.notes == ([] if has_repository else [note])

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from envbuild.errors import UsageError
 from envbuild.lock.codec import dumps
+from envbuild.remote.registry.client import RegistryClient
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import Project
 from envbuild.workflows.status import StatusOptions, project_status
@@ -50,3 +52,15 @@ def test_registries_are_asked_with_the_credentials_of_the_machine(
         )
 
     assert [target.base_state for target in found.targets] == [state]
+
+
+def test_offline_no_registry_is_asked(project: Project, machine: Machine, monkeypatch: pytest.MonkeyPatch):
+    def asked(*_arguments: object, **_options: object) -> None:
+        pytest.fail("a registry is asked")
+
+    monkeypatch.setattr(RegistryClient, "digest_of", asked)
+    project.lock.write_text(dumps(sample_lock(image_base())))
+    options = StatusOptions(remote=True, engine="local")
+
+    with pytest.raises(UsageError, match="--remote asks registries, and --offline asks nobody"):
+        project_status(project, options, machine=replace(machine, offline=True))
