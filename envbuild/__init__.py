@@ -10,6 +10,7 @@ from envbuild.version import __version__
 
 if TYPE_CHECKING:
     from envbuild.errors import EnvbuildError, ExitCode, Problem
+    from envbuild.image.engine import ImageOutput
     from envbuild.progress import Progress
     from envbuild.workflows.build import BuildOptions, BuildResult, build_image
     from envbuild.workflows.diff import DiffResult, diff_locks
@@ -26,6 +27,7 @@ __all__ = [
     "DiffResult",
     "EnvbuildError",
     "ExitCode",
+    "ImageOutput",
     "LockOptions",
     "LockResult",
     "Machine",
@@ -50,6 +52,7 @@ __all__ = [
 
 _MODULES = {
     "errors": ("EnvbuildError", "ExitCode", "Problem"),
+    "image.engine": ("ImageOutput",),
     "progress": ("Progress",),
     "workflows.build": ("BuildOptions", "BuildResult", "build_image"),
     "workflows.diff": ("DiffResult", "diff_locks"),

@@ -77,7 +77,6 @@ def build(
     from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
     from envbuild.workflows.build import BuildOptions, BuildResult, build_image, build_images
-    from envbuild.workflows.outputs import parse_output
     from envbuild.workflows.project import open_project
 
     talk = Output(quiet=quiet, verbose=verbose, as_json=as_json)
@@ -88,7 +87,7 @@ def build(
         engine=engine,
         use_cache=not no_cache,
         pull=pull,
-        outputs=tuple(parse_output(text) for text in output or ()),
+        outputs=tuple(output or ()),
         load=load,
         push=push,
         check=check,

@@ -84,8 +84,6 @@ def verify(
         if host:
             raise UsageError("--here and --host ask two different things", hint="leave one of the two out")
         raise typer.Exit(_verify_here(profile=profile, require_gpu=require_gpu, as_json=as_json))
-    if host and (image or deep):
-        raise UsageError("--host takes no image and no --deep", hint="there is no container to look into")
     if every and (image or junit):
         raise UsageError("--all verifies the images of all locks: it takes no image and no --junit")
     options = VerifyOptions(

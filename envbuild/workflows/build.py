@@ -2,12 +2,13 @@
 
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from envbuild.errors import UsageError
-from envbuild.workflows.engines import EngineName, engine_of, require_privileges_for
+from envbuild.workflows.engines import ENGINES, EngineName, engine_of, require_privileges_for
 from envbuild.workflows.html import table
 from envbuild.workflows.machine import Machine
+from envbuild.workflows.options import outputs_of, refuse_other
 from envbuild.workflows.project import Project, choose_target, fresh_lock
 
 if TYPE_CHECKING:
@@ -21,9 +22,15 @@ if TYPE_CHECKING:
     from envbuild.workflows.many import ProjectResult
 
 
+Compression = Literal["zstd", "gzip"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
-    """Options of a build."""
+    """Options of a build.
+
+    :raises UsageError: a field has a value that it cannot have.
+    """
 
     variant: str | None = None
     """None: the spec's default."""
@@ -43,8 +50,9 @@ class BuildOptions:
     pull: bool = False
     """Take the image from its registry when that has it; with ``use_cache`` alone."""
 
-    outputs: "tuple[ImageOutput, ...]" = ()
-    """Folders and archives to write the image to."""
+    outputs: "tuple[ImageOutput | str, ...]" = ()
+    """Folders and archives to write the image to; texts such as ``oci:FOLDER`` and ``archive:FILE`` are read
+    when the options are made."""
 
     load: bool = False
     """Give the image to the Docker Engine."""
@@ -55,7 +63,12 @@ class BuildOptions:
     check: bool = False
     """Build a second time under other conditions and compare."""
 
-    compression: Literal["zstd", "gzip"] = "zstd"
+    compression: Compression = "zstd"
+
+    def __post_init__(self) -> None:
+        refuse_other("engine", self.engine, ENGINES)
+        refuse_other("compression", self.compression, get_args(Compression))
+        object.__setattr__(self, "outputs", outputs_of("outputs", self.outputs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +167,8 @@ def _build(
     )
     image = ensure_image(request, engine, machine, check=options.check)
     checked = engine.check(request, image) if options.check else None
-    for output in options.outputs:
+    outputs = outputs_of("outputs", options.outputs)
+    for output in outputs:
         _write(image, output, engine, machine)
     loaded = _load(image, engine, machine) if options.load else None
     pushed = engine.push(image) if options.push else None
@@ -164,7 +178,7 @@ def _build(
         variant=target.variant,
         platform=target.platform,
         checked=checked,
-        outputs=options.outputs,
+        outputs=outputs,
         loaded=loaded,
         pushed=pushed,
     )
@@ -196,7 +210,7 @@ def build_request(
     *,
     use_cache: bool = True,
     any_engine: bool = False,
-    compression: Literal["zstd", "gzip"] = "zstd",
+    compression: Compression = "zstd",
 ) -> "BuildRequest":
     """Return a target as engines are asked to build it: this machine's artifacts, this release's probe."""
     from envbuild.image.engine import BuildRequest

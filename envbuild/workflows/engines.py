@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from envbuild.errors import SpecError, UsageError
 from envbuild.workflows.machine import Machine
+from envbuild.workflows.options import refuse_other
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,8 +30,9 @@ def choose_engine(
 
     With ``--frozen`` there may be no spec; a spec with problems is reported by who needs the spec.
 
-    :raises UsageError: ``ENVBUILD_ENGINE`` names none.
+    :raises UsageError: ``option`` or ``ENVBUILD_ENGINE`` names none.
     """
+    refuse_other("engine", option, ENGINES)
     if option is not None:
         return option
     named = environment.get(VARIABLE)

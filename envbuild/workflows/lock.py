@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from envbuild.errors import NetworkError, Problem, UsageError
 from envbuild.files.sizes import counted
 from envbuild.workflows.machine import Machine
+from envbuild.workflows.options import names_of
 from envbuild.workflows.project import Project, lock_missing, read_lock
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class LockOptions:
     """Options of locking.
 
-    :raises UsageError: they contradict each other.
+    :raises UsageError: they contradict each other, or a field has a value that it cannot have.
     """
 
     check: bool = False
@@ -34,9 +35,10 @@ class LockOptions:
     """Take the newest of everything, in place of what the previous lock has."""
 
     upgrade_packages: frozenset[str] = frozenset()
-    """Names of packages, of Python, conda or apt, to take the newest of."""
+    """Names of packages, of Python, conda or apt, to take the newest of.  Any iterable of texts will do."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "upgrade_packages", names_of("upgrade_packages", self.upgrade_packages))
         if self.check and (self.upgrade or self.upgrade_packages):
             raise UsageError("--check writes nothing, so there is nothing to upgrade")
 

@@ -7,22 +7,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envbuild.errors import UsageError
 from envbuild.workflows.build import build_request, ensure_image
-from envbuild.workflows.engines import EngineName, engine_of
+from envbuild.workflows.engines import ENGINES, EngineName, engine_of
 from envbuild.workflows.machine import Machine
+from envbuild.workflows.options import paths_of, refuse_other
 from envbuild.workflows.project import Project, choose_target, fresh_lock
 from envbuild.workflows.verify import gpu_access
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from envbuild.image.engine import Engine, RunRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """Options of a run."""
+    """Options of a run.
+
+    :raises UsageError: a field has a value that it cannot have.
+    """
 
     copies: tuple[Path, ...] = ()
-    """Files and folders that are copied into the working directory first."""
+    """Files and folders that are copied into the working directory first.  Any iterable of paths will do."""
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables besides the image's own."""
@@ -34,6 +41,15 @@ class RunOptions:
     platform: str | None = None
     engine: EngineName | None = None
     frozen: bool = False
+
+    def __post_init__(self) -> None:
+        refuse_other("engine", self.engine, ENGINES)
+        object.__setattr__(self, "copies", paths_of("copies", self.copies))
+        if not isinstance(self.env, Mapping):
+            # its values may be secret
+            raise UsageError(
+                f"`env` cannot be a {type(self.env).__name__}", hint='give a mapping: {"NAME": "VALUE"}'
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +64,10 @@ class PreparedRun:
 
         :raises EngineError: the engine does not start it.
         """
-        sys.stdout.flush()
         with closing(self.engine):
+            # a program whose standard output is closed has none at all
+            if sys.stdout is not None and not sys.stdout.closed:
+                sys.stdout.flush()
             return self.engine.run_attached(self.request)
 
 
@@ -64,6 +82,7 @@ def run_command(
 
     The image is built first when the engine does not hold it.
 
+    :raises UsageError: ``command`` is one text or empty, or a file to copy does not exist.
     :raises EnvbuildError: the command could not be started; see :func:`envbuild.build_image`.
     """
     return prepare_run(project, command, options, machine=machine).start()
@@ -78,12 +97,15 @@ def prepare_run(
 ) -> PreparedRun:
     """Return ``command`` ready to start, its image built if need be: progress is shown until then alone.
 
+    :raises UsageError: ``command`` is one text or empty, or a file to copy does not exist.
     :raises EnvbuildError: see :func:`envbuild.build_image`.
     """
     from envbuild.image.copy_in import tar_of
     from envbuild.image.engine import RunRequest
 
     options, machine = options or RunOptions(), machine or Machine()
+    words = _words(command)
+    _refuse_missing(options.copies)
     lock = fresh_lock(project, frozen=options.frozen)
     target = choose_target(lock, variant=options.variant, platform=options.platform)
     with ExitStack() as stack:
@@ -98,7 +120,7 @@ def prepare_run(
         stack.pop_all()
     request = RunRequest(
         image=image.reference,
-        command=tuple(command),
+        command=words,
         workdir=target.workdir,
         env=options.env,
         archive=archive,
@@ -106,6 +128,31 @@ def prepare_run(
         stdin=sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty(),
     )
     return PreparedRun(engine, request)
+
+
+def _words(command: Sequence[object]) -> tuple[str, ...]:
+    if isinstance(command, str):
+        raise UsageError(
+            f"`command` is one text, not a list of words: {command!r}",
+            hint=f'a shell reads a text: ["sh", "-c", {command!r}]',
+        )
+    for word in command:
+        if not isinstance(word, str):
+            raise UsageError(f"`command` holds {word!r}, which is no text", hint="write it as a text")
+    words = tuple(word for word in command if isinstance(word, str))
+    if not words:
+        raise UsageError("`command` is empty", hint='name a program and its arguments: ["python", "-V"]')
+    return words
+
+
+def _refuse_missing(paths: "Iterable[Path]") -> None:
+    """Return if all of ``paths`` exist: building an image to copy nothing into it would be in vain.
+
+    :raises UsageError: one does not exist; all are named.
+    """
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise UsageError(f"there is no {', '.join(missing)} to copy")
 
 
 def variables_of(items: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -7,9 +7,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from envbuild.errors import EngineError, EnvbuildError, LockMissingError, Problem, UsageError
-from envbuild.workflows.engines import EngineName, engine_of
+from envbuild.workflows.engines import ENGINES, EngineName, engine_of
 from envbuild.workflows.html import table
 from envbuild.workflows.machine import Machine
+from envbuild.workflows.options import refuse_other
 from envbuild.workflows.project import Project, read_lock
 
 if TYPE_CHECKING:
@@ -29,12 +30,18 @@ DigestOf = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusOptions:
-    """Options of a status."""
+    """Options of a status.
+
+    :raises UsageError: a field has a value that it cannot have.
+    """
 
     engine: EngineName | None = None
     remote: bool = False
     """Ask registries too: whether images are pushed, and whether bases have moved.  Else nothing is sent.
     A machine that is offline cannot."""
+
+    def __post_init__(self) -> None:
+        refuse_other("engine", self.engine, ENGINES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,17 +3,18 @@
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from envbuild.errors import EngineError, UsageError, VerificationError
-from envbuild.workflows.engines import EngineName, engine_of, require_privileges_for
+from envbuild.workflows.engines import ENGINES, EngineName, engine_of, require_privileges_for
 from envbuild.workflows.html import table
 from envbuild.workflows.machine import Machine
+from envbuild.workflows.options import refuse_other
 from envbuild.workflows.project import Project, choose_target, fresh_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from envbuild.image.engine import Engine, ImageFacts
     from envbuild.image.gpus import GpuAccess
@@ -24,12 +25,17 @@ if TYPE_CHECKING:
     from envbuild.verify.checks.target import LockedTarget
     from envbuild.workflows.many import ProjectResult
 
+Profile = Literal["image", "devcontainer"]
+
 THIS_MACHINE: Final = "this machine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOptions:
-    """Options of a verification."""
+    """Options of a verification.
+
+    :raises UsageError: they contradict each other, or a field has a value that it cannot have.
+    """
 
     image: str | None = None
     """Reference of another image than the lock's own."""
@@ -46,13 +52,19 @@ class VerifyOptions:
     require_gpu: bool = False
     """A missing GPU is a difference; else its checks are skipped."""
 
-    profile: Literal["image", "devcontainer"] = "image"
+    profile: Profile = "image"
     """How strict: a dev container may hold more than the lock."""
 
     variant: str | None = None
     platform: str | None = None
     engine: EngineName | None = None
     frozen: bool = False
+
+    def __post_init__(self) -> None:
+        refuse_other("engine", self.engine, ENGINES)
+        refuse_other("profile", self.profile, get_args(Profile))
+        if self.host and (self.image or self.deep):
+            raise UsageError("--host takes no image and no --deep", hint="there is no container to look into")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +103,12 @@ class VerifyResult:
 
         return report_document(self.report) | {"image": self.subject}
 
-    def write_junit(self, path: "Path") -> None:
+    def write_junit(self, path: Path | str) -> None:
         """Write the report to ``path`` as a JUnit document."""
         from envbuild.files import atomic
         from envbuild.verify.junit import render_junit
 
-        atomic.write_text(path, render_junit(self.report))
+        atomic.write_text(Path(path), render_junit(self.report))
 
     def _repr_html_(self) -> str:
         """Return the results that did not pass as an HTML table, for notebooks."""

@@ -4,7 +4,7 @@ import pytest
 
 from envbuild.errors import UsageError
 from envbuild.workflows.engines import choose_engine
-from envbuild.workflows.outputs import parse_output
+from envbuild.workflows.options import parse_output
 from envbuild.workflows.project import Project
 from tests.rig.program import SPEC, Program
 

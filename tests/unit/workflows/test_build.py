@@ -127,7 +127,7 @@ def test_what_is_built_in_any_case_is_not_pulled(
 ) -> None:
     pushed_lock(project)
     options = BuildOptions(frozen=True, pull=True, use_cache=False)
-    with pytest.raises(UsageError, match="^--pull takes an image that is there, and --no-cache"):
+    with pytest.raises(UsageError, match=r"^--pull takes an image that is there, and --no-cache"):
         build_image(project, options, machine=machine)
     assert docker_lacks_it == []
 
