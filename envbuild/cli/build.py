@@ -96,7 +96,8 @@ def build(
     if not every:
         with talk.activity(progress) as activity:
             machine = command_machine(activity, offline=offline)
-            result = build_image(open_project(spec, frozen=frozen), options, machine=machine)
+            project = open_project(spec, frozen=frozen).as_named()
+            result = build_image(project, options, machine=machine)
         for line in _lines(result):
             talk.say(line)
         for note in result.checked.notes if result.checked else ():

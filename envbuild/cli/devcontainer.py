@@ -69,7 +69,7 @@ def devcontainer(
         results = update_devcontainers(open_projects(spec, frozen=frozen), options, machine=machine)
         raise typer.Exit(tell_results(output, results, summary=_summary, document=_document))
     with output.activity() as progress:
-        project = open_project(spec, frozen=frozen)
+        project = open_project(spec, frozen=frozen).as_named()
         result = write_devcontainer(project, options, machine=Machine(progress=progress))
     for name in result.written:
         output.say(f"wrote {name}")

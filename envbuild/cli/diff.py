@@ -36,7 +36,7 @@ def diff(
     output = Output(quiet=quiet, as_json=as_json)
     if markdown and as_json:
         raise UsageError("--markdown and --json are two forms of one answer: choose one")
-    found = diff_locks(open_compared(spec), old, new, engine=engine)
+    found = diff_locks(open_compared(spec).as_named(), old, new, engine=engine)
     if as_json:
         output.document(found.document())
     elif markdown:

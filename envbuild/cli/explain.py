@@ -30,7 +30,7 @@ def gpu(
     from envbuild.workflows.project import open_project
 
     output = Output(as_json=as_json)
-    project = open_project(spec, frozen=frozen)
+    project = open_project(spec, frozen=frozen).as_named()
     found = explain_gpu(project, variant=variant, platform=platform, frozen=frozen)
     if as_json:
         output.document(found.document())

@@ -83,7 +83,7 @@ def conda_lock(
     from envbuild.workflows.export import export_conda_lock
     from envbuild.workflows.project import open_project
 
-    project = open_project(spec, frozen=frozen)
+    project = open_project(spec, frozen=frozen).as_named()
     text = export_conda_lock(project, variant=variant, frozen=frozen, output=output_file)
     _tell(Output(quiet=quiet, verbose=verbose), text, output_file)
 
@@ -107,7 +107,7 @@ def explicit(
     from envbuild.workflows.export import export_explicit
     from envbuild.workflows.project import open_project
 
-    project = open_project(spec, frozen=frozen)
+    project = open_project(spec, frozen=frozen).as_named()
     text = export_explicit(project, variant=variant, platform=platform, frozen=frozen, output=output_file)
     _tell(Output(quiet=quiet, verbose=verbose), text, output_file)
 

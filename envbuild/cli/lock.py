@@ -44,7 +44,7 @@ def lock(
     if not every:
         with output.activity() as progress:
             locked = lock_project(
-                open_project(spec),
+                open_project(spec).as_named(),
                 options,
                 machine=Machine(offline=offline, progress=progress),
                 on_stale=lambda _, problem: output.detail(str(problem)),

@@ -18,7 +18,7 @@ def projects_of(spec: Path | None, *, every: bool, frozen: bool) -> tuple[Projec
     :raises SpecError: there is none.
     :raises UsageError: ``every`` with the name of a file.
     """
-    return open_projects(spec, frozen=frozen) if every else (open_project(spec, frozen=frozen),)
+    return open_projects(spec, frozen=frozen) if every else (open_project(spec, frozen=frozen).as_named(),)
 
 
 def tell_results(

@@ -34,7 +34,7 @@ def render(
     from envbuild.workflows.render import RenderOptions, render_recipe, write_recipe_folder
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
-    project = open_project(spec, frozen=frozen)
+    project = open_project(spec, frozen=frozen).as_named()
     options = RenderOptions(variant=variant, platform=platform, frozen=frozen)
     if output_folder is None:
         recipe = render_recipe(project, options)

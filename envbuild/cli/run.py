@@ -61,7 +61,8 @@ def run(
     try:
         with Output(quiet=quiet, verbose=verbose).activity() as activity:
             machine = command_machine(activity, offline=offline)
-            prepared = prepare_run(open_project(spec, frozen=frozen), command, options, machine=machine)
+            project = open_project(spec, frozen=frozen).as_named()
+            prepared = prepare_run(project, command, options, machine=machine)
         status = prepared.start()
     except EnvbuildError as error:
         # codes below 125 belong to the command

@@ -103,7 +103,8 @@ def verify(
 
         with output.activity() as activity:
             machine = command_machine(activity, offline=offline)
-            result = verify_image(open_project(spec, frozen=frozen), options, machine=machine)
+            project = open_project(spec, frozen=frozen).as_named()
+            result = verify_image(project, options, machine=machine)
         _tell(output, result)
         if junit:
             result.write_junit(junit)

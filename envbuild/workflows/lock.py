@@ -9,7 +9,7 @@ from envbuild.errors import NetworkError, Problem, UsageError
 from envbuild.files.sizes import counted
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import names_of
-from envbuild.workflows.project import Project, lock_missing, read_lock
+from envbuild.workflows.project import Project, lock_missing, read_project_lock
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -101,7 +101,7 @@ class LockResult:
     def document(self) -> dict[str, object]:
         """Return the result as plain JSON values."""
         return {
-            "lock": str(self.project.lock),
+            "lock": str(self.project.shown(self.project.lock)),
             "written": self.written,
             "targets": [
                 {
@@ -119,8 +119,9 @@ class LockResult:
     def _repr_html_(self) -> str:
         from envbuild.workflows.html import table
 
+        lock = self.project.shown(self.project.lock)
         return table(
-            f"{self.project.lock} {'was written' if self.written else 'answers the spec'}",
+            f"{lock} {'was written' if self.written else 'answers the spec'}",
             ("variant", "platform", "base", "Python", "conda packages", "wheels", "debs"),
             [
                 (
@@ -160,7 +161,7 @@ def lock_project(
 
     options, machine = options or LockOptions(), machine or Machine()
     request = project.request
-    previous = read_lock(project.lock) if project.lock.exists() else None
+    previous = read_project_lock(project) if project.lock.exists() else None
     stale = stale_fields(request, previous.request) if previous else ()
     if previous and not stale and not options.upgrade and not options.upgrade_packages:
         return LockResult(project=project, lock=previous, written=False)

@@ -32,7 +32,7 @@ class ProjectResult(Generic[Value]):
 
 
 def open_projects(folder: Path | str | None = None, *, frozen: bool = False) -> tuple[Project, ...]:
-    """Return all projects below ``folder``, by default the current one, sorted.
+    """Return all projects below ``folder``, by default the current one, sorted; their paths as it is named.
 
     With ``frozen`` folders that hold a lock alone are projects too.
 
@@ -55,7 +55,7 @@ def _projects_below(root: Path, *, frozen: bool) -> Iterator[Project]:
         )
         here = Path(folder)
         if SPEC_NAME in files or (frozen and LOCK_NAME in files) or _has_table(here, files):
-            yield open_project(here, frozen=frozen)
+            yield open_project(here, frozen=frozen).as_named()
 
 
 def _has_table(folder: Path, files: Sequence[str]) -> bool:

@@ -1,6 +1,6 @@
 """A spec and its lock as files: found, read, compared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,10 @@ class Project:
     """
 
     spec: Path
+    """Absolute where :func:`open_project` found it, whatever folder is the current one later."""
+
+    named: Path | None = field(default=None, compare=False, repr=False)
+    """The spec by the name a person opened it with, for people to read; None: as ``spec`` has it."""
 
     @property
     def folder(self) -> Path:
@@ -37,8 +41,20 @@ class Project:
 
     @property
     def label(self) -> str:
-        """The folder as a person in the current one calls it."""
-        return self.folder.as_posix()
+        """The folder as the person who opened the project calls it."""
+        return self.shown(self.folder).as_posix()
+
+    def as_named(self) -> "Project":
+        """Return this project with all paths as the person who opened it named them.
+
+        For a program whose current folder stays, so that whatever it says has those names.
+        """
+        return Project(self.named or self.spec)
+
+    def shown(self, path: Path) -> Path:
+        """Return ``path`` of this folder by the name of the person who opened the project."""
+        named = (self.named or self.spec).parent
+        return named / path.relative_to(self.folder)
 
     @cached_property
     def reading(self) -> "SpecReading":
@@ -72,29 +88,32 @@ def open_project(spec: Path | str | None = None, *, frozen: bool = False) -> Pro
 
     path = Path(spec or "")
     if path.is_file():
-        return Project(path)
-    if frozen and (path / LOCK_NAME).is_file():
-        return Project(path / SPEC_NAME)
-    return Project(find_spec(path))
+        found = path
+    elif frozen and (path / LOCK_NAME).is_file():
+        found = path / SPEC_NAME
+    else:
+        found = find_spec(path)
+    return Project(found.absolute(), named=found)
 
 
-def read_lock(path: Path) -> "Lock":
-    """Return the lock at ``path``.
+def read_lock(path: Path, *, shown: Path | None = None) -> "Lock":
+    """Return the lock at ``path``, which errors call ``shown``.
 
     :raises LockMissingError: there is none.
     :raises LockError: it cannot be used.
     """
     from envbuild.lock.codec import loads
 
-    return loads(read_lock_text(path))
+    return loads(read_lock_text(path, shown=shown))
 
 
-def read_lock_text(path: Path) -> str:
+def read_lock_text(path: Path, *, shown: Path | None = None) -> str:
     """Return the text of the lock at ``path``; see :func:`read_lock`."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise lock_missing(f"{path.name} in {path.parent}") from error
+        shown = shown or path
+        raise lock_missing(f"{shown.name} in {shown.parent}") from error
     except UnicodeDecodeError as error:
         raise LockInvalidError(
             "the lock is not UTF-8 text",
@@ -102,12 +121,17 @@ def read_lock_text(path: Path) -> str:
         ) from error
 
 
+def read_project_lock(project: Project) -> "Lock":
+    """Return the lock of ``project``; see :func:`read_lock`."""
+    return read_lock(project.lock, shown=project.shown(project.lock))
+
+
 def fresh_lock(project: Project, *, frozen: bool) -> "Lock":
     """Return the lock of ``project``, compared with its spec unless ``frozen``.
 
     :raises LockStaleError: it no longer answers the spec; the fields are named.
     """
-    lock = read_lock(project.lock)
+    lock = read_project_lock(project)
     if not frozen:
         from envbuild.lock.freshness import stale_fields, stale_lock
 

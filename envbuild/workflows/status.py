@@ -11,7 +11,7 @@ from envbuild.workflows.engines import ENGINES, EngineName, engine_of
 from envbuild.workflows.html import table
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import refuse_other
-from envbuild.workflows.project import Project, read_lock
+from envbuild.workflows.project import Project, read_project_lock
 
 if TYPE_CHECKING:
     from envbuild.image.engine import ImageHolder
@@ -174,7 +174,7 @@ def statuses_of(
     digest_of = _registry_reader(machine) if options.remote else None
     for project in projects:
         try:
-            lock = read_lock(project.lock)
+            lock = read_project_lock(project)
             stale = _stale_fields(project, lock)
             with closing(engine_of(project, options.engine, machine)) as engine:
                 targets = [target_status(lock, target, stale, engine, digest_of) for target in lock.targets]
