@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from envbuild.errors import EngineError, EnvbuildError, LockMissingError, Problem, UsageError
+from envbuild.errors import EngineError, EnvbuildError, LockMissingError, Problem, SpecError, UsageError
 from envbuild.workflows.engines import ENGINES, EngineName, engine_of
 from envbuild.workflows.html import table
 from envbuild.workflows.machine import Machine
@@ -17,12 +16,15 @@ if TYPE_CHECKING:
     from envbuild.image.engine import ImageHolder
     from envbuild.lock.model import Base, Lock, Target
 
-LockState = Literal["there", "no lock", "unreadable"]
+LockState = Literal["there", "no lock", "unreadable", "spec unreadable"]
+"""``spec unreadable``: nobody can say what the lock, good or not, should answer."""
 
 ImageState = Literal["built", "not built", "older format", "unknown"]
 """``older format``: an earlier release built it in an earlier recipe format."""
 
 BaseState = Literal["as locked", "moved", "gone", "from packages", "not asked", "unknown"]
+
+_COLUMNS = ("target", "image", "image state", "base", "base state")
 
 DigestOf = Callable[[str], str | None]
 """Returns the digest an image reference names in its registry now; None: nothing of that name."""
@@ -133,7 +135,7 @@ class ProjectStatus:
             )
             for item in self.targets
         ]
-        return table(f"status of {self.project.label}", ("target", "image", "state", "base", "state"), rows)
+        return table(f"status of {self.project.label}", _COLUMNS, rows)
 
 
 def project_status(
@@ -198,9 +200,19 @@ def _registry_reader(machine: Machine) -> DigestOf:
 
     registry = RegistryClient(environment=machine.environment)
 
-    @cache
+    answers: dict[str, str | EnvbuildError | None] = {}
+
     def digest_of(reference: str) -> str | None:
-        return registry.digest_of(parse_reference(reference))
+        # errors are kept too: a registry that does not answer is waited for once, not for each target
+        if reference not in answers:
+            try:
+                answers[reference] = registry.digest_of(parse_reference(reference))
+            except EnvbuildError as error:
+                answers[reference] = error
+        answer = answers[reference]
+        if isinstance(answer, EnvbuildError):
+            raise answer
+        return answer
 
     return digest_of
 
@@ -277,7 +289,11 @@ def _base_state(base: "Base", digest_of: DigestOf | None, reasons: list[str]) ->
 
 def _unusable(project: Project, error: EnvbuildError) -> TargetStatus:
     """Return the state of a project that has no lock, or whose spec or lock cannot be read."""
-    state: LockState = "no lock" if isinstance(error, LockMissingError) else "unreadable"
+    state: LockState = "unreadable"
+    if isinstance(error, LockMissingError):
+        state = "no lock"
+    elif isinstance(error, SpecError):
+        state = "spec unreadable"
     problems = "".join(f"; {problem}" for problem in error.problems)
     return TargetStatus(
         variant="-",

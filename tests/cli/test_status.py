@@ -179,6 +179,9 @@ class TestTheCommand:
             (folder / "envbuild.toml").write_text(SPEC)
             if lock:
                 (folder / "envbuild.lock").write_text(lock)
+        (program.folder / "d").mkdir()
+        (program.folder / "d/envbuild.toml").write_text("name = 1\n")
+        (program.folder / "d/envbuild.lock").write_text(dumps(sample_lock()))
 
         answer = program("status", "--all", "--exit-code")
 
@@ -188,11 +191,13 @@ class TestTheCommand:
             "a",
             "b",
             "c",
+            "d",
         ]
-        _, first, second, third = answer.stdout.splitlines()
+        _, first, second, third, fourth = answer.stdout.splitlines()
         assert first.split() == ["a", "-", "no", "lock", "-", "-", "-"]
         assert "answers the spec" in second
         assert third.split() == ["c", "-", "unreadable", "-", "-", "-"]
+        assert fourth.split() == ["d", "-", "spec", "unreadable", "-", "-", "-"]
         assert "note: a: there is no envbuild.lock" in answer.stderr
 
         entries = json.loads(program("status", "--all", "--json").stdout)
@@ -200,6 +205,7 @@ class TestTheCommand:
             ("a", "no lock", True),
             ("b", "there", False),
             ("c", "unreadable", True),
+            ("d", "spec unreadable", True),
         ]
 
     def test_one_spec_without_a_lock_is_an_error(self, program: Program):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from envbuild.errors import UsageError
+from envbuild.errors import NetworkError, UsageError
 from envbuild.lock.codec import dumps
+from envbuild.oci.reference import ImageReference
 from envbuild.remote.registry.client import RegistryClient
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import Project
-from envbuild.workflows.status import StatusOptions, project_status
+from envbuild.workflows.status import StatusOptions, project_status, statuses_of
 from tests.rig.locks import image_base, sample_lock
 from tests.rig.loopback_registry import loopback_registry
 
@@ -64,3 +65,29 @@ def test_offline_no_registry_is_asked(project: Project, machine: Machine, monkey
 
     with pytest.raises(UsageError, match="--remote asks registries, and --offline asks nobody"):
         project_status(project, options, machine=replace(machine, offline=True))
+
+
+def test_a_registry_that_does_not_answer_is_asked_once(
+    project: Project, machine: Machine, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+
+    def no_answer(_registry: RegistryClient, reference: ImageReference) -> None:
+        asked.append(str(reference))
+        raise NetworkError("no answer")
+
+    monkeypatch.setattr(RegistryClient, "digest_of", no_answer)
+    project.lock.write_text(dumps(sample_lock(image_base())))
+    options = StatusOptions(remote=True, engine="local")
+
+    found = tuple(statuses_of((project, project), options, machine=machine))
+
+    assert [target.why for status in found for target in status.targets] == ["no answer"] * 2
+    assert len(asked) == 1
+
+
+def test_a_notebook_tells_the_two_states_apart(project: Project, machine: Machine):
+    shown = project_status(project, StatusOptions(engine="local"), machine=machine)._repr_html_()
+
+    assert "<th>image state</th>" in shown
+    assert "<th>base state</th>" in shown
