@@ -4,10 +4,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import platformdirs
-
 from envbuild.errors import UsageError
 from envbuild.files.disk import CACHE_VARIABLE
+from envbuild.files.user_folders import home_of, user_folder
 
 VENDOR_VARIABLE = "ENVBUILD_VENDOR_DIR"
 
@@ -16,10 +15,11 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Return the cache folder, absolute; it need not exist yet.
 
     ``ENVBUILD_CACHE_DIR``, else the user's cache folder as the operating system names it.
+
+    :raises UsageError: ``ENVBUILD_CACHE_DIR`` is in a home folder that nobody knows.
     """
     named = environment.get(CACHE_VARIABLE)
-    folder = Path(named) if named else Path(platformdirs.user_cache_dir("envbuild", appauthor=False))
-    return _absolute(folder)
+    return _absolute(Path(named), environment) if named else user_folder("cache", environment)
 
 
 def vendor_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -30,7 +30,7 @@ def vendor_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
     named = environment.get(VENDOR_VARIABLE)
     if not named:
         return None
-    folder = _absolute(Path(named))
+    folder = _absolute(Path(named), environment)
     if not folder.is_dir():
         raise UsageError(
             f"{VENDOR_VARIABLE} names no folder: {folder}",
@@ -39,8 +39,11 @@ def vendor_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
     return folder
 
 
-def _absolute(path: Path) -> Path:
+def _absolute(path: Path, environment: Mapping[str, str]) -> Path:
     try:
+        if path.parts[:1] == ("~",):
+            return home_of(environment).joinpath(*path.parts[1:])
+        # `~name` is the home of another user
         path = path.expanduser()
     except RuntimeError as error:
         raise UsageError(f"the home folder in `{path}` is unknown", hint="write the path in full") from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from envbuild.catalog.tables import BUILT_IN, Catalog
 from envbuild.errors import CatalogError
+from envbuild.files.user_folders import user_folder
 
 DATA_VARIABLE = "ENVBUILD_DATA_DIR"
 UPDATE_FILE = "catalog.toml"
@@ -19,9 +20,7 @@ def update_path(environment: Mapping[str, str] = os.environ) -> Path:
     named = environment.get(DATA_VARIABLE)
     if named:
         return Path(named).absolute() / UPDATE_FILE
-    import platformdirs  # noqa: PLC0415 - only a few commands look here
-
-    return Path(platformdirs.user_data_dir("envbuild", appauthor=False)).absolute() / UPDATE_FILE
+    return user_folder("data", environment) / UPDATE_FILE
 
 
 def catalog_in_force(environment: Mapping[str, str] = os.environ) -> Catalog:

@@ -48,3 +48,20 @@ def test_the_vendored_folder_must_exist(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         vendor_folder({"ENVBUILD_VENDOR_DIR": str(tmp_path / "missing")})
     assert caught.value.message == f"ENVBUILD_VENDOR_DIR names no folder: {tmp_path / 'missing'}"
+
+
+def test_a_tilde_is_the_home_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "process"))
+    (tmp_path / "there").mkdir()
+
+    assert cache_folder({"ENVBUILD_CACHE_DIR": "~/there", "HOME": str(tmp_path)}) == tmp_path / "there"
+    assert vendor_folder({"ENVBUILD_VENDOR_DIR": "~/there", "HOME": str(tmp_path)}) == tmp_path / "there"
+
+
+def test_the_users_folder_is_that_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "process"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "process/xdg"))
+    environment = {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "xdg")}
+
+    assert cache_folder(environment) == tmp_path / "xdg" / "envbuild"
+    assert tmp_path / "home" in cache_folder({"HOME": environment["HOME"]}).parents
