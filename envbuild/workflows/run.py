@@ -134,7 +134,7 @@ def _words(command: Sequence[object]) -> tuple[str, ...]:
     if isinstance(command, str):
         raise UsageError(
             f"`command` is one text, not a list of words: {command!r}",
-            hint=f'a shell reads a text: ["sh", "-c", {command!r}]',
+            hint=f"give a list of words; a shell reads a text: {['sh', '-c', command]}",
         )
     for word in command:
         if not isinstance(word, str):
@@ -150,9 +150,9 @@ def _refuse_missing(paths: "Iterable[Path]") -> None:
 
     :raises UsageError: one does not exist; all are named.
     """
-    missing = [str(path) for path in paths if not path.exists()]
+    missing = [f"`{path}`" for path in paths if not path.exists()]
     if missing:
-        raise UsageError(f"there is no {', '.join(missing)} to copy")
+        raise UsageError(f"there is no {', '.join(missing)} to copy", hint="check the spelling of its path")
 
 
 def variables_of(items: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:

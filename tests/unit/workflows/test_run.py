@@ -66,7 +66,7 @@ def test_a_missing_file_is_found_before_the_image_is_built(
     project: Project, machine: Machine, asked: list[object], tmp_path: Path
 ) -> None:
     copies = (tmp_path / "no", project.spec, tmp_path / "nor")
-    with pytest.raises(UsageError, match=f"^there is no {copies[0]}, {copies[2]} to copy$"):
+    with pytest.raises(UsageError, match=f"^there is no `{copies[0]}`, `{copies[2]}` to copy$"):
         run_command(project, ["true"], RunOptions(copies=copies), machine=machine)
     assert asked == []
 
