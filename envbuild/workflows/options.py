@@ -25,29 +25,31 @@ def refuse_other(field: str, value: object, allowed: Sequence[str]) -> None:
 def names_of(field: str, values: Iterable[str]) -> frozenset[str]:
     """Return the names in ``values``, of any iterable.
 
-    :raises UsageError: it is one text, or holds what is none.
+    :raises UsageError: it is one text, or holds something else.
     """
     found = _items(field, values, "names")
     if not all(isinstance(item, str) for item in found):
-        raise UsageError(f"`{field}` holds what is no text", hint="give a list of names")
+        raise UsageError(f"`{field}` holds something that is not text", hint="give a list of names")
     return frozenset(found)
 
 
 def paths_of(field: str, values: Iterable[str | Path]) -> tuple[Path, ...]:
     """Return the paths in ``values``, of any iterable; texts are paths too.
 
-    :raises UsageError: it is one path, or holds what is none.
+    :raises UsageError: it is one path, or holds something else.
     """
     try:
         return tuple(map(Path, _items(field, values, "paths")))
     except TypeError as error:
-        raise UsageError(f"`{field}` holds what is no path", hint="give a list of paths") from error
+        raise UsageError(
+            f"`{field}` holds something that is not a path", hint="give a list of paths"
+        ) from error
 
 
 def outputs_of(field: str, values: "Iterable[ImageOutput | str]") -> "tuple[ImageOutput, ...]":
     """Return the places for an image in ``values``, of any iterable; texts such as ``oci:DIR`` are read.
 
-    :raises UsageError: it is one place, or holds what is none.
+    :raises UsageError: it is one place, or holds something else.
     """
     return tuple(_output(field, value) for value in _items(field, values, "places for an image"))
 
