@@ -12,6 +12,7 @@ import pytest
 
 from envbuild.errors import EngineError
 from envbuild.image.docker.connection import DockerConnection
+from tests.rig.web import POLL
 
 VERSION = {"Version": "26.1.5", "ApiVersion": "1.45", "Os": "linux", "Arch": "amd64"}
 
@@ -45,7 +46,7 @@ class Answer(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def engine_at(path: Path, version: object = VERSION) -> Iterator[Double]:
     with Double(path, version) as double:
-        thread = Thread(target=double.serve_forever)
+        thread = Thread(target=double.serve_forever, args=(POLL,))
         thread.start()
         try:
             yield double

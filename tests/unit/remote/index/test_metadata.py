@@ -19,6 +19,7 @@ from envbuild.remote.index.configuration import ClientConfiguration
 from envbuild.remote.index.metadata import TAIL, MetadataReader, Ranges, RangeStream
 from envbuild.remote.index.page import IndexFile
 from tests.rig.index import PackageIndex, make_wheel
+from tests.rig.web import POLL
 
 WHEEL = "demo-1.0-py3-none-any.whl"
 METADATA = WheelMetadata(requires=("other>=2",), requires_python=">=3.8", license="Apache-2.0")
@@ -116,7 +117,7 @@ def server_without_ranges(tmp_path: Path) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
-    thread = Thread(target=server.serve_forever, args=(0.05,))
+    thread = Thread(target=server.serve_forever, args=(POLL,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()

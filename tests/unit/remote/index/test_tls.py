@@ -12,6 +12,7 @@ from envbuild.errors import NetworkError
 from envbuild.remote.http import CA_VARIABLES
 from envbuild.remote.index.client import PythonIndex
 from envbuild.remote.index.configuration import ClientConfiguration
+from tests.rig.web import POLL
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +50,7 @@ def host(tmp_path: Path, certificate: Path) -> Iterator[str]:
     context.load_cert_chain(certificate)
     # the handshake is done by the thread of the connection: clients that refuse must not end the server
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = Thread(target=server.serve_forever, args=(0.05,))
+    thread = Thread(target=server.serve_forever, args=(POLL,))
     thread.start()
     yield f"127.0.0.1:{server.server_address[1]}"
     server.shutdown()
