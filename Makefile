@@ -19,7 +19,8 @@ PYTEST = $(BIN)/python -m pytest $(T) $(if $(K),-k '$(K)')
 # Branch coverage of a whole run is held to a floor; of a part of the tests it says nothing.
 COVERAGE = $(if $(T)$(K),,--cov --cov-report= --cov-fail-under=88)
 PARALLEL = -n $(JOBS) --dist loadgroup
-QUICK = -m 'not slow and not engine and not network and not gpu and not long' --hypothesis-profile=quick
+# The program logs nothing, so the plugin that keeps logs only takes time.
+QUICK = -p no:logging -m 'not slow and not engine and not network and not gpu and not long' --hypothesis-profile=quick
 
 # Debian suites whose engines `make test-engines` tries: 20.10, and the newest.
 SUITES ?= bookworm sid
