@@ -21,8 +21,12 @@ from envbuild.remote.registry.auth import LoginError
 from envbuild.remote.registry.errors import refused, short
 from envbuild.remote.registry.transport import FileSlice, RegistryBusyError, RegistryTransport
 
-UPLOAD_DELAYS_SECONDS: Final = (1.0, 4.0, 8.0)
-"""Waits before an upload that broke goes on; one that moved in between starts the count anew."""
+UPLOAD_DELAYS_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Waits before an upload that broke goes on; one that moved in between starts the count anew.
+
+One break may cost three of them: the registry still knows the upload when it is asked, has forgotten it when
+the next chunk comes, and closes the connection that it said so on (seen of distribution 2.8).
+"""
 
 CHUNK_BYTES: Final = 32 << 20
 """What goes in one request: larger blobs are sent in chunks of this size.  A break costs at most this."""

@@ -108,7 +108,7 @@ def test_broken_upload_is_begun_anew(
     (tmp_path / "layer").write_bytes(b"layer")
 
     assert writer.put_blob(parse_reference(f"{fake.host}/a:1"), digest_of(b"layer"), tmp_path / "layer")
-    assert pauses == [1.0, 4.0]
+    assert pauses == [1.0, 2.0]
     assert fake.paths("POST") == ["/v2/a/blobs/uploads/"] * 3
 
 
