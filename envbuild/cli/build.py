@@ -76,8 +76,8 @@ def build(
     """
     from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
+    from envbuild.cli.project import project_of
     from envbuild.workflows.build import BuildOptions, BuildResult, build_image, build_images
-    from envbuild.workflows.project import open_project
 
     talk = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     options = BuildOptions(
@@ -96,7 +96,7 @@ def build(
     if not every:
         with talk.activity(progress) as activity:
             machine = command_machine(activity, offline=offline)
-            project = open_project(spec, frozen=frozen).as_named()
+            project = project_of(spec, frozen=frozen)
             result = build_image(project, options, machine=machine)
         for line in _lines(result):
             talk.say(line)

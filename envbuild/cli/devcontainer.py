@@ -47,9 +47,9 @@ def devcontainer(
     and no new one is written.
     """
     from envbuild.cli.output import Output
+    from envbuild.cli.project import project_of
     from envbuild.workflows.devcontainer import DevContainerOptions, update_devcontainers, write_devcontainer
     from envbuild.workflows.machine import Machine
-    from envbuild.workflows.project import open_project
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     options = DevContainerOptions(
@@ -69,7 +69,7 @@ def devcontainer(
         results = update_devcontainers(open_projects(spec, frozen=frozen), options, machine=machine)
         raise typer.Exit(tell_results(output, results, summary=_summary, document=_document))
     with output.activity() as progress:
-        project = open_project(spec, frozen=frozen).as_named()
+        project = project_of(spec, frozen=frozen)
         result = write_devcontainer(project, options, machine=Machine(progress=progress))
     for name in result.written:
         output.say(f"wrote {name}")

@@ -26,11 +26,11 @@ def gpu(
     Reads the lock alone: no network, no engine, no GPU.
     """
     from envbuild.cli.output import Output
+    from envbuild.cli.project import project_of
     from envbuild.workflows.explain import explain_gpu
-    from envbuild.workflows.project import open_project
 
     output = Output(as_json=as_json)
-    project = open_project(spec, frozen=frozen).as_named()
+    project = project_of(spec, frozen=frozen)
     found = explain_gpu(project, variant=variant, platform=platform, frozen=frozen)
     if as_json:
         output.document(found.document())

@@ -80,10 +80,10 @@ def conda_lock(
     file over again.
     """
     from envbuild.cli.output import Output
+    from envbuild.cli.project import project_of
     from envbuild.workflows.export import export_conda_lock
-    from envbuild.workflows.project import open_project
 
-    project = open_project(spec, frozen=frozen).as_named()
+    project = project_of(spec, frozen=frozen)
     text = export_conda_lock(project, variant=variant, frozen=frozen, output=output_file)
     _tell(Output(quiet=quiet, verbose=verbose), text, output_file)
 
@@ -104,10 +104,10 @@ def explicit(
     Python packages of [pip] are not in it.
     """
     from envbuild.cli.output import Output
+    from envbuild.cli.project import project_of
     from envbuild.workflows.export import export_explicit
-    from envbuild.workflows.project import open_project
 
-    project = open_project(spec, frozen=frozen).as_named()
+    project = project_of(spec, frozen=frozen)
     text = export_explicit(project, variant=variant, platform=platform, frozen=frozen, output=output_file)
     _tell(Output(quiet=quiet, verbose=verbose), text, output_file)
 

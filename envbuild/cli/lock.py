@@ -35,16 +35,16 @@ def lock(
     Writes `envbuild.lock` beside the spec; there is nothing to do when it answers the spec.
     """
     from envbuild.cli.output import Output
+    from envbuild.cli.project import project_of
     from envbuild.workflows.lock import LockOptions, LockResult, lock_project, lock_projects
     from envbuild.workflows.machine import Machine
-    from envbuild.workflows.project import open_project
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     options = LockOptions(check=check, upgrade=upgrade, upgrade_packages=frozenset(upgrade_package or ()))
     if not every:
         with output.activity() as progress:
             locked = lock_project(
-                open_project(spec).as_named(),
+                project_of(spec),
                 options,
                 machine=Machine(offline=offline, progress=progress),
                 on_stale=lambda _, problem: output.detail(str(problem)),

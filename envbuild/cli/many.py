@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from envbuild.cli.output import Output, error_text
+from envbuild.cli.project import project_of
 from envbuild.errors import ExitCode
 from envbuild.workflows.many import ProjectResult, open_projects
-from envbuild.workflows.project import Project, open_project
+from envbuild.workflows.project import Project
 
 Value = TypeVar("Value")
 
@@ -18,7 +19,7 @@ def projects_of(spec: Path | None, *, every: bool, frozen: bool) -> tuple[Projec
     :raises SpecError: there is none.
     :raises UsageError: ``every`` with the name of a file.
     """
-    return open_projects(spec, frozen=frozen) if every else (open_project(spec, frozen=frozen).as_named(),)
+    return open_projects(spec, frozen=frozen) if every else (project_of(spec, frozen=frozen),)
 
 
 def tell_results(

@@ -30,11 +30,11 @@ def render(
     """
     from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
-    from envbuild.workflows.project import open_project
+    from envbuild.cli.project import project_of
     from envbuild.workflows.render import RenderOptions, render_recipe, write_recipe_folder
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
-    project = open_project(spec, frozen=frozen).as_named()
+    project = project_of(spec, frozen=frozen)
     options = RenderOptions(variant=variant, platform=platform, frozen=frozen)
     if output_folder is None:
         recipe = render_recipe(project, options)

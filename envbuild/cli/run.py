@@ -45,8 +45,8 @@ def run(
     """
     from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
+    from envbuild.cli.project import project_of
     from envbuild.errors import EnvbuildError, RunError
-    from envbuild.workflows.project import open_project
     from envbuild.workflows.run import RunOptions, prepare_run, variables_of
 
     options = RunOptions(
@@ -61,7 +61,7 @@ def run(
     try:
         with Output(quiet=quiet, verbose=verbose).activity() as activity:
             machine = command_machine(activity, offline=offline)
-            project = open_project(spec, frozen=frozen).as_named()
+            project = project_of(spec, frozen=frozen)
             prepared = prepare_run(project, command, options, machine=machine)
         status = prepared.start()
     except EnvbuildError as error:

@@ -99,11 +99,11 @@ def verify(
         frozen=frozen,
     )
     if not every:
-        from envbuild.workflows.project import open_project
+        from envbuild.cli.project import project_of
 
         with output.activity() as activity:
             machine = command_machine(activity, offline=offline)
-            project = open_project(spec, frozen=frozen).as_named()
+            project = project_of(spec, frozen=frozen)
             result = verify_image(project, options, machine=machine)
         _tell(output, result)
         if junit:

@@ -4,7 +4,6 @@ Formats: conda documentation, "Package specification" and "Package metadata" (``
 """
 
 import io
-import json
 import lzma
 import tarfile
 import zipfile
@@ -18,6 +17,7 @@ from typing import Any, Literal, cast
 import zstandard
 
 from envbuild.errors import IntegrityError
+from envbuild.formats.json_text import parse_json
 
 BROKEN = (
     EOFError,
@@ -87,7 +87,7 @@ class CondaArchive:
         """
         with self._errors():
             files = {member.path: member.content for member in self._members("info") if member.kind == "file"}
-            index = json.loads(files["info/index.json"])
+            index = parse_json(files["info/index.json"])
             return PackageInfo(
                 index=index,
                 paths=_paths(files),
@@ -162,7 +162,7 @@ def _safe(path: str) -> str:
 
 def _paths(files: dict[str, bytes]) -> tuple[str, ...]:
     if "info/paths.json" in files:
-        entries = json.loads(files["info/paths.json"])["paths"]
+        entries = parse_json(files["info/paths.json"])["paths"]
         return tuple(_safe(entry["_path"]) for entry in entries if entry.get("path_type") != "directory")
     # packages from before 2016
     return tuple(_safe(line) for line in files.get("info/files", b"").decode().splitlines() if line)
@@ -170,7 +170,7 @@ def _paths(files: dict[str, bytes]) -> tuple[str, ...]:
 
 def _replacements(files: dict[str, bytes]) -> Iterator[tuple[str, Replacement]]:
     if "info/paths.json" in files:
-        for entry in json.loads(files["info/paths.json"])["paths"]:
+        for entry in parse_json(files["info/paths.json"])["paths"]:
             path = _safe(entry["_path"])
             if entry.get("prefix_placeholder"):
                 mode = entry.get("file_mode", "text")
@@ -186,6 +186,6 @@ def _replacements(files: dict[str, bytes]) -> Iterator[tuple[str, Replacement]]:
 
 
 def _entry_points(files: dict[str, bytes]) -> tuple[str, ...]:
-    link = json.loads(files.get("info/link.json", b"{}"))
+    link = parse_json(files.get("info/link.json", b"{}"))
     noarch = link.get("noarch") or {}
     return tuple(noarch.get("entry_points") or ()) if noarch.get("type") == "python" else ()

@@ -200,7 +200,11 @@ class _Reader:
             return Node(start, value, end)
         number = _NUMBER.match(self._text, start)
         if number:
-            return Node(start, json.loads(number[0]), number.end())
+            try:
+                return Node(start, json.loads(number[0]), number.end())
+            except ValueError:
+                # Python reads no more than some thousand digits
+                raise JsoncError("a number with too many digits", self._text, start) from None
         for word, constant in _WORDS.items():
             if self._text.startswith(word, start):
                 return Node(start, constant, start + len(word))

@@ -14,9 +14,7 @@ def tar_of(paths: Iterable[Path], *, uid: int, gid: int) -> bytes:
     :raises UsageError: one does not exist; all are named.
     """
     wanted = tuple(paths)
-    missing = [f"`{path}`" for path in wanted if not path.exists()]
-    if missing:
-        raise UsageError(f"there is no {', '.join(missing)} to copy")
+    refuse_missing(wanted)
 
     def own(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid, entry.gid = uid, gid
@@ -28,3 +26,13 @@ def tar_of(paths: Iterable[Path], *, uid: int, gid: int) -> bytes:
         for path in wanted:
             archive.add(path, arcname=path.resolve().name, filter=own)
     return buffer.getvalue()
+
+
+def refuse_missing(paths: Iterable[Path]) -> None:
+    """Return if all of ``paths`` exist.
+
+    :raises UsageError: one does not; all that do not are named.
+    """
+    missing = [f"`{path}`" for path in paths if not path.exists()]
+    if missing:
+        raise UsageError(f"there is no {', '.join(missing)} to copy", hint="check the spelling of its path")

@@ -4,7 +4,6 @@ Checked is what a comparison reads (:mod:`envbuild.lock.diff`).  Other fields ma
 later release may have built the image, and all of it counts for the tag.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
@@ -12,6 +11,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from envbuild.digest import canonical_json
 from envbuild.errors import LockInvalidError
+from envbuild.formats.json_text import parse_json
 from envbuild.lock.codec import problems_of
 from envbuild.values import Value
 
@@ -147,7 +147,7 @@ def read_projection(data: bytes) -> Mapping[str, Any]:
     :raises LockInvalidError: it is not JSON, or a field is wrong; all problems at once.
     """
     try:
-        document = json.loads(data)
+        document = parse_json(data)
         canonical_json(
             document
         )  # what the tag is taken over: no half of a surrogate pair, no depth without end

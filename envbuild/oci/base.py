@@ -1,10 +1,10 @@
 """A base image as the bottom of another: its layers as they are, its settings, its history."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from envbuild.formats.json_text import parse_json
 from envbuild.oci.manifest import Descriptor, ManifestError, parse_config
 
 _OCI_TYPES: Final = {
@@ -42,7 +42,7 @@ def read_base_image(config: bytes, layers: Sequence[Descriptor]) -> BaseImage:
     :raises DocumentError: they contradict each other, or a layer may not be distributed.
     """
     known = parse_config(config)
-    document = json.loads(config)
+    document = parse_json(config)
     if len(known.diff_ids) != len(layers):
         raise ManifestError("the base's manifest and its configuration name different numbers of layers")
     for layer in layers:

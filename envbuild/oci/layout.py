@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from envbuild.errors import UsageError
 from envbuild.files import atomic
+from envbuild.formats.json_text import parse_json
 from envbuild.oci.blobs import Blobs, documents_of, each_layer
 from envbuild.oci.copying import copy_blob
 from envbuild.oci.image import OciImage
@@ -72,7 +72,7 @@ def _others(folder: Path, tag: str) -> list[dict[str, Any]]:
     if not (folder / LAYOUT_FILE).is_file():
         raise _something_else(folder)
     try:
-        entries = json.loads((folder / INDEX_FILE).read_bytes())["manifests"]
+        entries = parse_json((folder / INDEX_FILE).read_bytes())["manifests"]
         return [entry for entry in entries if (entry.get("annotations") or {}).get(REF_NAME) != tag]
     except FileNotFoundError:
         return []

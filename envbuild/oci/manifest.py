@@ -3,13 +3,13 @@
 Pure: bytes in, values out.  Asking for them is ``registry.py``'s.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeGuard
 
 from envbuild.errors import ImageError, NetworkError
+from envbuild.formats.json_text import parse_json
 from envbuild.platforms import Platform
 
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
@@ -234,8 +234,8 @@ def _time(value: object) -> datetime:
 
 def _load(data: bytes) -> object:
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
+        return parse_json(data)
+    except ValueError as error:
         raise ManifestError("the registry's answer is not JSON", detail=str(error)[:200]) from error
 
 

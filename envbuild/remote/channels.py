@@ -8,7 +8,6 @@ credentials: rattler's `auth` file and mamba's.
 import base64
 import binascii
 import fnmatch
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from envbuild.errors import EnvbuildError
+from envbuild.formats.json_text import parse_json
 from envbuild.remote.address import Address
 from envbuild.remote.index.configuration import IndexCredentials, split_credentials
 
@@ -214,7 +214,7 @@ def _logins(environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str
         files.append(Path(environment["RATTLER_AUTH_FILE"]))
     for path in files:
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = parse_json(path.read_text(encoding="utf-8"))
         except OSError:
             continue
         except ValueError as error:

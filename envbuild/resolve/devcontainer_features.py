@@ -5,13 +5,13 @@ A feature is an OCI artifact whose manifest carries the feature's metadata as an
 """
 
 import io
-import json
 import tarfile
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from envbuild.errors import EnvbuildError, SpecError
+from envbuild.formats.json_text import parse_json
 from envbuild.oci.documents import Document
 from envbuild.oci.manifest import Descriptor
 from envbuild.oci.reference import ImageReference, parse_reference
@@ -148,7 +148,7 @@ def _needs(metadata: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 def _mapping(name: str, data: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(data)
+        document = parse_json(data)
     except ValueError as error:
         raise _no_feature(name, "its metadata is not JSON") from error
     if not isinstance(document, dict):

@@ -1,6 +1,5 @@
 """A machine is asked, without a container, whether it can run what is locked: processor, driver, GPUs."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from typing import Any
 
 from envbuild import process
 from envbuild.errors import VerificationError
+from envbuild.formats.json_text import parse_json
 from envbuild.verify.checks.evaluate import evaluate
 from envbuild.verify.checks.facts import Facts, read_facts
 from envbuild.verify.checks.plan import plan_host_checks
@@ -54,7 +54,7 @@ def host_facts(environment: Mapping[str, str] = os.environ) -> Facts:
         timeout=_PATIENCE,
     )
     try:
-        return read_facts(json.loads(result.stdout))
+        return read_facts(parse_json(result.stdout))
     except ValueError as error:
         raise VerificationError(
             "this machine's probe did not answer", detail=result.stderr[-2000:]

@@ -1,11 +1,11 @@
 """An image is asked what it holds: the probe is sent into a fresh container, and its answer is compared."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from envbuild.errors import VerificationError
+from envbuild.formats.json_text import parse_json
 from envbuild.image.engine import ContainerRunner, ImageFacts, RunRequest
 from envbuild.render import labels
 from envbuild.verify.checks.evaluate import evaluate
@@ -109,6 +109,6 @@ def _ask(
             hint=f"the image must have the locked interpreter at {target.interpreter.path}",
         )
     try:
-        return read_facts(json.loads(outcome.stdout))
+        return read_facts(parse_json(outcome.stdout))
     except ValueError as error:
         raise VerificationError("the probe's answer cannot be read", detail=str(error)) from error

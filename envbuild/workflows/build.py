@@ -248,7 +248,7 @@ def ensure_image(
 
 def _note_earlier(request: "BuildRequest", engine: "Engine", machine: Machine) -> None:
     """Say that the engine holds the image of an earlier release, where that is why it is built now."""
-    from envbuild.image.target_image import earlier_images, held_image
+    from envbuild.image.built_image import earlier_images, held_image
 
     if held_image(request.lock, request.target, engine) is not None:
         return
@@ -288,7 +288,7 @@ def _refuse_contradictions(lock: "Lock", engine: "Engine", options: BuildOptions
 
 def _pull(lock: "Lock", target: "Target", engine: "Engine", machine: Machine) -> None:
     """Bring a target's image into the engine from its registry, if that has it and the engine lacks it."""
-    from envbuild.image.target_image import held_image, image_reference_for
+    from envbuild.image.built_image import held_image, image_reference_for
 
     if not lock.request.repository:
         # no error: pipelines and `--all` ask for every lock, whether it is ever pushed or not

@@ -306,7 +306,7 @@ class _DevContainerPlanner:
 
         A configuration that was written for this very target keeps its image: nobody need be asked.
         """
-        from envbuild.image.target_image import image_reference_for
+        from envbuild.image.built_image import image_reference_for
 
         lock, progress = self.lock, self.machine.progress
         reference = image_reference_for(lock, target)

@@ -76,8 +76,8 @@ def write_target_folder(lock: "Lock", target: "Target", folder: Path, *, machine
 
     :raises NetworkError: a package of the seed cannot be had.
     """
+    from envbuild.image.built_image import image_reference_for
     from envbuild.image.docker.context import write_recipe, write_seed_of
-    from envbuild.image.target_image import image_reference_for
 
     recipe = render_target(lock, target)
     write_recipe(recipe, folder)

@@ -16,8 +16,6 @@ from envbuild.workflows.project import Project, choose_target, fresh_lock
 from envbuild.workflows.verify import gpu_access
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from envbuild.image.engine import Engine, RunRequest
 
 
@@ -100,12 +98,13 @@ def prepare_run(
     :raises UsageError: ``command`` is one text or empty, or a file to copy does not exist.
     :raises EnvbuildError: see :func:`envbuild.build_image`.
     """
-    from envbuild.image.copy_in import tar_of
+    from envbuild.image.copy_in import refuse_missing, tar_of
     from envbuild.image.engine import RunRequest
 
     options, machine = options or RunOptions(), machine or Machine()
     words = _words(command)
-    _refuse_missing(options.copies)
+    # building an image to copy nothing into it would be in vain
+    refuse_missing(options.copies)
     lock = fresh_lock(project, frozen=options.frozen)
     target = choose_target(lock, variant=options.variant, platform=options.platform)
     with ExitStack() as stack:
@@ -143,16 +142,6 @@ def _words(command: Sequence[object]) -> tuple[str, ...]:
     if not words:
         raise UsageError("`command` is empty", hint='name a program and its arguments: ["python", "-V"]')
     return words
-
-
-def _refuse_missing(paths: "Iterable[Path]") -> None:
-    """Return if all of ``paths`` exist: building an image to copy nothing into it would be in vain.
-
-    :raises UsageError: one does not exist; all are named.
-    """
-    missing = [f"`{path}`" for path in paths if not path.exists()]
-    if missing:
-        raise UsageError(f"there is no {', '.join(missing)} to copy", hint="check the spelling of its path")
 
 
 def variables_of(items: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:

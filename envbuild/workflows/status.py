@@ -225,7 +225,7 @@ def target_status(
     digest_of: DigestOf | None,
 ) -> TargetStatus:
     """Return the state of one target: ``engine`` tells of its image, ``digest_of`` of registries."""
-    from envbuild.image.target_image import image_reference_for
+    from envbuild.image.built_image import image_reference_for
 
     reference, reasons = image_reference_for(lock, target), list[str]()
     state, made_by = _image_state(lock, target, engine, reasons)
@@ -254,7 +254,7 @@ def target_status(
 def _image_state(
     lock: "Lock", target: "Target", engine: "ImageHolder", reasons: list[str]
 ) -> tuple[ImageState, str | None]:
-    from envbuild.image.target_image import earlier_images, held_image
+    from envbuild.image.built_image import earlier_images, held_image
 
     try:
         held = held_image(lock, target, engine)

@@ -207,7 +207,7 @@ def _verify_host(lock: "Lock", target: "Target", options: VerifyOptions, machine
 def _verify_with(
     engine: "Engine", lock: "Lock", target: "Target", options: VerifyOptions, machine: Machine
 ) -> VerifyResult:
-    from envbuild.image.target_image import image_reference_for
+    from envbuild.image.built_image import image_reference_for
     from envbuild.lock.identity import project_target, target_digest
     from envbuild.verify.image import verify_image as compare
 
@@ -233,7 +233,7 @@ def _no_image(
     engine: "Engine", lock: "Lock", target: "Target", reference: str, *, named: bool
 ) -> EngineError:
     """Return the error of an image the engine does not hold."""
-    from envbuild.image.target_image import earlier_images
+    from envbuild.image.built_image import earlier_images
 
     if named:
         return EngineError(f"{engine.title} has no image {reference}", hint="pull it, or check its name")
@@ -247,7 +247,7 @@ def _no_image(
 
 
 def _refuse_earlier_format(reference: str, facts: "ImageFacts") -> None:
-    from envbuild.image.target_image import earlier_format
+    from envbuild.image.built_image import earlier_format
     from envbuild.lock.identity import RECIPE_FORMAT
 
     number = earlier_format(facts)

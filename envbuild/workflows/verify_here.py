@@ -1,10 +1,10 @@
 """`envbuild verify --here`: the container this runs in, compared with the lock it carries."""
 
-import json
 from pathlib import Path
 
 from envbuild import process
 from envbuild.errors import UsageError
+from envbuild.formats.json_text import parse_json
 from envbuild.lock.image_paths import IMAGE_LOCK, IMAGE_PROBE
 from envbuild.workflows.machine import Machine
 
@@ -18,7 +18,7 @@ def verify_here(*, profile: str, require_gpu: bool, as_json: bool, machine: Mach
     """
     machine = machine or Machine()
     try:
-        interpreter = json.loads(Path(IMAGE_LOCK).read_text(encoding="utf-8"))["interpreter"]["path"]
+        interpreter = parse_json(Path(IMAGE_LOCK).read_text(encoding="utf-8"))["interpreter"]["path"]
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(
             f"this is no container of envbuild: {IMAGE_LOCK} cannot be read",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.digest import sha256_bytes
-from envbuild.image.target_image import image_reference_for
+from envbuild.image.built_image import image_reference_for
 from envbuild.lock.model import Lock
 from envbuild.store.store import Store
 from tests.rig.archive import DebianArchive, make_deb

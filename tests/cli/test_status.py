@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from envbuild.errors import EngineError, NetworkError
+from envbuild.image.built_image import image_reference_for
 from envbuild.image.engine import ImageFacts, ImageHolder
-from envbuild.image.target_image import image_reference_for
 from envbuild.lock.codec import dumps
 from envbuild.lock.identity import EARLIER_FORMATS, RECIPE_FORMAT, target_digest
 from envbuild.lock.model import Lock

@@ -18,9 +18,9 @@ import pytest
 
 from envbuild.digest import canonical_json
 from envbuild.errors import EngineError, RunError
+from envbuild.image.built_image import held_image, image_reference_for
 from envbuild.image.engine import Engine, RunRequest
 from envbuild.image.local.images import ImageStore
-from envbuild.image.target_image import held_image, image_reference_for
 from envbuild.lock.codec import loads
 from envbuild.lock.identity import EARLIER_FORMATS, RECIPE_FORMAT, project_target, target_digest
 from envbuild.oci.image import OciImage, as_json, described

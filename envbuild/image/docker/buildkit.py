@@ -9,7 +9,6 @@ what is not JSON is the client's own closing words.
 
 import base64
 import binascii
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from packaging.utils import canonicalize_name
+
+from envbuild.formats.json_text import parse_json
 
 FilesIn = Callable[[str], Sequence[str]]
 """Names of the files in a folder of the build's artifacts, sorted: of ``/wheels/1``, say."""
@@ -81,7 +82,7 @@ class BuildLog:
         if line.rstrip().endswith("}") and (line.startswith("}") or len(self._pending) == 1):
             text = "\n".join(self._pending)
             try:
-                message = json.loads(text)
+                message = parse_json(text)
             except ValueError:
                 return
             self._pending.clear()

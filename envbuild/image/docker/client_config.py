@@ -11,30 +11,24 @@ proxy server with the Docker CLI", and what its client writes (docker/cli, ``cli
 all below ``DOCKER_CONFIG``, else ``~/.docker``; SHA256 is that of the context's name.
 """
 
-import json
 import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from docker.tls import TLSConfig
 
 from envbuild.digest import sha256_bytes
 from envbuild.errors import EngineError
-from envbuild.remote.registry.credentials import config_folder
+from envbuild.remote.docker_config import config_folder, read_client_file, read_docker_config
 
 DEFAULT: Final = "default"
 """The context that is no file: the engine of this machine."""
 
 DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
 """What the default context is called where engines are told apart by their host."""
-
-LARGEST_FILE: Final = 4 << 20
-"""Bytes of one JSON file that are read; clients write some kB, with the logins of many registries more."""
-
-CONFIG_FILE: Final = "config.json"
 
 _CA: Final = "ca.pem"
 _CERTIFICATE: Final = "cert.pem"
@@ -71,7 +65,7 @@ def endpoint_of(environment: Mapping[str, str]) -> Endpoint:
     folder = config_folder(environment)
     if host := environment.get("DOCKER_HOST"):
         return Endpoint(host=host, tls=_tls_of_variables(environment, folder))
-    name = environment.get("DOCKER_CONTEXT") or _current_context(folder)
+    name = environment.get("DOCKER_CONTEXT") or _current_context(environment)
     if name == DEFAULT:
         return Endpoint(host=None, tls=None)
     return _context(name, folder)
@@ -82,8 +76,7 @@ def proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
     :raises EngineError: the configuration cannot be read, or as for :func:`endpoint_of`.
     """
-    folder = config_folder(environment)
-    content = _read(folder / CONFIG_FILE) if folder else None
+    content = read_docker_config(environment, failure=EngineError)
     by_host = (content or {}).get("proxies")
     if not isinstance(by_host, dict):
         return {}
@@ -100,8 +93,7 @@ def http_headers(environment: Mapping[str, str]) -> dict[str, str]:
 
     :raises EngineError: the configuration cannot be read.
     """
-    folder = config_folder(environment)
-    content = _read(folder / CONFIG_FILE) if folder else None
+    content = read_docker_config(environment, failure=EngineError)
     headers = (content or {}).get("HttpHeaders")
     if not isinstance(headers, dict):
         return {}
@@ -126,8 +118,8 @@ def _tls_of_variables(environment: Mapping[str, str], folder: Path | None) -> TL
     return _tls_in(place, verify=verify)
 
 
-def _current_context(folder: Path | None) -> str:
-    content = _read(folder / CONFIG_FILE) if folder else None
+def _current_context(environment: Mapping[str, str]) -> str:
+    content = read_docker_config(environment, failure=EngineError)
     name = (content or {}).get("currentContext")
     return name if isinstance(name, str) and name else DEFAULT
 
@@ -139,7 +131,11 @@ def _context(name: str, folder: Path | None) -> Endpoint:
     except UnicodeEncodeError:
         # half a character, which JSON can hold and no file of a context is called after
         digest = None
-    content = _read(folder / "contexts" / "meta" / digest / "meta.json") if folder and digest else None
+    content = (
+        read_client_file(folder / "contexts" / "meta" / digest / "meta.json", failure=EngineError)
+        if folder and digest
+        else None
+    )
     if folder is None or digest is None or content is None:
         shown = name.encode(errors="backslashreplace").decode()
         raise EngineError(
@@ -215,35 +211,4 @@ def _unusable(path: Path, reason: str) -> EngineError:
     return EngineError(
         f"{path} cannot be used for TLS: {reason}",
         hint="name another folder of certificates in DOCKER_CERT_PATH, or mend those of the docker context",
-    )
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object in ``path``, or None when there is no such file.
-
-    :raises EngineError: it is something else, or too large.
-    """
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(LARGEST_FILE + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
-    if len(data) > LARGEST_FILE:
-        raise _unreadable(path, f"it has more than {LARGEST_FILE} bytes")
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError):
-        # not chained: a JSON error holds the document, and that may hold passwords
-        raise _unreadable(path, "it is not JSON") from None
-    if not isinstance(content, dict):
-        raise _unreadable(path, "it is no JSON object")
-    return content
-
-
-def _unreadable(path: Path, reason: str) -> EngineError:
-    return EngineError(
-        f"the docker client's {path} cannot be read: {reason}",
-        hint="mend it, or name another folder in DOCKER_CONFIG",
     )

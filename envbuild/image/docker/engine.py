@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from envbuild.errors import BuildFailedError
+from envbuild.image.built_image import held_image, image_reference_for, is_image_of
 from envbuild.image.docker.connection import cleaned_up
 from envbuild.image.docker.containers import DockerContainers
 from envbuild.image.engine import BuildRequest, BuiltImage, EngineCheck, Feature, Rebuild
 from envbuild.image.gpus import GpuAccess
 from envbuild.image.push import push_once
-from envbuild.image.target_image import held_image, image_reference_for, is_image_of
 from envbuild.lock.identity import target_digest
 from envbuild.progress import Progress, SilentProgress
 

@@ -9,6 +9,7 @@ from typing import IO, cast
 
 from envbuild.digest import CHUNK, sha256_file
 from envbuild.errors import EngineError
+from envbuild.formats.json_text import parse_json
 from envbuild.formats.tar_reader import LayerError, normal_path
 from envbuild.oci.image import OciImage
 from envbuild.oci.manifest import Descriptor, parse_config
@@ -46,7 +47,7 @@ def read_saved(chunks: Iterable[bytes], folder: Path) -> SavedImage:
                 with place.open("wb") as file:
                     while chunk := content.read(CHUNK):
                         file.write(chunk)
-        (described,) = json.loads((folder / "manifest.json").read_bytes())
+        (described,) = parse_json((folder / "manifest.json").read_bytes())
         config = (folder / normal_path(described["Config"])).read_bytes()
         files = tuple(folder / normal_path(name) for name in described["Layers"])
         layers = tuple(

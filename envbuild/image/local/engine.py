@@ -10,6 +10,7 @@ from typing import Final
 from envbuild.cache.folders import ROOTS
 from envbuild.cache.use_lock import use
 from envbuild.errors import EngineError, RunError, UsageError
+from envbuild.image.built_image import held_image, image_reference_for
 from envbuild.image.engine import (
     BuildRequest,
     BuiltImage,
@@ -27,7 +28,6 @@ from envbuild.image.local.registry import document_registry, push_built
 from envbuild.image.local.roots.private_root import EntryError, PrivateRoot
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.image.local.user_namespace import acts_as_root
-from envbuild.image.target_image import held_image, image_reference_for
 from envbuild.oci.blobs import Blobs, read_verified
 from envbuild.oci.image import OciImage
 from envbuild.oci.layer import media_type_of

@@ -4,7 +4,6 @@ JSON (PEP 691, with the fields of PEP 592, 658/714 and 700) is kept as bytes and
 time: a page lists thousands of files, and a target needs few.  HTML (PEP 503) is read by pypi_simple.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from urllib.parse import urldefrag, urljoin
 from packaging.version import InvalidVersion, Version
 
 from envbuild.errors import NetworkError
+from envbuild.formats.json_text import parse_json
 from envbuild.remote.http import without_credentials
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
@@ -130,7 +130,7 @@ class _JsonPage:
 
     def _entries(self) -> list[dict[str, Any]]:
         try:
-            page = json.loads(self._content)
+            page = parse_json(self._content)
             major = str(page["meta"]["api-version"]).partition(".")[0]
             entries: list[dict[str, Any]] = page["files"]
         except (ValueError, KeyError, TypeError) as error:

@@ -6,16 +6,16 @@ never leaves its value: it is not in its ``repr``, a message or an argument list
 
 import base64
 import binascii
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from envbuild import process
 from envbuild.errors import NetworkError
+from envbuild.formats.json_text import parse_json
 from envbuild.oci.reference import DEFAULT_REGISTRY, DEFAULT_REGISTRY_API
+from envbuild.remote.docker_config import read_docker_config
 
 DEFAULT_REGISTRY_KEY: Final = "https://index.docker.io/v1/"
 """What clients file the default registry's credentials under; older than the registry's present host."""
@@ -74,8 +74,7 @@ class DockerConfig:
 
     def _read(self) -> Mapping[str, Any]:
         if self._content is None:
-            folder = config_folder(self._environment)
-            self._content = _load(folder / "config.json" if folder else None)
+            self._content = read_docker_config(self._environment, failure=CredentialsError) or {}
         return self._content
 
     def _ask(self, helper: str, server: str) -> RegistryCredentials | None:
@@ -103,7 +102,7 @@ class DockerConfig:
                 return None
             raise CredentialsError(f"`{program}` failed", detail=result.stderr.strip()[:500] or None)
         try:
-            answer = json.loads(result.stdout)
+            answer = parse_json(result.stdout)
             user, secret = str(answer["Username"]), str(answer["Secret"])
         except (ValueError, KeyError, TypeError):
             # the answer is not shown, and no exception that holds it is chained: it may be the secret
@@ -113,31 +112,6 @@ class DockerConfig:
         if user == TOKEN_USER:
             return RegistryCredentials(identity_token=secret)
         return RegistryCredentials(username=user, password=secret)
-
-
-def config_folder(environment: Mapping[str, str]) -> Path | None:
-    """Return the folder of the client's configuration; None where ``environment`` names no home either."""
-    if folder := environment.get("DOCKER_CONFIG"):
-        return Path(folder)
-    home = environment.get("HOME")
-    return Path(home) / ".docker" if home else None
-
-
-def _load(path: Path | None) -> Mapping[str, Any]:
-    if path is None:
-        return {}
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
-        # not chained: a JSON error holds the document
-        raise CredentialsError(
-            f"the container client's configuration {path} cannot be read: {reason}",
-            hint="mend it, or name another folder in DOCKER_CONFIG",
-        ) from None
-    return content if isinstance(content, Mapping) else {}
 
 
 def _table(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -172,7 +146,7 @@ def _from_entry(entry: object) -> RegistryCredentials | None:
             text = base64.b64decode(str(entry["auth"]), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             raise CredentialsError(
-                "an `auth` of the container client's configuration is not base64 of `user:password`",
+                "an `auth` of the docker client's configuration is not base64 of `user:password`",
                 hint="log in anew with `docker login`",
             ) from None
         username, _, password = text.partition(":")

@@ -1,7 +1,6 @@
 """One request to an image registry: its address, its authorization, its redirects and its refusals."""
 
 import ipaddress
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from requests.adapters import HTTPAdapter
 
 from envbuild.digest import CHUNK
 from envbuild.errors import NetworkError
+from envbuild.formats.json_text import parse_json
 from envbuild.oci.reference import ImageReference
 from envbuild.remote.http import (
     TIMEOUT_SECONDS,
@@ -259,7 +259,7 @@ def server_message(response: requests.Response) -> str | None:
     try:
         # no more than a message is read of an answer that may be a whole layer
         text = next(response.iter_content(8192), b"")
-        errors = json.loads(text)["errors"]
+        errors = parse_json(text)["errors"]
         found = "; ".join(f"{error['code']}: {error.get('message') or ''}".rstrip(": ") for error in errors)
     except (ValueError, KeyError, TypeError, AttributeError, requests.RequestException):
         return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from envbuild.errors import EnvbuildError
+from envbuild.formats.json_text import parse_json
 
 FILE = "devcontainer-lock.json"
 
@@ -56,9 +57,9 @@ def loads(text: str, shown: str) -> dict[str, LockedFeature]:
     if not text.strip():  # how the CLI is told to make one
         return {}
     try:
-        features = json.loads(text)["features"]
+        features = parse_json(text)["features"]
         return {name: _feature(entry) for name, entry in features.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EnvbuildError(
             f"{shown} is not a lock of dev container features", hint="delete it; it is made anew"
         ) from error

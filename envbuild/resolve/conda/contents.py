@@ -1,6 +1,5 @@
 """What a package's file says that its channel does not: Python distributions, activation, link scripts."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from envbuild.digest import sha256_bytes
 from envbuild.errors import IntegrityError
 from envbuild.formats.conda_package import CondaArchive, CondaMember
 from envbuild.formats.conda_prefix import CondaPython, prefix_files
+from envbuild.formats.json_text import parse_json
 from envbuild.lock.conda import CONDA_PREFIX
 from envbuild.resolve.conda.activation import Activation, read_activation
 
@@ -87,7 +87,7 @@ def _activation(members: Iterable[CondaMember], paths: tuple[str, ...]) -> Activ
 
 def _variables(member: CondaMember) -> Mapping[str, str]:
     try:
-        document = json.loads(member.content)
+        document = parse_json(member.content)
     except ValueError:
         return {}
     return {str(name): str(value) for name, value in document.items()} if isinstance(document, dict) else {}

@@ -43,6 +43,7 @@ HAND_WRITTEN = """\
         ("[1 /* open", "line 1, column 4: `,` or `]` is missing; there is a comment that does not end"),
         ("{} {}", "line 1, column 4: there is more after the end of the value"),
         ("[" * 200, "line 1, column 102: nested too deeply"),
+        ("[" + "1" * 5000 + "]", "line 1, column 2: a number with too many digits"),
         ("NaN", "line 1, column 1: a value is missing; there is `N`"),
     ],
 )

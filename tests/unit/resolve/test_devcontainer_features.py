@@ -130,6 +130,14 @@ def test_what_is_no_feature_is_named(registry, options, message):
     assert message in raised.value.message
 
 
+@pytest.mark.parametrize("text", ["{", "[" * 100_000], ids=["cut", "deep"])
+def test_metadata_of_a_folder_that_is_not_json_is_named(registry, tmp_path, text):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/devcontainer-feature.json").write_text(text)
+    with pytest.raises(EnvbuildError, match="its metadata is not JSON"):
+        pin(registry, "./tools", folder=tmp_path)
+
+
 def test_a_feature_that_is_not_there_is_named_with_its_registry(registry):
     with pytest.raises(NetworkError):
         pin(registry, "none:1")

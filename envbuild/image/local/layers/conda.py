@@ -4,7 +4,6 @@ The packages are laid down by the recipe's own script in a private root (:meth:`
 builder stage of a Dockerfile; wheels then go into the same prefix.
 """
 
-import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from envbuild.digest import canonical_json, sha256_file
+from envbuild.formats.json_text import parse_json
 from envbuild.image.local.layers.file_conflicts import Tree
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.identity import conda_epoch_of, project_target
@@ -128,6 +128,6 @@ def _owners(prefixes: Sequence[Path], paths: Collection[str]) -> dict[str, str]:
     """Return the file names of the packages that ``paths`` are of, as conda's records say."""
     owners: dict[str, str] = {}
     for record in sorted(path for prefix in prefixes for path in prefix.glob("conda-meta/*.json")):
-        files = set(json.loads(record.read_bytes())["files"])
+        files = set(parse_json(record.read_bytes())["files"])
         owners |= {path: record.stem for path in paths if path in files}
     return owners

@@ -60,15 +60,6 @@ def socket(tmp_path: Path) -> Path:
     return tmp_path / "engine.sock"
 
 
-@contextlib.contextmanager
-def connected(environment: dict[str, str]) -> Iterator[DockerConnection]:
-    connection = DockerConnection(environment)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
 @pytest.mark.parametrize(
     "content",
     ['{"auths": {"a": 3}}', '{"proxies": []}', "[]", "[" * 100_000, '{"HttpHeaders": {"X-Process": "1"}}'],
@@ -85,7 +76,7 @@ def test_the_configuration_of_the_process_is_not_read(
     given.mkdir()
     (given / "config.json").write_text('{"HttpHeaders": {"X-Given": "1"}}')
     environment = {"DOCKER_HOST": f"unix://{socket}", "DOCKER_CONFIG": str(given)}
-    with engine_at(socket) as double, connected(environment) as connection:
+    with engine_at(socket) as double, contextlib.closing(DockerConnection(environment)) as connection:
         assert connection.describe() == "26.1.5, API 1.45, linux/amd64"
         assert connection.is_here
     assert len(double.asked) == 2
@@ -99,7 +90,7 @@ def test_what_is_no_engine_is_told(socket: Path, version: object) -> None:
     environment = {"DOCKER_HOST": f"unix://{socket}"}
     with (
         engine_at(socket, version),
-        connected(environment) as connection,
+        contextlib.closing(DockerConnection(environment)) as connection,
         pytest.raises(EngineError, match="no Docker Engine answers") as raised,
     ):
         connection.describe()
@@ -114,7 +105,10 @@ def test_what_is_no_engine_is_told(socket: Path, version: object) -> None:
     ],
 )
 def test_hosts_that_cannot_be_connected_to(host: str, detail: str) -> None:
-    with connected({"DOCKER_HOST": host}) as connection, pytest.raises(EngineError) as raised:
+    with (
+        contextlib.closing(DockerConnection({"DOCKER_HOST": host})) as connection,
+        pytest.raises(EngineError) as raised,
+    ):
         connection.describe()
     assert raised.value.message == "no Docker Engine answers"
     assert detail in str(raised.value.detail)

@@ -8,13 +8,15 @@ import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from envbuild.errors import EngineError
-from envbuild.image.docker import client_config, connection
+from envbuild.image.docker import connection
 from envbuild.image.docker.client_config import Endpoint, endpoint_of, http_headers, proxy_variables
 from envbuild.image.docker.connection import DockerConnection
+from envbuild.remote import docker_config
 
 
 def configure(folder: Path, content: Any) -> dict[str, str]:
@@ -149,6 +151,10 @@ def test_certificates_of_variables_lie_in_the_client_s_folder_unless_named(
     assert found is not None
     assert (found.verify, found.ca_cert) == (False, str(tmp_path / "named" / "ca.pem"))
 
+    # without HOME the process' own home counts, as for docker
+    with pytest.raises(EngineError, match=f"{tmp_path / 'nobody/.docker/ca.pem'} cannot be used"):
+        endpoint_of({"DOCKER_HOST": "tcp://host:2376", "DOCKER_TLS_VERIFY": "1"})
+    monkeypatch.setattr(docker_config, "home_of", Mock(side_effect=RuntimeError))
     with pytest.raises(EngineError, match="no folder has them"):
         endpoint_of({"DOCKER_HOST": "tcp://host:2376", "DOCKER_TLS_VERIFY": "1"})
 
@@ -277,7 +283,7 @@ def test_a_configuration_that_cannot_be_read_is_an_error(
     home: Path, content: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "1000" in reason:
-        monkeypatch.setattr(client_config, "LARGEST_FILE", 1000)
+        monkeypatch.setattr(docker_config, "LARGEST_FILE", 1000)
     with pytest.raises(EngineError, match=reason) as raised:
         endpoint_of(configure(home, content))
     assert "secret" not in str(raised.value)

@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,15 +51,6 @@ def put_ssh(variables: dict[str, str], content: str) -> None:
     path.chmod(0o755)
 
 
-@contextlib.contextmanager
-def connected(environment: dict[str, str]) -> Iterator[DockerConnection]:
-    connection = DockerConnection(environment)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
 def is_running(number: int) -> bool:
     with contextlib.suppress(ProcessLookupError):
         os.kill(number, 0)
@@ -70,7 +60,7 @@ def is_running(number: int) -> bool:
 
 def test_an_engine_is_asked_through_ssh(variables: dict[str, str]) -> None:
     put_ssh(variables, ANSWERS)
-    with connected(variables) as connection:
+    with contextlib.closing(DockerConnection(variables)) as connection:
         assert connection.describe() == "26.1.5, API 1.45, linux/amd64"
         assert not connection.is_here
         # one connection serves both questions
@@ -85,7 +75,7 @@ def test_an_engine_is_asked_through_ssh(variables: dict[str, str]) -> None:
 
 def test_what_ssh_says_is_the_detail(variables: dict[str, str]) -> None:
     put_ssh(variables, REFUSES)
-    with connected(variables) as connection, pytest.raises(EngineError) as raised:
+    with contextlib.closing(DockerConnection(variables)) as connection, pytest.raises(EngineError) as raised:
         connection.describe()
     assert raised.value.message == "the engine at ssh://me@far:2222 cannot be reached through ssh"
     assert raised.value.detail == "me@far: Permission denied (publickey)."
@@ -95,7 +85,7 @@ def test_what_ssh_says_is_the_detail(variables: dict[str, str]) -> None:
 
 def test_a_machine_without_ssh_says_so(variables: dict[str, str], tmp_path: Path) -> None:
     with (
-        connected({**variables, "PATH": str(tmp_path)}) as connection,
+        contextlib.closing(DockerConnection({**variables, "PATH": str(tmp_path)})) as connection,
         pytest.raises(EngineError, match="cannot be reached through ssh") as raised,
     ):
         connection.describe()
@@ -144,7 +134,10 @@ def test_a_socket_of_another_path_is_named_to_the_shell_there() -> None:
     ],
 )
 def test_hosts_that_ssh_cannot_take_are_refused(host: str) -> None:
-    with connected({"DOCKER_HOST": host}) as connection, pytest.raises(EngineError) as raised:
+    with (
+        contextlib.closing(DockerConnection({"DOCKER_HOST": host})) as connection,
+        pytest.raises(EngineError) as raised,
+    ):
         connection.describe()
     assert "names no engine" in raised.value.message
     assert "secret" not in str(raised.value)

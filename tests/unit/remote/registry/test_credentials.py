@@ -1,4 +1,4 @@
-"""Registry credentials from the container client's configuration; helpers are real programs."""
+"""Registry credentials from the docker client's configuration; helpers are real programs."""
 
 import base64
 import json
@@ -211,7 +211,9 @@ def test_helpers_complaint_is_the_detail(
     assert caught.value.detail == "keyring locked"
 
 
-def test_no_configuration_means_no_credentials(tmp_path: Path) -> None:
+def test_no_configuration_means_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
     assert DockerConfig({}).credentials_for("docker.io") is None
     assert DockerConfig({"HOME": str(tmp_path)}).credentials_for("docker.io") is None
 
@@ -225,7 +227,9 @@ def test_home_folder_is_read(tmp_path: Path) -> None:
     assert found == RegistryCredentials(registry_token="t")
 
 
-@pytest.mark.parametrize("content", ["{", '{"auths": {"a": {"auth": "' + SECRET + "\n", "\udcff"])
+@pytest.mark.parametrize(
+    "content", ["{", '{"auths": {"a": {"auth": "' + SECRET + "\n", "\udcff", "[" * 100_000], ids=str.__len__
+)
 def test_unreadable_configuration_is_named(
     configured: Callable[..., DockerConfig], tmp_path: Path, content: str
 ) -> None:
@@ -236,15 +240,19 @@ def test_unreadable_configuration_is_named(
         config.credentials_for("a")
 
     assert caught.value.message == (
-        f"the container client's configuration {tmp_path / 'config.json'} cannot be read: it is not JSON"
+        f"the docker client's {tmp_path / 'config.json'} cannot be read: it is not JSON"
     )
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize("content", ["[]", '{"auths": [], "credHelpers": 1, "credsStore": 2}'])
-def test_configuration_of_another_form_holds_nothing(
-    configured: Callable[..., DockerConfig], content: str
-) -> None:
+def test_configuration_of_another_form_is_refused(configured: Callable[..., DockerConfig]) -> None:
+    with pytest.raises(CredentialsError, match="cannot be read: it is no JSON object"):
+        configured("[]").credentials_for("a")
+
+
+def test_tables_of_another_form_hold_nothing(configured: Callable[..., DockerConfig]) -> None:
+    content = {"auths": [], "credHelpers": 1, "credsStore": 2}
+
     assert configured(content).credentials_for("a") is None
 
 
@@ -255,7 +263,7 @@ def test_damaged_login_is_not_shown(configured: Callable[..., DockerConfig]) -> 
         config.credentials_for("a")
 
     assert caught.value.message == (
-        "an `auth` of the container client's configuration is not base64 of `user:password`"
+        "an `auth` of the docker client's configuration is not base64 of `user:password`"
     )
 
 
