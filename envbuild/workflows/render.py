@@ -77,7 +77,7 @@ def write_target_folder(lock: "Lock", target: "Target", folder: Path, *, machine
     :raises NetworkError: a package of the seed cannot be had.
     """
     from envbuild.image.built_image import image_reference_for
-    from envbuild.image.docker.context import write_recipe, write_seed_of
+    from envbuild.image.docker.recipe_folder import write_recipe, write_seed_of
 
     recipe = render_target(lock, target)
     write_recipe(recipe, folder)

@@ -13,7 +13,7 @@ from envbuild import process
 from envbuild.errors import BuildFailedError
 from envbuild.image.docker.buildkit import BuildLog, files_below
 from envbuild.image.docker.connection import no_client
-from envbuild.image.docker.context import write_recipe, write_seed_of
+from envbuild.image.docker.recipe_folder import write_recipe, write_seed_of
 from envbuild.image.engine import BuildRequest
 from envbuild.progress import Progress
 from envbuild.render.recipe import Recipe, render_recipe
