@@ -37,11 +37,6 @@ class DriverTable(CatalogTable):
     forward_compatibility: dict[MinorVersion, ForwardCompatibility]
 
 
-def branch_of(driver: str, catalog: Catalog = BUILT_IN) -> DriverBranch | None:
-    """Return the branch a driver is of, or None for one the catalogue does not know."""
-    return catalog.table(DriverTable).branches.get(str(major_of(driver)))
-
-
 def compat_package(cuda: str) -> str:
     """Return the name of the package that lifts a driver to a CUDA version."""
     return f"cuda-compat-{minor_of(cuda).replace('.', '-')}"

@@ -12,7 +12,7 @@ from envbuild.catalog.bases import default_image, mirrored
 from envbuild.errors import Problem, SpecError
 from envbuild.spec.conda_request import CondaSources
 from envbuild.spec.files import read_text
-from envbuild.spec.load import PROJECT_FILE, SpecReading, parse_toml, read_spec, refuse
+from envbuild.spec.load import PROJECT_FILE, SpecReading, parse_toml, refuse
 from envbuild.spec.model import Spec
 from envbuild.spec.problems import RefusedError, field_path
 from envbuild.spec.pyproject import ProjectTables, refused_sources
@@ -31,14 +31,6 @@ from envbuild.spec.rules import DEFAULT_INDEX, system_package
 from envbuild.spec.variants import each_variant, written_at
 
 ReadText = Callable[[Path, str], str]
-
-
-def request_of(path: Path) -> Request:
-    """Read the spec in ``path`` and the files it names, and return what it asks for.
-
-    :raises SpecError: with everything that is wrong in all of them.
-    """
-    return request_from(read_spec(path))
 
 
 def request_from(reading: SpecReading) -> Request:

@@ -24,7 +24,6 @@ NAME = rf"^{_COMPONENT}$"
 REPOSITORY = rf"^(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*$"
 IMAGE = rf"^(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[\w][\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?$"
 PYTHON = r"^3\.(?:10|11|12|13|14)(?:\.(?:0|[1-9][0-9]?))?$"
-DISTRIBUTION = "^(?:" + "|".join(re.escape(name) for name in DISTRIBUTIONS) + ")$"
 
 DEBIAN_PACKAGE = r"^[a-z0-9][a-z0-9+.-]+(?:=(?:[0-9]+:)?[0-9][A-Za-z0-9.+~-]*)?$"
 """Name, and version if wanted (Debian policy 5.6.1 and 5.6.12)."""

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from envbuild.spec.init_files import discover
 from envbuild.spec.init_pyproject import RequirementLists
-from envbuild.spec.normalize import request_of
 from tests.rig.program import Program
+from tests.rig.specs import request_of
 
 
 def write(files):

@@ -12,11 +12,11 @@ from pip._internal.req.req_file import preprocess
 
 from envbuild.errors import SpecError
 from envbuild.lock.freshness import stale_fields
-from envbuild.spec.normalize import request_of
 from envbuild.spec.problems import RefusedError
 from envbuild.spec.request import Request
 from envbuild.spec.requirement_files import Collected, RequirementFiles, logical_lines
 from envbuild.spec.requirements import normalized_requirement
+from tests.rig.specs import request_of
 
 pytestmark = pytest.mark.property
 

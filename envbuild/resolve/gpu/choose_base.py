@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from envbuild.catalog.bases import minor_of as python_minor_of
 from envbuild.catalog.cuda import driver_for
 from envbuild.catalog.cuda_images import CudaImage, ImageFlavour, cuda_images
 from envbuild.catalog.rocm import RocmImage, rocm_images
@@ -332,8 +331,3 @@ def _no_image(cuda: str, flavour: str, catalog: Catalog, *, libc: str | None = N
         hint=f"it knows {known[0]} and older; name an image in [base], or update the catalogue with "
         "`envbuild catalog update`",
     )
-
-
-def is_of_minor(python: str, interpreter: str) -> bool:
-    """Whether an interpreter's version answers a wanted one, which may leave the patch release open."""
-    return interpreter == python or python_minor_of(interpreter) == python

@@ -21,13 +21,3 @@ def path_of(url: str, index_url: str) -> str | None:
         if url.startswith(f"{prefix}/") and urlsplit(prefix).netloc:
             return url.removeprefix(f"{prefix}/")
     return None
-
-
-def file_address(url: str, path: str) -> str:
-    """Return the address below which ``path`` is found, given where it was found: for other files like it.
-
-    :raises ValueError: ``path`` is not the end of ``url``.
-    """
-    if not url.endswith(f"/{path}"):
-        raise ValueError(f"{path} is not the end of {url}")
-    return url.removesuffix(f"/{path}")

@@ -1,6 +1,6 @@
 import pytest
 
-from envbuild.catalog.drivers import branch_of, compat_package, lift_of
+from envbuild.catalog.drivers import compat_package, lift_of
 
 
 @pytest.mark.parametrize(
@@ -17,14 +17,6 @@ from envbuild.catalog.drivers import branch_of, compat_package, lift_of
 )
 def test_what_forward_compatibility_does(cuda: str, driver: str, lift: str | None) -> None:
     assert lift_of(cuda, driver) == lift
-
-
-def test_branch_of_a_driver() -> None:
-    branch = branch_of("580.95.05")
-
-    assert branch is not None
-    assert (branch.kind, branch.end_of_life) == ("LTS", "2028-06")
-    assert branch_of("555.42.06") is None
 
 
 def test_name_of_the_package() -> None:

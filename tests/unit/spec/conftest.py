@@ -5,8 +5,8 @@ from textwrap import dedent
 import pytest
 
 from envbuild.errors import Problem, SpecError
-from envbuild.spec.normalize import request_of
 from envbuild.spec.request import Request
+from tests.rig.specs import request_of
 
 WriteFiles = Callable[..., Path]
 Ask = Callable[..., Request]

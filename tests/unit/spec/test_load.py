@@ -4,7 +4,7 @@ import pytest
 
 from envbuild.errors import ExitCode, Problem, SpecError
 from envbuild.spec.load import find_spec, read_spec
-from envbuild.spec.normalize import request_of
+from tests.rig.specs import request_of
 
 MINIMAL = 'name = "train"\npython = "3.11"\n'
 IN_PROJECT = '[project]\nname = "p"\n[tool.envbuild]\nname = "train"\npython = "3.11"\n'

@@ -6,7 +6,7 @@ import pytest
 
 from envbuild.errors import Problem, SpecError
 from envbuild.spec.load import read_spec
-from envbuild.spec.normalize import normalize, request_of
+from envbuild.spec.normalize import normalize
 from envbuild.spec.request import (
     BaseRequest,
     ImageRequest,
@@ -15,6 +15,7 @@ from envbuild.spec.request import (
     SystemRequest,
     VariantRequest,
 )
+from tests.rig.specs import request_of
 
 if TYPE_CHECKING:
     from tests.unit.spec.conftest import Ask, Refuse, WriteFiles

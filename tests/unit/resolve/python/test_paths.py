@@ -1,6 +1,6 @@
 import pytest
 
-from envbuild.resolve.python.paths import file_address, path_of
+from envbuild.resolve.python.paths import path_of
 
 HASHED = f"packages/ab/cd/{'e' * 60}/demo-1.0-py3-none-any.whl"
 INDEX = "https://index.example.com/simple"
@@ -37,10 +37,3 @@ INDEX = "https://index.example.com/simple"
 )
 def test_paths_hold_no_host(url: str, index: str, expected: str | None) -> None:
     assert path_of(url, index) == expected
-    if expected:
-        assert f"{file_address(url, expected)}/{expected}" == url
-
-
-def test_a_path_of_something_else_gives_no_address() -> None:
-    with pytest.raises(ValueError, match=r"b\.whl is not the end of"):
-        file_address("https://files.example.com/a.whl", "b.whl")
