@@ -141,6 +141,7 @@ def test_no_container_is_left_behind(project, image, engine_host):
     assert docker("ps", "--all", "--quiet", "--filter", f"ancestor={image}").stdout == b""
 
 
+@pytest.mark.long
 def test_two_builds_without_cache_are_the_same_image(project, image, engine_host, tmp_path):
     before = digest_of_tree(tree_of_image(engine_host, image))
     identifier = json.loads(envbuild("build", "--json", folder=project).stdout)["image"]
@@ -152,6 +153,10 @@ def test_two_builds_without_cache_are_the_same_image(project, image, engine_host
     assert digest_of_tree(tree_of_image(engine_host, image)) == before
 
 
+def identifier_of(reference):
+    return docker("image", "inspect", "--format", "{{.Id}}", reference).stdout
+
+
 def test_the_rendered_folder_builds_without_envbuild(project, image, engine_host, tmp_path):
     rendered = json.loads(
         envbuild("render", "--output", str(tmp_path / "rendered"), "--json", folder=project).stdout
@@ -159,8 +164,10 @@ def test_the_rendered_folder_builds_without_envbuild(project, image, engine_host
     command = rendered["command"]
     command[command.index("--tag") + 1] = "first-light-plain:test"
     forget_at_the_end("first-light-plain:test")
-    assert command[0] == "docker"
-    docker(*command[1:], folder=project)
+    assert command[:3] == ["docker", "buildx", "build"]
+    # nothing is taken over from the build before
+    docker("buildx", "build", "--no-cache", *command[3:], folder=project)
+    assert identifier_of("first-light-plain:test") == identifier_of(image)
     assert tree_of_image(engine_host, "first-light-plain:test") == tree_of_image(engine_host, image)
     envbuild("verify", "--deep", "first-light-plain:test", folder=project)
 

@@ -107,6 +107,7 @@ def test_it_comes_out_the_same_in_other_circumstances(project, image, away):
     assert {"cache folder", "order of wheels", "umask", "clock (+400d)"} <= set(checked["checked"])
 
 
+@pytest.mark.long
 def test_it_comes_out_the_same_with_more_workers(project, image, away, cache, tmp_path):
     """Twice as many as this machine has cores; `--check` takes one."""
     (tmp_path / "again").mkdir()
@@ -155,6 +156,7 @@ def test_it_comes_out_the_same_for_another_user(project, image, away, cache):
         assert [entry["image"] for entry in json.loads(built.stdout)] == [image[1]]
 
 
+@pytest.mark.long
 def test_it_comes_out_the_same_from_another_python(project, image, away, cache, tmp_path):
     """Another host: the Python of Debian 13, its zlib, its libraries, its standard library."""
     python = newer_python(CHECKOUT)
@@ -305,6 +307,7 @@ def test_podman_loads_it_and_pulls_it(project, image, away, tmp_path):
         assert podman.run(pinned, "python", "-c", "import numpy; print(numpy.ones(2).sum())") == "2.0"
 
 
+@pytest.mark.long
 def test_killed_in_every_phase_the_next_run_finishes(project, image, away, cache, tmp_path):
     (tmp_path / "cache").mkdir()
     shutil.copytree(cache / "sha256", tmp_path / "cache" / "sha256", copy_function=os.link)
