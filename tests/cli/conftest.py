@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from envbuild.remote import http
 from tests.rig.index import PackageIndex
 from tests.rig.locks import sample_lock
 from tests.rig.program import WIDTH, Program
@@ -33,6 +34,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     }
     for variable, value in settings.items():
         monkeypatch.setenv(variable, value)
+    # servers that cannot be reached are asked again at once; the waits are tested in tests/unit/remote
+    monkeypatch.setattr(http, "BACKOFF_SECONDS", 0)
     return Program(folder)
 
 

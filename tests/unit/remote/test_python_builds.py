@@ -3,6 +3,7 @@ from datetime import date
 import pytest
 
 from envbuild.errors import NetworkError, NotFoundError
+from envbuild.remote import http
 from envbuild.remote.address import Address
 from envbuild.remote.python_builds import URL_VARIABLE, find_standalone, size_of, standalone_address
 from tests.rig.web import Answer, LoopbackServer
@@ -49,7 +50,9 @@ def test_the_address_is_the_tables_unless_a_mirror_is_named() -> None:
 
 
 @pytest.mark.slow
-def test_the_size_is_what_the_server_says() -> None:
+def test_the_size_is_what_the_server_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "BACKOFF_SECONDS", 0)
+
     def answer(request: object) -> Answer | None:
         return Answer(content=b"x" * 77) if getattr(request, "path", "") == "/a" else None
 
