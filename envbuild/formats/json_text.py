@@ -5,7 +5,7 @@ from typing import Any
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return the value that ``text`` holds; bytes are UTF-8, UTF-16 or UTF-32, as RFC 8259 has told apart.
+    """Return the value that ``text`` holds; bytes are UTF-8, UTF-16 or UTF-32, which Python tells apart.
 
     :raises ValueError: it is not JSON, is nested too deeply, or has a number of thousands of digits.
     """

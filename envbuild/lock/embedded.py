@@ -148,9 +148,8 @@ def read_projection(data: bytes) -> Mapping[str, Any]:
     """
     try:
         document = parse_json(data)
-        canonical_json(
-            document
-        )  # what the tag is taken over: no half of a surrogate pair, no depth without end
+        # what the tag is taken over: no half of a surrogate pair, no depth without end
+        canonical_json(document)
     except (ValueError, RecursionError) as error:
         raise LockInvalidError("the lock is not JSON that envbuild writes", hint=_HINT) from error
     try:

@@ -27,15 +27,13 @@ def config_folder(environment: Mapping[str, str]) -> Path | None:
         return None
 
 
-def read_docker_config(
-    environment: Mapping[str, str], *, failure: type[EnvbuildError]
-) -> Mapping[str, Any] | None:
-    """Return ``config.json``, or None when there is none.
+def read_docker_config(environment: Mapping[str, str], *, failure: type[EnvbuildError]) -> Mapping[str, Any]:
+    """Return ``config.json``; empty when there is none.
 
     :raises EnvbuildError: as for :func:`read_client_file`.
     """
     folder = config_folder(environment)
-    return read_client_file(folder / CONFIG_FILE, failure=failure) if folder else None
+    return (read_client_file(folder / CONFIG_FILE, failure=failure) if folder else None) or {}
 
 
 def read_client_file(path: Path, *, failure: type[EnvbuildError]) -> Mapping[str, Any] | None:

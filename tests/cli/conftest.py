@@ -34,7 +34,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     }
     for variable, value in settings.items():
         monkeypatch.setenv(variable, value)
-    # servers that cannot be reached are asked again at once; the waits are tested in tests/unit/remote
+    # servers that cannot be reached are asked again at once: no test here is about the waits
     monkeypatch.setattr(http, "BACKOFF_SECONDS", 0)
     return Program(folder)
 

@@ -42,18 +42,6 @@ packages = ["git", "libgomp1", "iputils-ping", "openssh-client"]
 packages = ["requests", "numpy"]
 """
 
-ON_AN_IMAGE = """\
-name = "{name}-i"
-python = "3.11"
-platforms = ["linux/amd64"]
-[base]
-image = "{base}"
-[system]
-packages = ["libgomp1", "iputils-ping", "openssh-client"]
-[pip]
-packages = ["six"]
-"""
-
 ALLOWED: frozenset[str] = frozenset()
 """Paths that may differ: none (docs/adr/0024-two-engines-one-environment.md)."""
 
@@ -187,13 +175,24 @@ def test_a_bootstrapped_base_has_the_same_files(on_packages, engine_host):
     assert differences(docker, local).keys() <= ALLOWED
 
 
-def test_an_image_base_has_the_same_files(debian_image, engine_host, tmp_path):
-    engines = Engines(tmp_path, ON_AN_IMAGE.format(name=NAME, base=debian_image.reference))
+@pytest.mark.parametrize(
+    ("left_out", "program"),
+    [
+        pytest.param(('"git", ', ', "numpy"'), "ping", id="few packages"),
+        pytest.param((), "git", id="all packages", marks=pytest.mark.long),
+    ],
+)
+def test_an_image_base_has_the_same_files(debian_image, engine_host, tmp_path, left_out, program):
+    base = f'image = "{debian_image.reference}"'
+    spec = PACKAGES.replace('packages = "debian:bookworm"', base).replace(NAME, f"{NAME}-i")
+    for package in left_out:
+        spec = spec.replace(package, "")
+    engines = Engines(tmp_path, spec)
     engines.build_with_docker()
     forget_at_the_end(engines.reference)
     engines.build_locally()
     docker, local = tree_of_image(engine_host, engines.reference), tree_of_layout(engines.layout)
-    assert docker["usr/bin/ping"] == local["usr/bin/ping"]
+    assert docker[f"usr/bin/{program}"] == local[f"usr/bin/{program}"]
     assert differences(docker, local).keys() <= ALLOWED
     assert outcomes(engines.local("verify", "--deep", "--json")) <= {"passed", "skipped"}
 

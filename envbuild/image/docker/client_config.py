@@ -76,8 +76,7 @@ def proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
     :raises EngineError: the configuration cannot be read, or as for :func:`endpoint_of`.
     """
-    content = read_docker_config(environment, failure=EngineError)
-    by_host = (content or {}).get("proxies")
+    by_host = read_docker_config(environment, failure=EngineError).get("proxies")
     if not isinstance(by_host, dict):
         return {}
     host = endpoint_of(environment).host or DEFAULT_HOST
@@ -93,8 +92,7 @@ def http_headers(environment: Mapping[str, str]) -> dict[str, str]:
 
     :raises EngineError: the configuration cannot be read.
     """
-    content = read_docker_config(environment, failure=EngineError)
-    headers = (content or {}).get("HttpHeaders")
+    headers = read_docker_config(environment, failure=EngineError).get("HttpHeaders")
     if not isinstance(headers, dict):
         return {}
     return {name: value for name, value in headers.items() if isinstance(value, str)}
@@ -119,8 +117,7 @@ def _tls_of_variables(environment: Mapping[str, str], folder: Path | None) -> TL
 
 
 def _current_context(environment: Mapping[str, str]) -> str:
-    content = read_docker_config(environment, failure=EngineError)
-    name = (content or {}).get("currentContext")
+    name = read_docker_config(environment, failure=EngineError).get("currentContext")
     return name if isinstance(name, str) and name else DEFAULT
 
 

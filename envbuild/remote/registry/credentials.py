@@ -74,7 +74,7 @@ class DockerConfig:
 
     def _read(self) -> Mapping[str, Any]:
         if self._content is None:
-            self._content = read_docker_config(self._environment, failure=CredentialsError) or {}
+            self._content = read_docker_config(self._environment, failure=CredentialsError)
         return self._content
 
     def _ask(self, helper: str, server: str) -> RegistryCredentials | None:

@@ -228,7 +228,9 @@ def test_home_folder_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["{", '{"auths": {"a": {"auth": "' + SECRET + "\n", "\udcff", "[" * 100_000], ids=str.__len__
+    "content",
+    ["{", '{"auths": {"a": {"auth": "' + SECRET + "\n", "\udcff", "[" * 100_000],
+    ids=["open", "cut login", "no text", "deep"],
 )
 def test_unreadable_configuration_is_named(
     configured: Callable[..., DockerConfig], tmp_path: Path, content: str
