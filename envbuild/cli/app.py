@@ -26,10 +26,11 @@ from envbuild.cli import (
     status,
     verify,
 )
-from envbuild.cli.output import Output, error_text
+from envbuild.cli.output import Output
 from envbuild.cli.termination import ending_in_order
 from envbuild.errors import EnvbuildError, ExitCode, from_os_error
 from envbuild.version import __version__
+from envbuild.visible import visible_lines
 
 
 class Boundary(TyperGroup):
@@ -41,25 +42,29 @@ class Boundary(TyperGroup):
         try:
             return super().invoke(ctx)
         except EnvbuildError as error:
-            sys.stderr.write(error_text(error, output))
+            output.error(error)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            sys.stderr.write("\ninterrupted\n")
+            output.report(["", "interrupted"])
             raise typer.Exit(ExitCode.INTERRUPTED) from error
         except BrokenPipeError as error:
             # the reader of stdout went away; there is nobody to tell
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ExitCode.FAILURE) from error
         except OSError as error:
-            sys.stderr.write(error_text(from_os_error(error), output))
+            output.error(from_os_error(error))
             raise typer.Exit(ExitCode.FAILURE) from error
         except Exception as error:
             if type(error).__module__.split(".")[0] in {"click", "typer"}:
                 raise
-            sys.stderr.write(traceback.format_exc())
-            sys.stderr.write(
-                f"\nThis is a bug in envbuild {__version__} (Python {sys.version.split()[0]}, "
-                f"{sys.platform}).\nPlease report it with the lines above.\n"
+            output.report(visible_lines(traceback.format_exc()))
+            version = sys.version.split()[0]
+            output.report(
+                [
+                    "",
+                    f"This is a bug in envbuild {__version__} (Python {version}, {sys.platform}).",
+                    "Please report it with the lines above.",
+                ]
             )
             raise typer.Exit(ExitCode.BUG) from error
 
@@ -77,7 +82,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback signature
     if wanted:
-        sys.stdout.write(f"envbuild {__version__}\n")
+        Output().data(f"envbuild {__version__}")
         raise typer.Exit
 
 

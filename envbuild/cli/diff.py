@@ -40,9 +40,9 @@ def diff(
     if as_json:
         output.document(found.document())
     elif markdown:
-        output.data(as_markdown(found))
+        output.page(as_markdown(found))
     elif found.differs:
-        output.data(as_text(found))
+        output.page(as_text(found))
     else:
         output.say(f"{found.old} and {found.new} make the same images")
     if exit_code and found.differs:

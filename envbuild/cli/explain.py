@@ -36,4 +36,4 @@ def gpu(
         output.document(found.document())
         return
     output.say(f"{found.environment}, {found.variant} on {found.platform}")
-    output.data(str(found))
+    output.page(str(found))

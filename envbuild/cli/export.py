@@ -57,7 +57,8 @@ def bake(
     if as_json:
         output.document(result.document())
         return
-    output.say(f"wrote {folder / result.file}; in that folder, run:\n")
+    output.say(f"wrote {folder / result.file}; in that folder, run:")
+    output.say("")
     output.data(result.command_line)
 
 
@@ -114,6 +115,6 @@ def explicit(
 
 def _tell(output: "Output", text: str, file: Path | None) -> None:
     if file is None:
-        output.data(text.rstrip("\n"))
+        output.raw(text.rstrip("\n"))
     else:
         output.say(f"wrote {file}")

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from envbuild.cli.live_line import FRAME_SECONDS, LiveLine, Work
 from envbuild.progress import SilentProgress
+from envbuild.visible import visible
 
 MEGABYTE = 1_000_000
 
@@ -100,7 +101,7 @@ class LiveProgress(SilentProgress, RenderHook):
             if text not in self._noted:
                 self._noted.add(text)
                 # as text: brackets and colons of a note mean nothing to the terminal
-                self._print(Text.assemble(("note:", "yellow"), " ", text, "\n"))
+                self._print(Text.assemble(("note:", "yellow"), " ", visible(text), "\n"))
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         """Return ``renderables`` with the line after them."""

@@ -10,6 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 from rich.style import Style
 
+from envbuild.visible import visible
+
 FRAME_SECONDS = 0.1
 """Between two drawings of the line."""
 
@@ -85,7 +87,7 @@ def clock_of(seconds: float) -> str:
 
 def shortened(text: str, width: int, mark: str = "…") -> str:
     """Return ``text`` as one line of at most ``width`` columns, with ``mark`` in the place of what is cut."""
-    shown = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    shown = visible(" ".join("".join(sign if sign.isprintable() else " " for sign in text).split()))
     if cell_len(shown) <= width:
         return shown
     return set_cell_size(shown, max(0, width - len(mark))).rstrip() + mark

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from envbuild.cli.output import Output, error_text
+from envbuild.cli.output import Output
 from envbuild.cli.project import project_of
 from envbuild.errors import ExitCode
 from envbuild.workflows.many import ProjectResult, open_projects
@@ -49,7 +49,8 @@ def tell_results(
         )
     errors = [(result.project.label, result.error) for result in results if result.error]
     for label, error in errors:
-        output.talk.write(f"\n{label}\n{error_text(error, output)}")
+        output.report(["", label])
+        output.error(error)
     if errors:
         output.say("")
     output.table(

@@ -42,7 +42,7 @@ def render(
         if as_json:
             output.document({"dockerfile": dockerfile, "target": recipe.digest})
         else:
-            output.data(dockerfile.rstrip("\n"))
+            output.raw(dockerfile.rstrip("\n"))
         return
     with output.activity() as activity:
         machine = command_machine(activity, offline=offline)
@@ -50,5 +50,6 @@ def render(
     if as_json:
         output.document(written.document())
     else:
-        output.say(f"wrote {output_folder}; build it with:\n")
+        output.say(f"wrote {output_folder}; build it with:")
+        output.say("")
         output.data(shlex.join(written.command))

@@ -1,16 +1,17 @@
 """A report as JUnit XML: one test case per result, as CI systems read it.
 
 There is no standard; this keeps to what the schemas of Jenkins' xunit plugin and of Apache Ant agree on.
+Text that was made visible has no character that XML 1.0 (production 2, Char) cannot hold.
 """
 
-import re
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 from envbuild.verify.checks.report import CheckResult, Report
+from envbuild.visible import visible
 
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 (production 2, Char) cannot hold, escaped or not."""
+TOLD = "told by the image"
+"""Of a case that rests on what a process of the image said."""
 
 
 def render_junit(report: Report) -> str:
@@ -21,25 +22,28 @@ def render_junit(report: Report) -> str:
     suites: dict[str, list[CheckResult]] = {}
     for result in report.results:
         suites.setdefault(result.group, []).append(result)
-    root = ET.Element("testsuites", {"name": _text(report.target), **_counts(report.results)})
+    root = ET.Element("testsuites", {"name": visible(report.target), **_counts(report.results)})
     del root.attrib["skipped"]  # of suites only
     for group, results in suites.items():
-        suite = ET.SubElement(root, "testsuite", {"name": group, **_counts(results)})
+        suite = ET.SubElement(root, "testsuite", {"name": visible(group), **_counts(results)})
         for result in results:
-            _add_case(suite, group, result)
+            _add_case(suite, group, result, mark=report.digest is not None)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _add_case(suite: ET.Element, group: str, result: CheckResult) -> None:
-    case = ET.SubElement(suite, "testcase", {"classname": group, "name": _text(result.id), "time": "0"})
-    told = _text(result.difference + (f" ({result.reason})" if result.reason else ""))
+def _add_case(suite: ET.Element, group: str, result: CheckResult, *, mark: bool) -> None:
+    named = {"classname": visible(group), "name": visible(result.id)}
+    case = ET.SubElement(suite, "testcase", {**named, "time": "0"})
+    told = visible(result.difference + (f" ({result.reason})" if result.reason else ""))
     if result.outcome == "failed":
         ET.SubElement(case, "failure", {"type": "difference", "message": told}).text = told
     elif result.outcome == "skipped":
-        ET.SubElement(case, "skipped", {"message": _text(result.reason or "")})
-    elif result.outcome == "warned":
-        ET.SubElement(case, "system-out").text = f"warning: {told}"
+        ET.SubElement(case, "skipped", {"message": visible(result.reason or "")})
+    said = [f"warning: {told}"] if result.outcome == "warned" else []
+    said += [TOLD] if result.evidence == "told" and mark else []
+    if said:
+        ET.SubElement(case, "system-out").text = "\n".join(said)
 
 
 def _counts(results: Iterable[CheckResult]) -> dict[str, str]:
@@ -51,7 +55,3 @@ def _counts(results: Iterable[CheckResult]) -> dict[str, str]:
         "skipped": str(outcomes.count("skipped")),
         "time": "0",
     }
-
-
-def _text(value: str) -> str:
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", value)

@@ -86,7 +86,7 @@ def main(name: str) -> int:
         with output.activity() as activity:
             SCENARIOS[name](activity)
     except KeyboardInterrupt:
-        output.say("\ninterrupted")
+        output.report(["", "interrupted"])
         return 130
     except OSError as refused:
         output.say(f"error: {refused}")

@@ -1,28 +1,40 @@
-"""A comparison of locks as text for a terminal, and as Markdown for a pull request."""
+"""A comparison of locks as text for a terminal, and as Markdown for a pull request.
 
+In Markdown all that is not plain words is code: inside it nothing is a link, a mention, a picture or HTML.
+No backslash would do, since the pages that show it look for mentions in what was rendered.
+"""
+
+import re
 from collections.abc import Iterator
 
+from envbuild.visible import visible
 from envbuild.workflows.diff import DiffResult, PackageChange, TargetDiff, sizes_of
 
 _NOUNS = {"wheel": "Python packages", "conda": "conda packages", "deb": "system packages"}
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
+_LONGEST = 500
+"""Characters of one name or value."""
+
+_PLAIN = re.compile(r"(?!.*(?i:www)\.)[A-Za-z0-9]+(?:(?: |[.+/-]+|_+)[A-Za-z0-9]+)*\+*")
+"""Words that are nothing else in Markdown; an underscore inside a word is one."""
+
 
 def as_text(found: DiffResult) -> str:
     """Return the differences as aligned lines, targets with the same ones together."""
-    blocks = [f"{variant} on {platform}: new" for variant, platform in found.changes.added]
-    blocks += [f"{variant} on {platform}: gone" for variant, platform in found.changes.removed]
+    blocks = [visible(f"{variant} on {platform}: new") for variant, platform in found.changes.added]
+    blocks += [visible(f"{variant} on {platform}: gone") for variant, platform in found.changes.removed]
     blocks += ["\n".join(_text_of(group)) for group in _alike(found)]
     return "\n".join(blocks)
 
 
 def _text_of(group: list[TargetDiff]) -> Iterator[str]:
     for target in group:
-        yield (
+        yield visible(
             f"{target.variant} on {target.platform}: {target.old_tag} → {target.new_tag}, "
             f"files {sizes_of(target)}"
         )
-    rows = list(_rows(group[0]))
+    rows = [tuple(visible(cell, limit=_LONGEST) for cell in row) for row in _rows(group[0])]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for kind, name, change in rows:
         yield f"  {kind.ljust(widths[0])}  {name.ljust(widths[1])}  {change}".rstrip()
@@ -45,11 +57,11 @@ def as_markdown(found: DiffResult) -> str:
     if not found.differs:
         return "\n".join([*lines, "The same images."])
     for verb, keys in (("New", found.changes.added), ("Gone", found.changes.removed)):
-        lines += [f"- {verb}: {variant} on {platform}" for variant, platform in keys]
+        lines += [f"- {verb}: {_name(variant)} on {_name(platform)}" for variant, platform in keys]
     for group in _alike(found):
         for target in group:
             lines.append(
-                f"**{target.variant}** on {target.platform}: {_code(target.old_tag)} → "
+                f"**{_name(target.variant)}** on {_name(target.platform)}: {_code(target.old_tag)} → "
                 f"{_code(target.new_tag)}, files {sizes_of(target)}"
             )
         lines += ["", *_markdown_of(group[0])]
@@ -57,7 +69,7 @@ def as_markdown(found: DiffResult) -> str:
 
 
 def _markdown_of(target: TargetDiff) -> Iterator[str]:
-    lines = [f"- {fact.name}: {_arrow(fact.old, fact.new, code=True)}" for fact in target.facts]
+    lines = [f"- {_name(fact.name)}: {_arrow(fact.old, fact.new, code=True)}" for fact in target.facts]
     gained, lost = target.architectures_gained, target.architectures_lost
     if gained:
         lines.append(f"- architectures gained: {', '.join(map(_code, gained))}")
@@ -73,8 +85,8 @@ def _markdown_of(target: TargetDiff) -> Iterator[str]:
         yield f"<details{opened}><summary>{noun}: {_counted(changes)}</summary>"
         yield from ("", "| | package | before | after |", "|---|---|---|---|")
         for change in changes:
-            before, after = (_code(version) if version else "" for version in change.versions)
-            yield f"| {_SIGNS[change.verb]} | {change.name} | {before} | {after} |"
+            before, after = (_cell(_code(version)) if version else "" for version in change.versions)
+            yield f"| {_SIGNS[change.verb]} | {_cell(_name(change.name))} | {before} | {after} |"
         yield from ("", "</details>", "")
 
 
@@ -100,5 +112,20 @@ def _counted(changes: list[PackageChange]) -> str:
     return ", ".join(f"{count} {verb}" for count, verb in counts if count)
 
 
+def _name(text: str) -> str:
+    """Return ``text`` as it is where it means nothing else in Markdown, and as code otherwise."""
+    return text if len(text) <= _LONGEST and _PLAIN.fullmatch(text) else _code(text)
+
+
 def _code(text: str) -> str:
-    return f"`{text}`" if "`" not in text else text
+    """Return ``text`` as code: between more backticks than it has in a row."""
+    shown = visible(text, limit=_LONGEST)
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    # a space on both sides is taken off again
+    is_bare = shown.strip(" ") and shown[0] not in "` " and shown[-1] not in "` "
+    return f"{fence}{shown}{fence}" if is_bare else f"{fence} {shown} {fence}"
+
+
+def _cell(markdown: str) -> str:
+    """Return ``markdown`` for a table, whose cells end at each bar, in code too."""
+    return markdown.replace("|", r"\x7c")

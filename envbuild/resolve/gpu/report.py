@@ -13,6 +13,7 @@ from envbuild.resolve.gpu.derive import derive
 from envbuild.resolve.gpu.findings import find
 from envbuild.resolve.gpu.match_base import packages_of
 from envbuild.spec.request import BaseRequest, GpuRequest
+from envbuild.visible import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,10 @@ def explain_gpu(lock: Lock, target: Target, *, catalog: Catalog = BUILT_IN) -> t
 
 def text_of(sections: Sequence[ReportSection]) -> str:
     """Return sections as they are shown, without a line break at the end."""
-    blocks = ("\n".join([section.title, *(f"  {line}" for line in section.lines)]) for section in sections)
+    blocks = (
+        "\n".join([visible(section.title), *(visible(f"  {line}", limit=None) for line in section.lines)])
+        for section in sections
+    )
     return "\n\n".join(blocks)
 
 
