@@ -132,6 +132,10 @@ class EngineError(EnvbuildError):
     exit_code = ExitCode.ENGINE
 
 
+class LimitExceededError(EngineError):
+    """A command in a container wanted more time, memory, output or processes than it may have."""
+
+
 class ToolMissingError(EnvbuildError):
     """A program that the work needs is not on this machine."""
 

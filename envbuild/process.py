@@ -13,9 +13,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Final, Literal, NoReturn
 
 from envbuild.errors import EnvbuildError, ToolMissingError
+
+Stream = Literal["standard output", "standard error"]
+OnLine = Callable[[str], None]
+
+_PIECE_BYTES: Final = 1 << 16
 
 _running: set[subprocess.Popen[bytes]] = set()
 _running_lock = threading.Lock()
@@ -36,16 +41,32 @@ class ProgramTimeoutError(EnvbuildError):
     """The program did not end in time and was stopped."""
 
 
+class ProgramOutputError(EnvbuildError):
+    """The program wrote more than it may and was stopped."""
+
+    def __init__(self, program: str, stream: Stream, limit: int) -> None:
+        super().__init__(f"`{program}` wrote more than {limit} bytes to {stream}")
+        self.stream = stream
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessResult:
     """How a program ended."""
 
     arguments: tuple[str, ...]
     exit_status: int
-    stdout: str
-    stderr: str
     stdout_bytes: bytes = b""
-    """Standard output as it came, for programs that do not write text."""
+    stderr_bytes: bytes = b""
+
+    @property
+    def stdout(self) -> str:
+        """Standard output as text."""
+        return self.stdout_bytes.decode(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        """Standard error as text."""
+        return self.stderr_bytes.decode(errors="replace")
 
     @property
     def succeeded(self) -> bool:
@@ -60,18 +81,21 @@ def run(
     folder: Path | None = None,
     standard_input: bytes | None = None,
     timeout: float | None = None,
-    on_stdout_line: Callable[[str], None] | None = None,
-    on_stderr_line: Callable[[str], None] | None = None,
+    output_limit: int | None = None,
+    on_stdout_line: OnLine | None = None,
+    on_stderr_line: OnLine | None = None,
     joined: socket.socket | None = None,
 ) -> ProcessResult:
     """Run a program to its end and return what it said; a failing exit status is not an error here.
 
-    ``timeout`` is in seconds.  ``on_stdout_line`` and ``on_stderr_line`` see each line as it comes.
-    ``joined`` is the program's standard input and output instead of pipes; it is closed here.  On Ctrl-C, or
-    any other exception in this thread, the program and its children are ended first.
+    ``timeout`` is in seconds; ``output_limit`` in bytes, of each stream, and no more is kept in memory.
+    ``on_stdout_line`` and ``on_stderr_line`` see each line as it comes, a long one in pieces where there is a
+    limit.  ``joined`` is the program's standard input and output instead of pipes; it is closed here.  On
+    Ctrl-C, or any other exception in this thread, the program and its children are ended first.
 
     :raises ProgramMissingError: the program cannot be found.
     :raises ProgramTimeoutError: it was still running after ``timeout`` seconds.
+    :raises ProgramOutputError: it wrote more than ``output_limit``.
     """
     if isinstance(arguments, (str, bytes)):
         raise TypeError("arguments must be a list, never a shell string")
@@ -86,12 +110,19 @@ def run(
         )
     with _running_lock:
         _running.add(child)
-    stdout: list[bytes] = []
-    stderr: list[bytes] = []
-    readers = [
-        threading.Thread(target=_collect, args=(child.stdout, stdout, on_stdout_line), daemon=True),
-        threading.Thread(target=_collect, args=(child.stderr, stderr, on_stderr_line), daemon=True),
-    ]
+    stdout, stderr = bytearray(), bytearray()
+    beyond: list[Stream] = []
+
+    def collect(stream: Stream, pipe: IO[bytes] | None, kept: bytearray, on_line: OnLine | None) -> None:
+        if pipe is not None and not _collect(pipe, kept, on_line, limit=output_limit):
+            beyond.append(stream)
+            _end(child)
+
+    streams = (
+        ("standard output", child.stdout, stdout, on_stdout_line),
+        ("standard error", child.stderr, stderr, on_stderr_line),
+    )
+    readers = [threading.Thread(target=collect, args=stream, daemon=True) for stream in streams]
     try:
         for reader in readers:
             reader.start()
@@ -110,13 +141,13 @@ def run(
             _running.discard(child)
     for reader in readers:
         reader.join()
-    said = b"".join(stdout)
+    if beyond:
+        raise ProgramOutputError(words[0], beyond[0], output_limit or 0)
     return ProcessResult(
         arguments=words,
         exit_status=child.returncode,
-        stdout=said.decode(errors="replace"),
-        stderr=b"".join(stderr).decode(errors="replace"),
-        stdout_bytes=said,
+        stdout_bytes=bytes(stdout),
+        stderr_bytes=bytes(stderr),
     )
 
 
@@ -188,14 +219,23 @@ def _start(
         raise ProgramMissingError(words[0]) from error
 
 
-def _collect(stream: IO[bytes] | None, kept: list[bytes], on_line: Callable[[str], None] | None) -> None:
-    if stream is None:
-        return
+def _collect(stream: IO[bytes], kept: bytearray, on_line: OnLine | None, *, limit: int | None) -> bool:
+    """Read a stream to its end; False: it has more than ``limit`` bytes, and was closed."""
     with stream:
-        for line in stream:
-            kept.append(line)
+        while piece := _piece(stream, lines=on_line is not None, bounded=limit is not None):
+            if limit is not None and len(kept) + len(piece) > limit:
+                return False
+            kept += piece
             if on_line is not None:
-                on_line(line.decode(errors="replace").rstrip("\r\n"))
+                on_line(piece.decode(errors="replace").rstrip("\r\n"))
+    return True
+
+
+def _piece(stream: IO[bytes], *, lines: bool, bounded: bool) -> bytes:
+    if lines:
+        return stream.readline(_PIECE_BYTES if bounded else -1)
+    # what is there, without waiting for more; nothing is in the buffer of a stream read only like this
+    return os.read(stream.fileno(), _PIECE_BYTES)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

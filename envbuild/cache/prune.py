@@ -3,7 +3,6 @@
 import contextlib
 import fnmatch
 import os
-import shutil
 import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -16,6 +15,7 @@ from envbuild.cache.folders import ARTIFACTS, FOLDER_LOCK, LAST_USE, LAYOUT, TAG
 from envbuild.cache.use_lock import is_tagged, own
 from envbuild.errors import EnvbuildError
 from envbuild.files.disk import CACHE_VARIABLE, disk_errors, is_of_disk
+from envbuild.files.removal import remove_folder
 from envbuild.files.temporary import remove_unless_locked
 
 WAIT_SECONDS: Final = 5.0
@@ -236,7 +236,7 @@ def _remove_whole(entry: Path) -> bool:
     if (entry / FOLDER_LOCK).exists():
         return remove_unless_locked(entry / FOLDER_LOCK, entry)
     if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry, ignore_errors=True)
+        remove_folder(entry)
         return not entry.exists()
     entry.unlink(missing_ok=True)
     return True

@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from envbuild.files.disk import is_of_disk
 from envbuild.files.locks import create_locked, try_lock
+from envbuild.files.removal import remove_folder
 
 LOCK = ".lock"
 """What the lock file beside a temporary folder ends in."""
@@ -27,7 +27,7 @@ def temporary_folder(parent: Path, *, prefix: str = "", mode: int = 0o700) -> It
         folder.chmod(mode)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
         # what cannot be removed, because it belongs to subordinate ids, is found by it again
         if not folder.exists():
             lock.unlink(missing_ok=True)
@@ -53,7 +53,7 @@ def remove_unless_locked(lock: Path, target: Path) -> bool:
         return False
     try:
         if target.is_dir():
-            shutil.rmtree(target, ignore_errors=True)
+            remove_folder(target)
             if target.exists():
                 return False
         lock.unlink(missing_ok=True)

@@ -56,6 +56,23 @@ with PrivateRoot([Path(sys.argv[2])], scratch=scratch / "roots") as root:
     make = lambda writer: diff_layer(root.upper, root.lowers, writer, started=2e9, epoch=7)
     print(LayerStore(scratch).make(key, make).diff_id)
 """
+LIMITED = """
+import sys
+from pathlib import Path
+from envbuild.errors import LimitExceededError
+from envbuild.image.engine import RunLimits
+from envbuild.image.local.roots.private_root import PrivateRoot
+with PrivateRoot([Path(sys.argv[2])], scratch=Path(sys.argv[1]) / "roots") as root:
+    for script in sys.argv[3:]:
+        seconds = 1 if script.startswith("sleep") else 60
+        limits = RunLimits(seconds=seconds, memory=64 << 20, output=1 << 10, processes=10)
+        try:
+            done = root.run(("sh", "-c", script), env={"PATH": "/bin"}, user="app", limits=limits)
+            print(done.exit_status, (done.stdout + done.stderr).decode(), end="")
+        except LimitExceededError as error:
+            print(error.message)
+"""
+GROW = "y=0123456789abcdef; for i in 0 1 2 3 4 5 6 7 8 9 a b c d e f g h; do y=$y$y; done"
 CHANGE = (
     "id -u; mkdir /data; chmod 1777 /data; echo x >/data/x; chown 33:44 /data/x; chmod 4755 /data/x; "
     "rm /etc/group; rm -r /srv; mkdir /srv; touch -d @5 /data /data/x /etc /srv; stat -c '%u %g %a' /data/x"
@@ -93,6 +110,31 @@ def test_subordinate_ids_are_the_users_of_the_root(open_path):
 def own(folder, uid):
     for path in (folder, *folder.rglob("*")):
         os.chown(path, uid, uid, follow_symlinks=False)
+
+
+def test_limits_hold_in_a_user_namespace(open_path):
+    small = make_small_root(open_path / "small")
+    own(small, UID)
+    scripts = (
+        "id -u; cat /proc/self/oom_score_adj",
+        "sleep 4323 & sleep 4323",
+        "cat /dev/zero",
+        "while :; do sleep 4323 & done",
+        f"{GROW}; while :; do x=$x$y; done",
+    )
+    unshare = ("unshare", "--user", "--map-auto", "--map-root-user", sys.executable, "-c", LIMITED)
+    home = open_path / "home"
+    limited = run_unprivileged(*unshare, home, small, *scripts, scratch=home, ids=65_536, environment={})
+    assert (limited.returncode, limited.stderr) == (0, "")
+    assert limited.stdout.splitlines() == [
+        "0 1000",
+        "1000",
+        "the container did not end within 1 second",
+        "the container wrote more than 1 KiB to standard output",
+        "the container had more than 10 processes and threads",
+        "the container used more than 64 MiB of memory",
+    ]
+    assert list((home / "roots").iterdir()) == []
 
 
 @pytest.mark.parametrize("ids", [0, 1000])

@@ -70,6 +70,28 @@ def test_a_shell_string_is_refused():
         process.run("echo hello", environment=ENVIRONMENT)
 
 
+def test_as_much_as_its_limit_is_kept_and_no_byte_more():
+    code = "import sys; sys.stderr.write('e' * 300_000); sys.stdout.write('o' * 300_000)"
+    result = python(code, output_limit=300_000)
+    assert (len(result.stdout_bytes), len(result.stderr_bytes)) == (300_000, 300_000)
+    with pytest.raises(process.ProgramOutputError, match="wrote more than 299999 bytes to standard"):
+        python(code, output_limit=299_999)
+
+
+@pytest.mark.parametrize("stream", ["standard output", "standard error"])
+@pytest.mark.parametrize("text", ["line\n", "no line"])
+def test_a_program_that_writes_without_end_is_ended(stream, text):
+    lines: list[str] = []
+    code = (
+        f"import sys\nwhile True: sys.{'stdout' if stream == 'standard output' else 'stderr'}.write({text!r})"
+    )
+    with pytest.raises(process.ProgramOutputError) as raised:
+        python(code, output_limit=200_000, on_stdout_line=lines.append, on_stderr_line=lines.append)
+    assert raised.value.stream == stream
+    assert max(map(len, lines)) <= 1 << 16
+    assert 100_000 < sum(map(len, lines)) <= 200_000
+
+
 @pytest.mark.slow
 def test_a_program_that_hangs_is_ended_with_its_children(tmp_path):
     marker = tmp_path / "child"

@@ -9,23 +9,30 @@ import os
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from http import HTTPStatus
+from pathlib import PurePosixPath
 from typing import Any
 
 import docker.errors
 from docker.models.containers import Container
+from docker.types import LogConfig
+from docker.utils import decode_json_header
 
 from envbuild import process
 from envbuild.errors import EngineError, EnvbuildError, RunError
 from envbuild.image.docker.client_config import proxy_variables
 from envbuild.image.docker.connection import cleaned_up, engine_errors, hint_for, no_client
 from envbuild.image.docker.images import DockerImages
-from envbuild.image.engine import ContainerOutcome, RunRequest
+from envbuild.image.docker.watching import watch
+from envbuild.image.engine import ContainerOutcome, RunLimits, RunRequest
 from envbuild.image.gpus import AUTO, NO_NVIDIA_GPUS, GpuAccess, gpu_options, gpu_refusal, group_here
 
 STANDARD_INPUT = 0
 
-GO_FOLDER, GO_LINK = 1 << 31, 1 << 27
-"""Bits of a file's mode as the engine describes it (Go's io/fs, FileMode)."""
+GO_FOLDER = 1 << 31
+GO_NO_FILE = GO_FOLDER | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24 | 1 << 21 | 1 << 19
+"""Bits of a file's mode as the engine describes it (Go's io/fs, FileMode): a folder; anything but a regular
+file (ModeType: link, device, pipe, socket, character device, irregular)."""
 
 TAR_OVERHEAD = 1 << 16
 """Bytes of headers and padding beside the content of one file in an archive."""
@@ -42,6 +49,7 @@ class DockerContainers(DockerImages):
     def run(self, request: RunRequest) -> ContainerOutcome:
         """Run a command in a fresh container without network and remove it, whatever happens.
 
+        :raises LimitExceededError: it went beyond the request's limits.
         :raises EngineError: the engine does not answer, or does not start the command.
         """
         try:
@@ -52,23 +60,9 @@ class DockerContainers(DockerImages):
         return self._run(request)
 
     def _run(self, request: RunRequest) -> ContainerOutcome:
-        with self._container(request, network_mode="none") as container:
+        with self._container(request, **_alone(request.limits)) as container:
             self._fill(container, request)
-            stdout, stderr = io.BytesIO(), io.BytesIO()
-            attached = container.attach(stream=True, demux=True, stdout=True, stderr=True)
-            try:
-                container.start()
-                for out, err in attached:
-                    stdout.write(out or b"")
-                    stderr.write(err or b"")
-            finally:
-                # Docker's SDK leaves the socket of an attached container to the garbage collector
-                response = getattr(attached, "_response", None)
-                if response is not None:
-                    with contextlib.suppress(OSError):
-                        response.close()
-            status = int(container.wait()["StatusCode"])
-        return ContainerOutcome(exit_status=status, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+            return watch(container, request.limits)
 
     def run_attached(self, request: RunRequest) -> int:
         """Run a command on this terminal's streams and return its exit status; the container is removed.
@@ -109,21 +103,23 @@ class DockerContainers(DockerImages):
     def read_file(self, reference: str, path: str, *, limit: int) -> bytes | None:
         """Return the content of a regular file of an image, or None when there is none at ``path``.
 
-        A container is made and never started, so nothing of the image runs.
+        A container is made and never started, so nothing of the image runs.  No link is followed: neither at
+        ``path`` nor at a folder above it.
 
         :raises EngineError: there is no such image, or the file has more than ``limit`` bytes.
         """
         request = RunRequest(image=reference, command=("/",), gpus=False)
         with self._container(request, network_mode="none") as container:
-            try:
-                chunks, state = container.get_archive(path)
-            except docker.errors.NotFound:
+            # the engine follows links in the folders above what it is asked for, and says so of none
+            for folder in reversed(PurePosixPath("/", path).parents):
+                if not self._stat(container, str(folder)).get("mode", 0) & GO_FOLDER:
+                    return None
+            described = self._stat(container, path)
+            if described.get("mode", GO_NO_FILE) & GO_NO_FILE:
                 return None
-            described = state or {}
-            if int(described.get("mode", 0)) & (GO_FOLDER | GO_LINK):
-                return None
-            if int(described.get("size", 0)) > limit:
+            if described.get("size", 0) > limit:
                 raise EngineError(f"{path} in {reference} has more than {limit} bytes")
+            chunks, _ = container.get_archive(path)
             with tarfile.open(
                 fileobj=io.BytesIO(_bounded(chunks, limit + TAR_OVERHEAD)), mode="r|"
             ) as archive:
@@ -131,6 +127,23 @@ class DockerContainers(DockerImages):
                     content = archive.extractfile(entry) if entry.isreg() else None
                     return content.read() if content else None
         return None
+
+    def _stat(self, container: Container, path: str) -> dict[str, int]:
+        """Return mode (as Go has it) and size of what is at ``path``, a link itself; empty: there is nothing.
+
+        The SDK asks for these only together with the content, which may be a whole system's.
+        """
+        api = self.client.api
+        address = f"{api.base_url}/v{api.api_version}/containers/{container.id}/archive"
+        with api.head(address, params={"path": path}, timeout=api.timeout) as answer:
+            if answer.status_code == HTTPStatus.NOT_FOUND:
+                return {}
+            if not answer.ok:
+                told = f"{answer.status_code} {answer.reason}"
+                raise EngineError(f"the engine does not say what is at {path}", detail=told)
+            header = answer.headers.get("X-Docker-Container-Path-Stat")
+        described = decode_json_header(header) if header else {}
+        return {name: int(described[name]) for name in ("mode", "size") if name in described}
 
     @property
     def withheld(self) -> str | None:
@@ -177,8 +190,9 @@ class DockerContainers(DockerImages):
             )
 
             def remove() -> None:
+                # killed where it still runs; volumes without a name are those that its image declares
                 with contextlib.suppress(docker.errors.APIError):
-                    container.remove(force=True)
+                    container.remove(force=True, v=True)
 
             with cleaned_up(remove):
                 yield container
@@ -191,6 +205,27 @@ class DockerContainers(DockerImages):
         if request.archive is not None:
             workdir = request.workdir or container.attrs["Config"].get("WorkingDir") or "/"
             container.put_archive(workdir, request.archive)
+
+
+def _alone(limits: RunLimits | None) -> dict[str, Any]:
+    """Return the options of a container whose command nobody watches."""
+    options: dict[str, Any] = {
+        "network_mode": "none",
+        # the image's own check of its health would be one more process of it
+        "healthcheck": {"test": ["NONE"]},
+        # what it writes is read here; the engine would keep a copy on its disk
+        "log_config": LogConfig(type="none"),
+    }
+    if limits is not None:
+        # where the engine's machine cannot bound memory or processes, the engine warns and goes on
+        options |= {
+            "mem_limit": limits.memory,
+            # memory and swap together: no swap
+            "memswap_limit": limits.memory,
+            "pids_limit": limits.processes,
+            "security_opt": ["no-new-privileges"],
+        }
+    return options
 
 
 def _bounded(chunks: Iterable[bytes], limit: int) -> bytes:

@@ -29,7 +29,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Environments:
 
     def run(words: Sequence[str], *, environment: Mapping[str, str], **_options: Any) -> ProcessResult:
         found.append(environment)
-        return ProcessResult(arguments=tuple(words), exit_status=1, stdout="", stderr="no answer")
+        return ProcessResult(arguments=tuple(words), exit_status=1, stderr_bytes=b"no answer")
 
     monkeypatch.setattr(host, "process", SimpleNamespace(run=run))
     return found

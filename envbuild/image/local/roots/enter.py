@@ -16,12 +16,14 @@ import fcntl
 import json
 import os
 import platform
+import resource
 import select
 import signal
 import socket
 import stat
 import struct
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -32,6 +34,12 @@ if TYPE_CHECKING:
 FAILED = 125
 FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
 
+LOOK_SECONDS = 0.05
+"""How often a command with limits is looked at."""
+
+SHARED_BYTES = 1 << 26
+"""Shared memory that a command with limits gets in /dev/shm, and of System V: as Docker's containers."""
+
 # linux/sched.h
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
 CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x08000000, 0x20000000, 0x40000000
@@ -40,7 +48,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
 # linux/prctl.h
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP = 1, 24
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
 # linux/if.h, linux/sockios.h
 IFF_UP, SIOCGIFFLAGS, SIOCSIFFLAGS = 1, 0x8913, 0x8914
 
@@ -86,6 +94,12 @@ class CommandError(EnteringError):
     kind = "command"
 
 
+class LimitError(EnteringError):
+    """The command went beyond a limit, whose name this is."""
+
+    kind = "limit"
+
+
 def main() -> int:
     """Do what the plan says; return the exit status."""
     path = Path(sys.argv[1])
@@ -103,6 +117,8 @@ def main() -> int:
         if child == 0:
             os.close(end)
             _first(plan, alive)
+        # it ends when all others in its namespace have: whoever waits for this process finds none of them
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
         return _status(_wait(child))
     except EnteringError as error:
         _tell(_report(path.parent), error)
@@ -130,15 +146,95 @@ def _first(plan: Any, alive: int) -> NoReturn:
 
 
 def _run(plan: Any, report: int) -> int:
+    limits = plan["limits"]
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     command = os.fork()
     if command == 0:
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            if limits:
+                _limit(limits)
             _become(plan)
+        except MemoryError as error:
+            # the image's accounts may be of any size
+            _tell(report, LimitError("memory") if limits else error)
         except BaseException as error:  # noqa: BLE001 - see above
             _tell(report, error)
         os._exit(FAILED)
     signal.signal(signal.SIGTERM, lambda number, _: os.kill(command, number))
-    return _status(_wait(command))
+    return _status(_watch(command, limits) if limits else _wait(command))
+
+
+def _limit(limits: Any) -> None:
+    """Limit this process and those it will start."""
+    _check(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "refusing new privileges")
+    # what one process cannot take before it is looked at; twice, so that it is seen beyond the limit
+    most, allowed = 2 * limits["memory"], resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(
+        resource.RLIMIT_DATA, (most if allowed == resource.RLIM_INFINITY else min(most, allowed),) * 2
+    )
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # what the limits do not see ends this process before any other of the machine
+    Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
+
+
+def _watch(command: int, limits: Any) -> int:
+    """Reap children until ``command`` has ended; return how it ended.
+
+    Not by limits of the kernel's: those of one user count what other containers have, and a control group is
+    not for everybody to make.
+
+    :raises LimitError: it went beyond a limit.
+    """
+    now = time.monotonic()
+    deadline, next_look = now + limits["seconds"], now
+    processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    while True:
+        child, ended, usage = os.wait4(-1, os.WNOHANG)
+        if child == command:
+            # it took too much, and failed before it was looked at
+            if ended != 0 and usage.ru_maxrss << 10 > limits["memory"]:
+                raise LimitError("memory")
+            return ended
+        # also while there is always one more to reap: whoever starts processes without end sees to that
+        now = time.monotonic()
+        if now >= deadline:
+            raise LimitError("seconds")
+        if now >= next_look:
+            _look(processes, limits)
+            next_look = now + LOOK_SECONDS
+        if not child:
+            signal.sigtimedwait({signal.SIGCHLD}, max(min(deadline, next_look) - time.monotonic(), 0))
+
+
+def _look(processes: int, limits: Any) -> None:
+    """Add up what all processes but this one have.  :raises LimitError: it is beyond a limit."""
+    numbers = [name for name in os.listdir(processes) if name.isdecimal() and name != "1"]
+    memory, tasks = 0, len(numbers)
+    for number in numbers:
+        if tasks > limits["processes"]:
+            raise LimitError("processes")
+        # one that has just ended has nothing
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = _status_of(f"{number}/status", processes)
+            tasks += fields.get("Threads", 1) - 1
+            # in kB; pages of files are the kernel's to take back
+            memory += sum(fields.get(name, 0) for name in ("RssAnon", "RssShmem", "VmSwap")) << 10
+    if tasks > limits["processes"]:
+        raise LimitError("processes")
+    if memory > limits["memory"]:
+        raise LimitError("memory")
+
+
+def _status_of(path: str, folder: int) -> "dict[str, int]":
+    with open(os.open(path, os.O_RDONLY, dir_fd=folder), "rb") as file:
+        lines = file.read().splitlines()
+    found = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        if (words := value.split()) and words[0].isdigit():
+            found[name.decode()] = int(words[0])
+    return found
 
 
 def _become(plan: Any) -> NoReturn:
@@ -191,7 +287,7 @@ def _set_up(plan: Any) -> None:
         raise EnteringError(f"no private root is made on {platform.machine()}")
     _check(_libc.syscall(pivot_root, b".", b"."), "changing the root")
     _mount_kernel_folders(None if plan["network"] is False else system)
-    _mount_devices(devices)
+    _mount_devices(devices, shared=SHARED_BYTES if plan["limits"] else None)
     if not plan["upper"]:
         _mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")  # noqa: S108 - its own
     for target, source in binds.items():
@@ -199,6 +295,12 @@ def _set_up(plan: Any) -> None:
     os.fchdir(outside)
     _check(_libc.umount2(b".", MNT_DETACH), "letting go of the old root")
     os.chdir("/")
+    if plan["limits"]:
+        # of this namespace alone, in pages
+        pages = SHARED_BYTES // os.sysconf("SC_PAGESIZE")
+        # in a user namespace older kernels let nobody change it
+        with contextlib.suppress(PermissionError):
+            Path("/proc/sys/kernel/shmall").write_text(str(pages), encoding="utf-8")
     _mask()
     if feed is not None:
         _unpack(feed, plan["workdir"])
@@ -224,7 +326,7 @@ def _mount_kernel_folders(system: "int | None") -> None:
         _bind(system, Path("/sys"), alone=True)
 
 
-def _mount_devices(devices: "dict[str, int]") -> None:
+def _mount_devices(devices: "dict[str, int]", *, shared: "int | None") -> None:
     folder = Path("/dev")
     _mount("tmpfs", folder, "tmpfs", MS_NOSUID, "mode=755,size=64m")
     for name, device in devices.items():
@@ -236,7 +338,8 @@ def _mount_devices(devices: "dict[str, int]") -> None:
     options = f"newinstance,ptmxmode=0666,mode=0620,gid={TERMINAL_GROUP}"
     _mount("devpts", folder / "pts", "devpts", MS_NOSUID | MS_NOEXEC, options)
     (folder / "shm").mkdir()
-    _mount("tmpfs", folder / "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")
+    size = "" if shared is None else f",size={shared}"
+    _mount("tmpfs", folder / "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"mode=1777{size}")
 
 
 def _bind(source: int, target: Path, *, alone: bool = False) -> None:

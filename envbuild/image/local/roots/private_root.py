@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -19,7 +20,8 @@ from envbuild.cache.folders import ROOTS
 from envbuild.cache.prune import PrunableItem
 from envbuild.errors import EngineError, EnvbuildError
 from envbuild.files.temporary import sweep_folders, temporary_folder
-from envbuild.image.engine import ContainerOutcome
+from envbuild.image.engine import ContainerOutcome, RunLimits
+from envbuild.image.limits import too_long, too_many_processes, too_much_memory, too_much_output
 
 ENTER: Final = Path(__file__).with_name("enter.py")
 
@@ -27,6 +29,13 @@ MOST_LOWERS: Final = 499
 """The kernel takes 500 (OVL_MAX_STACK, fs/overlayfs/params.h); one is ours."""
 
 _FAILED: Final = 125
+
+_SETUP_SECONDS: Final = 30.0
+"""What making a root may take besides the time of its command, which ``enter.py`` counts."""
+
+_BEYOND: Final = {"seconds": too_long, "memory": too_much_memory, "processes": too_many_processes}
+"""The error of each limit that ``enter.py`` names."""
+
 _PREFIX: Final = "root-"
 _MOUNT_POINTS: Final = ("dev", "proc", "sys", "tmp")
 
@@ -107,6 +116,7 @@ class PrivateRoot:
         workdir: str = "/",
         network: bool = False,
         on_line: Callable[[str], None] | None = None,
+        limits: RunLimits | None = None,
     ) -> ContainerOutcome:
         """Run ``command`` and return what it said and how it ended.
 
@@ -114,16 +124,27 @@ class PrivateRoot:
         :attr:`upper`.  ``env`` is the whole environment but HOME, which is the user's unless given.
         ``on_line`` sees each line of standard output as it comes.
 
+        :raises LimitExceededError: it went beyond ``limits``.
         :raises EntryError: the command, its folder or its user are not in the root.
         :raises EngineError: this machine does not let a private root be made.
         """
-        with self._plan(command, binds, env, user=user, workdir=workdir, network=network) as plan:
+        with (
+            self._plan(
+                command, binds, env, user=user, workdir=workdir, network=network, limits=limits
+            ) as plan,
+            _in_words(limits),
+        ):
             result = process.run(
-                _enter(plan), environment=_outside(), standard_input=stdin, on_stdout_line=on_line
+                _enter(plan),
+                environment=_outside(),
+                standard_input=stdin,
+                on_stdout_line=on_line,
+                timeout=None if limits is None else limits.seconds + _SETUP_SECONDS,
+                output_limit=None if limits is None else limits.output,
             )
-            _raise_failure(plan, result.exit_status)
+            _raise_failure(plan, result.exit_status, limits)
         return ContainerOutcome(
-            exit_status=result.exit_status, stdout=result.stdout_bytes, stderr=result.stderr.encode()
+            exit_status=result.exit_status, stdout=result.stdout_bytes, stderr=result.stderr_bytes
         )
 
     def run_attached(
@@ -161,6 +182,7 @@ class PrivateRoot:
         network: bool,
         feed: Path | None = None,
         stdin: bool = True,
+        limits: RunLimits | None = None,
     ) -> Iterator[Path]:
         """Yield a file with the plan of one command; its folder is the command's alone."""
         with tempfile.TemporaryDirectory(prefix="run-", dir=self._folder) as name:
@@ -190,6 +212,7 @@ class PrivateRoot:
                 "network": network,
                 "feed": None if feed is None else str(feed.absolute()),
                 "stdin": stdin,
+                "limits": None if limits is None else asdict(limits),
             }
             (folder / "plan").write_text(json.dumps(plan), encoding="utf-8")
             yield folder / "plan"
@@ -205,7 +228,25 @@ def _outside() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
-def _raise_failure(plan: Path, status: int) -> None:
+@contextlib.contextmanager
+def _in_words(limits: RunLimits | None) -> Iterator[None]:
+    """Say what a command exceeded before this process' eyes.
+
+    :raises LimitExceededError: it did.
+    """
+    try:
+        yield
+    except process.ProgramTimeoutError as error:
+        if limits is None:
+            raise
+        raise too_long(limits) from error
+    except process.ProgramOutputError as error:
+        if limits is None:
+            raise
+        raise too_much_output(limits, error.stream) from error
+
+
+def _raise_failure(plan: Path, status: int, limits: RunLimits | None = None) -> None:
     failure = plan.with_name("failure")
     if status != _FAILED or not failure.exists():
         return
@@ -215,6 +256,8 @@ def _raise_failure(plan: Path, status: int) -> None:
         return
     if kind == "command":
         raise EntryError(message)
+    if kind == "limit" and limits is not None:
+        raise _BEYOND[message](limits)
     raise EngineError(
         "no private root can be made on this machine",
         hint="the local engine needs Linux 5.11 that lets it make namespaces and overlay mounts, and a cache "

@@ -15,7 +15,7 @@ from envbuild import process
 from envbuild.errors import EngineError, RunError
 from envbuild.image.docker.connection import hint_for
 from envbuild.image.docker.engine import DockerEngine
-from envbuild.image.engine import RunRequest
+from envbuild.image.engine import RunLimits, RunRequest
 from envbuild.image.gpus import GpuAccess, gpu_refusal
 
 NOT_LOADED = (
@@ -39,6 +39,7 @@ class Machine:
     def __init__(self, refusal: str = NOT_LOADED) -> None:
         self.refusal = refusal
         self.made: list[dict[str, Any]] = []
+        self.removed: dict[str, Any] = {}
         self.containers = self.api = self
         self.base_url = "http+docker://localhost"
 
@@ -47,7 +48,7 @@ class Machine:
 
     def create(self, _image: str, **options: Any) -> "Container":
         self.made.append(options)
-        return Container(self.refusal if "device_requests" in options else "")
+        return Container(self.refusal if "device_requests" in options else "", self.removed)
 
 
 class Container:
@@ -55,9 +56,10 @@ class Container:
 
     id = "1"
 
-    def __init__(self, refusal: str) -> None:
+    def __init__(self, refusal: str, removed: dict[str, Any] | None = None) -> None:
         self.refusal = refusal
         self.attrs = {"State": {"Error": refusal}}
+        self.removed = {} if removed is None else removed
 
     def start(self) -> None:
         if self.refusal:
@@ -66,14 +68,15 @@ class Container:
     def attach(self, **_options: Any) -> Iterator[tuple[bytes | None, bytes | None]]:
         yield b"out", None
 
-    def wait(self) -> dict[str, int]:
+    def wait(self, **_options: Any) -> dict[str, int]:
         return {"StatusCode": 0}
 
     def reload(self) -> None:
         """Nothing changes."""
 
-    def remove(self, **_options: Any) -> None:
+    def remove(self, **options: Any) -> None:
         """Nothing is left."""
+        self.removed.update(options)
 
 
 def engine_on(machine: Machine, devices: str = "auto") -> DockerEngine:
@@ -90,6 +93,20 @@ def attach(engine: DockerEngine, *, interactive: bool = False) -> int:
     return engine.run_attached(
         RunRequest(image="image", command=("true",), workdir="/", env={"A": "1"}, stdin=interactive)
     )
+
+
+def test_a_command_with_limits_is_bounded_by_the_engine_and_gains_nothing() -> None:
+    machine = Machine()
+    limits = RunLimits(seconds=5, memory=1 << 30, output=3, processes=7)
+    request = RunRequest(image="image", command=("true",), gpus=False, limits=limits)
+    assert engine_on(machine).run(request).stdout == b"out"
+    (made,) = machine.made
+    assert (made["mem_limit"], made["memswap_limit"], made["pids_limit"]) == (1 << 30, 1 << 30, 7)
+    assert made["security_opt"] == ["no-new-privileges"]
+    assert (made["network_mode"], made["healthcheck"]) == ("none", {"test": ["NONE"]})
+    assert made["log_config"].type == "none"
+    # a running one is killed, and volumes that its image declares go with it
+    assert machine.removed == {"force": True, "v": True}
 
 
 def test_auto_does_without_a_gpu_that_the_engine_cannot_give() -> None:

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from envbuild.errors import EngineError
+from envbuild.errors import EngineError, LimitExceededError
+from envbuild.image.engine import RunLimits
 from envbuild.image.local.roots.private_root import EntryError, PrivateRoot, RootFolders, root_folder
 from tests.rig.paths import CHECKOUT
 from tests.rig.small_root import ENV, make_small_root
@@ -139,6 +141,81 @@ def test_hundreds_of_layers_and_no_more(small, tmp_path):
         assert sh(root, "cat /file").stdout == b"497"
     with pytest.raises(EngineError, match="an image of 500 layers cannot be run"):
         PrivateRoot([small, *layers, layers[0]], scratch=tmp_path / "scratch")
+
+
+LIMITS = RunLimits(seconds=20, memory=64 << 20, output=1 << 16, processes=20)
+
+
+def test_within_its_limits_a_command_is_as_without(root):
+    outcome = sh(root, "cat; echo err >&2; exit 3", stdin=b"\xff in\n", limits=LIMITS)
+    assert (outcome.exit_status, outcome.stdout, outcome.stderr) == (3, b"\xff in\n", b"err\n")
+    assert sh(root, "kill -9 $$", limits=LIMITS).exit_status == 128 + signal.SIGKILL
+    with pytest.raises(EntryError, match="`no-such-program` cannot be started: No such file"):
+        root.run(("no-such-program",), env=ENV, limits=LIMITS)
+
+
+def test_accounts_that_are_read_without_end_are_no_way_around_the_time(root):
+    (root.upper / "etc").mkdir()
+    os.mkfifo(root.upper / "etc/passwd")
+    with pytest.raises(LimitExceededError, match=r"did not end within 0\.3 seconds"):
+        sh(root, "true", limits=replace(LIMITS, seconds=0.3))
+
+
+def test_accounts_of_any_size_are_no_way_around_the_memory(root):
+    (root.upper / "etc").mkdir()
+    (root.upper / "etc/passwd").touch()
+    os.truncate(root.upper / "etc/passwd", 1 << 40)
+    with pytest.raises(LimitExceededError, match="used more than 64 MiB of memory"):
+        sh(root, "true", limits=LIMITS)
+
+
+def test_shared_memory_is_bounded(root):
+    outcome = sh(
+        root, "cat /dev/zero >/dev/shm/x; stat -c %s /dev/shm/x; cat /proc/sys/kernel/shmall", limits=LIMITS
+    )
+    assert outcome.stdout == b"%d\n%d\n" % (64 << 20, (64 << 20) // os.sysconf("SC_PAGESIZE"))
+    shmall = Path("/proc/sys/kernel/shmall").read_text()
+    assert sh(root, "cat /proc/sys/kernel/shmall").stdout.decode() == shmall
+
+
+def test_the_kernel_ends_a_command_with_limits_before_others(root):
+    assert sh(root, "cat /proc/self/oom_score_adj; ulimit -c", limits=LIMITS).stdout == b"1000\n0\n"
+
+
+def test_processes_that_end_at_once_do_not_keep_it_from_its_time(root):
+    # each leaves its parent before it ends, so the first process of the root has to reap it
+    script = "while :; do (sleep 0 & sleep 0 & sleep 0 &); done"
+    started = time.monotonic()
+    with pytest.raises(LimitExceededError, match=r"did not end within 0\.5 seconds"):
+        sh(root, script, limits=replace(LIMITS, seconds=0.5, processes=10_000))
+    assert time.monotonic() - started < 10
+
+
+def test_as_many_processes_as_the_limit_may_run(root):
+    # the shell is one
+    script = "for i in $(cat); do sleep $i & done; wait"
+    assert sh(root, script, stdin=b"0.5 " * 19, limits=LIMITS).exit_status == 0
+    with pytest.raises(LimitExceededError, match="the container had more than 20 processes and threads"):
+        sh(root, script, stdin=b"15 " * 20, limits=LIMITS)
+
+
+def test_a_program_that_is_told_to_end_leaves_none_of_its_processes(small, tmp_path):
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from envbuild.cli.termination import ending_in_order\n"
+        "from envbuild.image.local.roots.private_root import PrivateRoot\n"
+        "with ending_in_order(), PrivateRoot([Path(sys.argv[1])], scratch=Path(sys.argv[2])) as root:\n"
+        "    root.run(('sh', '-c', \"trap '' TERM; echo >/started; sleep 4321\"), env={'PATH': '/bin'})\n"
+    )
+    scratch = tmp_path / "scratch"
+    child = subprocess.Popen([sys.executable, "-c", script, small, scratch], cwd=CHECKOUT)
+    while not list(scratch.glob("root-*/upper/started")):
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.terminate()
+    assert child.wait(30) == 128 + signal.SIGTERM
+    assert not _sleepers()
+    assert list(scratch.iterdir()) == []
 
 
 def test_killing_everything_leaves_no_process_and_no_mount(small, tmp_path):
