@@ -162,7 +162,9 @@ def unpacked(source: Iterator[bytes]) -> Iterator[bytes]:
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield first
-    yield from rest
+    # not `yield from`: whoever stops reading here must not close what others go on with
+    for block in rest:  # noqa: UP028
+        yield block
 
 
 def _gunzip(source: Iterator[bytes]) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeGuard
 
 from envbuild.errors import ImageError, NetworkError
-from envbuild.formats.json_text import parse_json
+from envbuild.formats.json_text import parse_unambiguous_json
 from envbuild.platforms import Platform
 
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
@@ -31,7 +31,31 @@ BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _VARIANT_ORDER: Final = {"amd64": ("", "v1"), "arm64": ("v8", "", "8")}
 """Which variant of an architecture to take first: the one that runs everywhere.  Others are not taken."""
 
+_ALIASES: Final = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
+"""Other names of architectures that engines understand."""
+
+_DOTTED_I: Final = "\u0130"
+
 _DIGEST_LENGTH: Final = len("sha256:") + 64
+
+
+_FIELDS: Final = frozenset(
+    {
+        # of an index and a manifest (image-spec, image-index.md, manifest.md, descriptor.md)
+        *("schemaVersion", "mediaType", "artifactType", "manifests", "config", "layers", "subject"),
+        *("annotations", "digest", "size", "urls", "data", "platform"),
+        *("architecture", "os", "os.version", "os.features", "variant"),
+        # of a configuration (image-spec, config.md; Docker's image specification 1.3)
+        *("created", "author", "rootfs", "type", "diff_ids", "history", "created_by", "comment"),
+        *("empty_layer", "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir"),
+        *("Labels", "StopSignal", "StopTimeout", "ArgsEscaped", "Healthcheck", "OnBuild", "Shell"),
+        *("Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"),
+    }
+)
+"""Fields of documents as they are spelled."""
+
+_MAPS: Final = frozenset({"annotations", "Labels", "ExposedPorts", "Volumes", "container_config"})
+"""Fields whose value has names of its own as keys, or that no engine reads."""
 
 
 class ManifestError(NetworkError):
@@ -137,6 +161,33 @@ def choose_manifests(entries: tuple[IndexEntry, ...], platform: Platform) -> tup
     return (*(descriptor for _, descriptor in sorted(named, key=lambda offer: offer[0])), *unnamed)
 
 
+def require_one_choice(entries: tuple[IndexEntry, ...], platform: Platform) -> None:
+    """Return if every engine takes the same manifest of an index for ``platform``, or none.
+
+    Engines differ in which of several they take, and in how they read a platform that is spelled otherwise
+    (containerd's ``platforms`` takes ``x86_64`` and ``Linux``).
+
+    :raises ManifestError: they may differ.
+    """
+    serving = [
+        entry
+        for entry in entries
+        if _lower(entry.os) in {"linux", ""}
+        and _ALIASES.get(_lower(entry.architecture), _lower(entry.architecture))
+        in {platform.architecture, ""}
+    ]
+    if len(serving) > 1:
+        raise ManifestError(f"the index offers {len(serving)} images for {platform.name}")
+    for entry in serving:
+        if entry.platform and (entry.os, entry.architecture) != ("linux", platform.architecture):
+            raise ManifestError(f"the index spells {platform.name} as {entry.platform}")
+
+
+def _lower(name: str) -> str:
+    """Return ``name`` as Go writes it in small letters, each in one of its own."""
+    return name.replace(_DOTTED_I, "i").lower()
+
+
 def offered_platforms(entries: tuple[IndexEntry, ...]) -> tuple[str, ...]:
     """Return the platforms an index offers, sorted; attestations, filed under ``unknown``, are none."""
     return tuple(sorted({entry.platform for entry in entries if entry.platform and entry.os != "unknown"}))
@@ -232,11 +283,22 @@ def _time(value: object) -> datetime:
     return max(moment.replace(microsecond=0), BEGINNING)
 
 
+def parse_image_document(data: bytes) -> Any:
+    """Return the value of an index, a manifest or a configuration.
+
+    :raises ValueError: it is no JSON that all engines read the same way.
+    """
+    return parse_unambiguous_json(data, fields=_FIELDS, maps=_MAPS)
+
+
 def _load(data: bytes) -> object:
     try:
-        return parse_json(data)
+        return parse_image_document(data)
     except ValueError as error:
-        raise ManifestError("the registry's answer is not JSON", detail=str(error)[:200]) from error
+        raise ManifestError(
+            "a manifest or configuration is no JSON that all programs read the same way",
+            detail=str(error)[:200],
+        ) from error
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:

@@ -31,6 +31,7 @@ from envbuild.oci.manifest import (
     offered_platforms,
     parse_config,
     parse_index_or_manifest,
+    require_one_choice,
 )
 from envbuild.oci.reference import ImageReference
 from envbuild.platforms import Platform
@@ -113,8 +114,13 @@ class RegistryClient:
         if response.status_code != _OK:
             raise NetworkError(f"{reference.registry} is not an image registry (HTTP {response.status_code})")
 
-    def resolve(self, reference: ImageReference, platform: Platform) -> ResolvedImage:
+    def resolve(
+        self, reference: ImageReference, platform: Platform, *, any_platform: bool = False
+    ) -> ResolvedImage:
         """Follow ``reference`` to the manifest, configuration and layers of ``platform``'s image.
+
+        With ``any_platform`` an image that no index offers may be one for another platform, and an index must
+        leave no choice: what is verified must be what engines take.
 
         :raises ImageError: it is not offered for ``platform``, or is not an image.
         :raises NotFoundError: there is no such repository, tag or digest.
@@ -125,7 +131,10 @@ class RegistryClient:
             top = self.document(reference)
             parsed = parse_index_or_manifest(top.data, top.media_type)
             if isinstance(parsed, Manifest):
-                return self._image(reference, platform, None, top.digest, parsed)
+                wanted = None if any_platform else platform
+                return self._image(reference, wanted, None, top.digest, parsed)
+            if any_platform:
+                require_one_choice(parsed, platform)
             failed: ImageError | None = None
             for choice in choose_manifests(parsed, platform):
                 below = self.document(reference.at(choice.digest))
@@ -246,14 +255,14 @@ class RegistryClient:
     def _image(
         self,
         reference: ImageReference,
-        platform: Platform,
+        platform: Platform | None,
         index: str | None,
         digest: str,
         manifest: Manifest,
     ) -> ResolvedImage:
         config = parse_config(self._small_blob(reference, manifest.config))
         made_for = f"{config.os or '?'}/{config.architecture or '?'}"
-        if made_for != platform.name:
+        if platform is not None and made_for != platform.name:
             raise ImageError(f"it is an image for {made_for}, not for {platform.name}")
         if len(config.diff_ids) != len(manifest.layers):
             raise ManifestError("its manifest and its configuration name different numbers of layers")

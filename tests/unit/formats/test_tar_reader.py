@@ -4,14 +4,21 @@ import gzip
 import io
 import resource
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import zstandard
 
+from envbuild.digest import CHUNK
+from envbuild.errors import IntegrityError
 from envbuild.formats.tar_reader import LayerArchive, LayerError, normal_path
+from envbuild.oci.blobs import read_verified
+from envbuild.oci.layer_listing import list_layer
+from envbuild.oci.manifest import Descriptor
 from envbuild.resolve.base.layer_scan import scan_layer
-from tests.rig.layer_items import file, folder, hard_link, in_chunks, link, tar_of, zstd
+from tests.rig.layer_items import Item, file, folder, hard_link, in_chunks, link, tar_of, zstd
 
 ITEMS = (folder("etc"), file("etc/passwd", "root:x:0:0::/root:/bin/sh\n" * 300), link("bin", "usr/bin"))
 TAR = tar_of(*ITEMS)
@@ -204,6 +211,58 @@ def test_layer_is_read_to_its_last_byte_whatever_is_in_it() -> None:
     with pytest.raises(LayerError), (archive := LayerArchive(broken)).whole():
         list(archive.entries())
     assert next(broken, None) is None
+
+
+PADDED = [tar_of(file("f", bytes(512 * size)), folder("g")) for size in range(256)]
+"""Layers whose last entry has no content, closed at every place of a record."""
+
+
+def ended(archive: bytes, size: int) -> list[str]:
+    """Read a layer from a source that says when it was read to its end."""
+    seen = []
+
+    def source() -> Iterator[bytes]:
+        yield from in_chunks(archive, size)
+        seen.append("verified")
+
+    with (layer := LayerArchive(source())).whole():
+        assert [entry.name for entry, _ in layer.entries()] == ["f", "g"]
+    return seen
+
+
+@pytest.mark.parametrize(
+    "pack", [bytes, lambda data: gzip.compress(data, 1), zstd], ids=["plain", "gzip", "zstd"]
+)
+def test_a_layer_that_ends_with_a_folder_is_read_to_its_end(pack: Callable[[bytes], bytes]) -> None:
+    """Nobody reads on after an entry without content: the source must be there all the same."""
+    for archive in PADDED:
+        packed = pack(archive + bytes(10_000))
+        for size in (len(packed) // 2, len(packed) // 3, len(packed) // 20 + 1):
+            assert ended(packed, size) == ["verified"]
+
+
+@pytest.mark.parametrize("start", range(0, 256, 64))
+def test_a_layer_that_ends_with_a_folder_has_its_digest(start: int) -> None:
+    """Of the 4096 bytes more that each is longer, some end where a block of the reader does."""
+    for size in range(start, start + 64):
+        archive = tar_of(file("f", bytes(4096 * size)), folder("g"))
+        for pack in (bytes, lambda data: gzip.compress(data, 1), zstd):
+            found = list_layer(in_chunks(pack(archive), CHUNK))
+            assert found.diff_id == f"sha256:{sha256(archive).hexdigest()}"
+            assert found.size == len(archive)
+
+
+@pytest.mark.parametrize("last", [folder("g"), link("g", "f"), hard_link("g", "f"), file("g")])
+@pytest.mark.parametrize("more", [0, 4 << 20])
+def test_wrong_bytes_behind_the_last_entry_are_found(tmp_path: Path, last: Item, more: int) -> None:
+    archive = tar_of(file("f", b"x" * (3 * CHUNK)), last) + bytes(more)
+    path = tmp_path / "layer"
+    for wrong in (b"\1", b""):
+        path.write_bytes(archive[:-1] + wrong)
+        sound = Descriptor(media_type="", digest=f"sha256:{sha256(archive).hexdigest()}", size=len(archive))
+        layer = LayerArchive(read_verified(path, sound, forget=False))
+        with pytest.raises(IntegrityError), layer.whole():
+            assert [entry.name for entry, _ in layer.entries()] == ["f", "g"]
 
 
 def test_what_the_source_says_is_not_hidden() -> None:

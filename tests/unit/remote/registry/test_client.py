@@ -200,8 +200,8 @@ def test_what_is_no_image_is_called_so(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"<html>", "the registry's answer is not JSON"),
-        (b"[" * 100_000, "the registry's answer is not JSON"),
+        (b"<html>", "a manifest or configuration is no JSON that all programs read the same way"),
+        (b"[" * 100_000, "a manifest or configuration is no JSON that all programs read the same way"),
         (b"[]", "the manifest is not a table"),
         (b'{"manifests": [], "layers": []}', "the manifest has both `manifests` and `layers`"),
         (b'{"manifests": 1}', "manifests is not a list"),
