@@ -98,12 +98,26 @@ DOCUMENTS: Final = CacheFolder(
 )
 IMAGES: Final = CacheFolder(name="images", label="images of the local engine", pruned="owner")
 LAYERS: Final = CacheFolder(name="layers", label="image layers", pruned="owner")
+LISTINGS: Final = CacheFolder(
+    name="listings",
+    label="file lists of image layers",
+    pruned="files",
+    written=_files(r"listings/\d+/[0-9a-f]{2}", rf"{_DIGEST}\.json\.gz"),
+    format=1,
+)
 PARTIALS: Final = CacheFolder(name="partial", label="partial downloads", pruned="owner")
 PUSHED: Final = CacheFolder(
     name="pushed",
     label="where layers were pushed",
     pruned="files",
     written=_files("pushed", r"[^/]+\.json"),
+)
+REFERENCES: Final = CacheFolder(
+    name="references",
+    label="what verify expects of images",
+    pruned="files",
+    written=_files(r"references/\d+", rf"{_DIGEST}\.json"),
+    format=1,
 )
 ROOTS: Final = CacheFolder(name="roots", label="private roots", pruned="owner")
 SCANS: Final = CacheFolder(
@@ -155,8 +169,10 @@ LAYOUT: Final = (
     DOCUMENTS,
     IMAGES,
     LAYERS,
+    LISTINGS,
     PARTIALS,
     PUSHED,
+    REFERENCES,
     ROOTS,
     SCANS,
     STAGED,

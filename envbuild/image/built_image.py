@@ -6,7 +6,8 @@ The tag alone proves nothing: anybody can give an image another's name.  Every c
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from envbuild.image.engine import ImageFacts, ImageHolder
+from envbuild.image.engine import ImageHolder
+from envbuild.image.facts import ImageFacts
 from envbuild.lock.identity import EARLIER_FORMATS, RECIPE_FORMAT, tag_of, target_digest
 from envbuild.lock.model import Lock, Target
 from envbuild.render import labels

@@ -3,7 +3,7 @@
 Pure: nothing but the arguments has a part in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ def compose_image(
     below = base.layers if base else ()
     require_room(len(below), len(layers))
     digest = target_digest(lock, target)
-    created = datetime.fromtimestamp(epoch_of(lock, target), UTC).isoformat().replace("+00:00", "Z")
+    created = created_at(lock, target)
     diff_ids = (*(base.diff_ids if base else ()), *(layer.diff_id for layer in layers))
     history = [
         *(base.history if base else ()),
@@ -48,7 +48,14 @@ def compose_image(
             "os": "linux",
             "architecture": target.platform.partition("/")[2],
             **({"variant": base.variant} if base and base.variant else {}),
-            "config": _settings(lock, target, digest, base),
+            "config": settings_of(
+                lock,
+                target,
+                digest,
+                inherited=base.settings if base else {},
+                engine=ENGINE_NAME,
+                order=base.environment if base else ("PATH",),
+            ),
             "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
             "history": history,
         }
@@ -84,21 +91,36 @@ def require_room(below: int, above: int) -> None:
         )
 
 
-def _settings(lock: Lock, target: Target, digest: str, base: BaseImage | None) -> dict[str, Any]:
-    """Return what a container starts with: the base's own settings under ours, as a Dockerfile has it."""
-    inherited = dict(base.settings) if base else {}
-    inherited.pop("Entrypoint", None)
-    first = list(base.environment) if base else ["PATH"]
-    names = [name for name in first if name in target.env]
+def settings_of(
+    lock: Lock,
+    target: Target,
+    digest: str,
+    *,
+    inherited: Mapping[str, Any],
+    engine: str,
+    order: Sequence[str] = ("PATH",),
+) -> dict[str, Any]:
+    """Return what a container starts with: a base's own settings under ours, as a Dockerfile has it.
+
+    ``inherited`` are those settings, ``order`` the names of the base's variables.  What the base wants to be
+    done in builds upon it is done, or not, while one is built, and is not handed on.
+    """
+    kept = {name: value for name, value in inherited.items() if name not in {"Entrypoint", "OnBuild"}}
+    names = [name for name in order if name in target.env]
     names += sorted(target.env.keys() - set(names))
     return {
-        **inherited,
+        **kept,
         "User": f"{target.user.uid}:{target.user.gid}",
         "Env": [f"{name}={target.env[name]}" for name in names],
         "WorkingDir": target.workdir,
         "Cmd": list(target.command),
         "Labels": {
             **(inherited.get("Labels") or {}),
-            **labels.labels_of(lock, target, digest, engine=ENGINE_NAME),
+            **labels.labels_of(lock, target, digest, engine=engine),
         },
     }
+
+
+def created_at(lock: Lock, target: Target) -> str:
+    """Return when an image of ``target`` counts as made: the lock's epoch (RFC 3339)."""
+    return datetime.fromtimestamp(epoch_of(lock, target), UTC).isoformat().replace("+00:00", "Z")

@@ -9,39 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from envbuild.image.facts import ImageFacts
+
 OutputKind = Literal["oci", "archive"]
 
 if TYPE_CHECKING:
     from envbuild.formats.compression import Compression
+    from envbuild.image.stored.image import StoredImage
+    from envbuild.image.stored.listings import ListingCache
     from envbuild.lock.model import Lock, Target
     from envbuild.oci.blobs import Blobs
     from envbuild.oci.image import OciImage
+    from envbuild.platforms import Platform
     from envbuild.store.target_artifacts import TargetArtifacts
 
 Feature = Literal["compression", "export", "gpus", "load", "pull"]
 """What not every engine can do: choose the compression of layers, write an image to a folder or an archive,
 give GPUs to containers, give an image to a Docker Engine, pull one from a registry."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageFacts:
-    """What an engine says of an image it holds (image-spec, config.md)."""
-
-    identifier: str
-    """The engine's ID of the image: ``sha256:…``."""
-
-    architecture: str
-    env: tuple[str, ...]
-    user: str
-    workdir: str
-    command: tuple[str, ...]
-    entrypoint: tuple[str, ...]
-    labels: Mapping[str, str]
-    diff_ids: tuple[str, ...]
-    """Digests of the uncompressed layers, bottom first."""
-
-    size: int
-    """Bytes, as the engine counts them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +35,27 @@ class ContainerOutcome:
     exit_status: int
     stdout: bytes
     stderr: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """What a command may use: its image may be hostile.
+
+    A command with limits gains no privileges either: set-user-ID programs run as whoever starts them.
+    """
+
+    seconds: float
+    """From its start to its end, children included."""
+
+    memory: int
+    """Bytes, of all its processes together; pages of files on the disk do not count.  A command that asks for
+    far more at once may be refused it instead, and fail by itself."""
+
+    output: int
+    """Bytes of standard output, and as many of standard error."""
+
+    processes: int
+    """Processes and threads.  An engine may refuse to start one more rather than end the command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,9 @@ class RunRequest:
 
     stdin: bool = False
     """Whether an attached command reads this process' standard input; others read none."""
+
+    limits: RunLimits | None = None
+    """None: no bounds.  Attached commands have none in any case: somebody watches them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +184,10 @@ class ContainerRunner(ImageHolder, Protocol):
     def run(self, request: RunRequest) -> ContainerOutcome:
         """Run a command without network, and return what it wrote and how it ended.
 
+        Nothing of it stays: no process, no container, no volume.
+
+        :raises LimitExceededError: it wanted more than the request's limits, and was ended.  What a host
+            cannot bound, it does not bound; the time and the output it always does.
         :raises EngineError: the engine does not answer, or does not start the command: it is not in the
             image, or not executable.
         """
@@ -245,10 +257,18 @@ class Engine(ContainerRunner, Protocol):
     def blobs(self, image: BuiltImage) -> "Blobs | None":
         """Return the layers of an image it built; None when it does not keep them on this machine."""
 
+    def stored(
+        self, identifier: str, *, platform: "Platform", listings: "ListingCache"
+    ) -> "StoredImage | None":
+        """Return an image as it is stored, by the engine's ID; None: it holds no such image.
+
+        :raises EngineError: the engine does not answer, or what it gives is not the image of that ID.
+        """
+
     def read_file(self, reference: str, path: str, *, limit: int) -> bytes | None:
         """Return the content of a regular file of an image, or None when there is none at ``path``.
 
-        No process of the image runs, and a link at ``path`` is not followed.
+        No process of the image runs, and no link is followed, neither at ``path`` nor at a folder above it.
 
         :raises EngineError: there is no such image, or the file has more than ``limit`` bytes.
         """

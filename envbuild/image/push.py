@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from envbuild.errors import NetworkError
-from envbuild.image.engine import ImageFacts
+from envbuild.image.facts import ImageFacts
 from envbuild.oci.reference import ImageReference, parse_reference
 from envbuild.platforms import PLATFORMS
 from envbuild.progress import Progress

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from envbuild.cache.location import cache_folder
 from envbuild.errors import BuildFailedError
 from envbuild.image.built_image import held_image, image_reference_for, is_image_of
 from envbuild.image.docker.connection import cleaned_up
@@ -11,7 +12,10 @@ from envbuild.image.docker.containers import DockerContainers
 from envbuild.image.engine import BuildRequest, BuiltImage, EngineCheck, Feature, Rebuild
 from envbuild.image.gpus import GpuAccess
 from envbuild.image.push import push_once
+from envbuild.image.stored.image import StoredImage
+from envbuild.image.stored.listings import ListingCache
 from envbuild.lock.identity import target_digest
+from envbuild.platforms import Platform
 from envbuild.progress import Progress, SilentProgress
 
 NAME: Final = "docker"
@@ -105,6 +109,24 @@ class DockerEngine(DockerContainers):
 
     def blobs(self, image: BuiltImage) -> None:
         """Return None: the engine keeps the layers to itself."""
+
+    def stored(self, identifier: str, *, platform: Platform, listings: ListingCache) -> StoredImage | None:
+        """Return an image as it is stored, by the engine's ID; None: it holds no such image.
+
+        :raises EngineError: the engine does not answer, or what it writes out is not the image of that ID.
+        """
+        from envbuild.image.docker.stored import stored_in_engine  # noqa: PLC0415 - few images are read
+
+        if self.find(identifier) is None:
+            return None
+        return stored_in_engine(
+            self,
+            identifier,
+            platform=platform,
+            cache=cache_folder(self.environment),
+            listings=listings,
+            progress=self._progress,
+        )
 
     def _build_as(
         self, request: BuildRequest, reference: str, *, use_cache: bool | None = None

@@ -9,7 +9,7 @@ import docker.errors
 from envbuild.errors import EngineError, NetworkError
 from envbuild.image.docker.connection import DockerConnection, cleaned_up, engine_errors
 from envbuild.image.docker.load import Holdings
-from envbuild.image.engine import ImageFacts
+from envbuild.image.facts import ImageFacts
 from envbuild.oci.reference import DEFAULT_REGISTRY, parse_reference
 from envbuild.progress import Progress
 from envbuild.remote.registry.credentials import DEFAULT_REGISTRY_KEY, DockerConfig
@@ -180,4 +180,5 @@ def _facts(attributes: Mapping[str, Any]) -> ImageFacts:
         labels=dict(config.get("Labels") or {}),
         diff_ids=tuple((attributes.get("RootFS") or {}).get("Layers") or ()),
         size=int(attributes.get("Size") or 0),
+        settings=config,
     )

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, Literal, Protocol
 
 from envbuild.errors import EngineError
-from envbuild.image.engine import ImageFacts
+from envbuild.image.facts import ImageFacts
 from envbuild.oci.archive import archive_chunks
 from envbuild.oci.blobs import Blobs, each_layer
 from envbuild.oci.image import OciImage

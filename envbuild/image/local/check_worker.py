@@ -16,9 +16,9 @@ from envbuild.image.local.build import assemble_image
 from envbuild.image.local.check import REFERENCE
 from envbuild.image.local.images import ImageStore
 from envbuild.image.local.inputs import build_inputs
+from envbuild.image.local.workers import StageLines, write_error
 from envbuild.lock.codec import loads
 from envbuild.lock.target_choice import select_target
-from envbuild.progress import SilentProgress
 from envbuild.store.store import Store
 from envbuild.store.target_artifacts import TargetArtifacts
 
@@ -30,15 +30,6 @@ class _StoreWithoutTimes(Store):
         """Do nothing."""
 
 
-class _StageLines(SilentProgress):
-    """Writes each stage as a line to standard error, which the first process shows."""
-
-    def on_stage(self, text: str) -> None:
-        """Write the line."""
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
-
-
 def main() -> int:
     """Build what standard input says; return the exit status."""
     order = json.load(sys.stdin)
@@ -46,7 +37,7 @@ def main() -> int:
     lock = loads(order["lock"])
     target = select_target(lock, variant=order["variant"], platform=order["platform"], host=None)
     folder, store = Path(order["folder"]), _StoreWithoutTimes(Path(order["cache"]))
-    artifacts = TargetArtifacts(lock, target, store=store, progress=_StageLines(), offline=order["offline"])
+    artifacts = TargetArtifacts(lock, target, store=store, progress=StageLines(), offline=order["offline"])
     probe = base64.b64decode(order["probe"])
     request = BuildRequest(
         lock=lock,
@@ -64,10 +55,7 @@ def main() -> int:
         )
         image = assemble_image(lock, target, inputs)
     except EnvbuildError as error:
-        lines = [f"error: {error.message}", *(f"  {problem}" for problem in error.problems)]
-        lines += [error.detail] if error.detail else []
-        sys.stderr.write("\n".join(lines) + "\n")
-        return int(error.exit_code)
+        return write_error(error)
     ImageStore(folder).put(REFERENCE, image)
     return 0
 

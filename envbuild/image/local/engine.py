@@ -9,6 +9,7 @@ from typing import Final
 
 from envbuild.cache.folders import ROOTS
 from envbuild.cache.use_lock import use
+from envbuild.digest import OciDigest
 from envbuild.errors import EngineError, RunError, UsageError
 from envbuild.image.built_image import held_image, image_reference_for
 from envbuild.image.engine import (
@@ -17,21 +18,26 @@ from envbuild.image.engine import (
     ContainerOutcome,
     EngineCheck,
     Feature,
-    ImageFacts,
     Rebuild,
     RunRequest,
 )
+from envbuild.image.facts import ImageFacts
 from envbuild.image.gpus import AUTO, NONE, GpuAccess
 from envbuild.image.local.images import ImageStore, facts_of
 from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use_of
 from envbuild.image.local.registry import document_registry, push_built
 from envbuild.image.local.roots.private_root import EntryError, PrivateRoot
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
+from envbuild.image.local.stored import list_layers
 from envbuild.image.local.user_namespace import acts_as_root
+from envbuild.image.stored.image import StoredImage
+from envbuild.image.stored.listings import ListingCache
 from envbuild.oci.blobs import Blobs, read_verified
 from envbuild.oci.image import OciImage
 from envbuild.oci.layer import media_type_of
+from envbuild.oci.layer_listing import LayerListing
 from envbuild.oci.manifest import Descriptor
+from envbuild.platforms import Platform
 from envbuild.progress import Progress, SilentProgress
 
 NAME: Final = "local"
@@ -164,6 +170,7 @@ class LocalEngine:
     def run(self, request: RunRequest) -> ContainerOutcome:
         """Run a command without network in a root of its own, which is then removed.
 
+        :raises LimitExceededError: it went beyond the request's limits.
         :raises EngineError: there is no such image, no private root can be made here, or the command cannot
             be started in it.
         """
@@ -175,6 +182,7 @@ class LocalEngine:
                     env={**_variables(facts), **request.env},
                     user=request.user or facts.user or "0",
                     workdir=request.workdir or facts.workdir or "/",
+                    limits=request.limits,
                 )
         except EntryError as error:
             raise EngineError(error.message) from error
@@ -209,6 +217,30 @@ class LocalEngine:
                 feed=feed,
                 stdin=request.stdin,
             )
+
+    def stored(
+        self,
+        identifier: str,
+        *,
+        platform: Platform,  # noqa: ARG002 - of the protocol
+        listings: ListingCache,
+    ) -> StoredImage | None:
+        """Return an image as it is stored; ``platform`` has no part in it, for an ID is of one image.
+
+        Layers that were made here are hashed whenever they are read; those of a base only if they are here.
+        """
+        image = self._get(identifier)
+        if image is None:
+            return None
+        blobs = self._blobs(image)
+
+        def read(wanted: frozenset[OciDigest]) -> Iterator[LayerListing]:
+            with use(self._cache):
+                yield from list_layers(image, blobs, wanted, listings)
+
+        return StoredImage(
+            source=self.title, digest=image.descriptor.digest, config=image.config, read_layers=read
+        )
 
     def read_file(self, reference: str, path: str, *, limit: int) -> bytes | None:
         """Return the content of a regular file of an image, or None when there is none at ``path``.

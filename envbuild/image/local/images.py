@@ -4,6 +4,7 @@ Layers stay in the layer cache; an image is only as good as what is still there.
 at any time: the image is then assembled again.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ from envbuild.cache.folders import DOCUMENTS, IMAGES
 from envbuild.cache.notes import read_note, write_note
 from envbuild.cache.prune import PrunableItem, file_items
 from envbuild.digest import sha256_bytes
-from envbuild.image.engine import ImageFacts
+from envbuild.errors import ImageError
+from envbuild.image.facts import ImageFacts
 from envbuild.image.local.layers.blobs import is_whole
+from envbuild.image.stored.image import facts_of_config
 from envbuild.oci.documents import Document, DocumentFolder
 from envbuild.oci.image import OciImage
-from envbuild.oci.manifest import Manifest, parse_config, parse_index_or_manifest
+from envbuild.oci.manifest import Manifest, ManifestError, parse_config, parse_index_or_manifest
 
 MOST_NAMES: Final = 500
 """Names kept; beyond that those not used for longest go.  An image takes some 20 kB here."""
@@ -57,9 +60,11 @@ class ImageStore:
         """Yield every name with its image, by name."""
         records = (read_note(path, _Record.of, is_use=False) for path in self._files())
         for record in sorted(filter(None, records), key=lambda record: record.reference):
-            image = self._image(record, is_use=False)
-            if image is not None:
-                yield record.reference, image
+            # one that cannot be read is no reason not to find the others
+            with contextlib.suppress(ImageError, ManifestError):
+                image = self._image(record, is_use=False)
+                if image is not None:
+                    yield record.reference, image
 
     def items(self) -> Iterator[PrunableItem]:
         """Yield every name, for pruning."""
@@ -114,19 +119,7 @@ class ImageStore:
 
 def facts_of(image: OciImage) -> ImageFacts:
     """Return what an engine says of an image: its ID is the digest of the manifest."""
-    settings = image.document.get("config") or {}
-    return ImageFacts(
-        identifier=image.descriptor.digest,
-        architecture=image.architecture,
-        env=tuple(settings.get("Env") or ()),
-        user=settings.get("User") or "",
-        workdir=settings.get("WorkingDir") or "",
-        command=tuple(settings.get("Cmd") or ()),
-        entrypoint=tuple(settings.get("Entrypoint") or ()),
-        labels=dict(settings.get("Labels") or {}),
-        diff_ids=image.diff_ids,
-        size=image.size,
-    )
+    return facts_of_config(image.config, identifier=image.descriptor.digest, size=image.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

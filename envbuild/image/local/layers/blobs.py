@@ -111,6 +111,13 @@ class ImageBlobs:
             hint="build again, and do not prune the cache meanwhile",
         )
 
+    def kept(self, blob: Descriptor) -> Path | None:
+        """Return the file of ``blob`` if it is on this machine; nothing is fetched."""
+        for place in (layer_path(self._cache, blob.digest), _base_path(self._cache, blob.digest)):
+            if _has_size(place, blob.size):
+                return place
+        return None
+
 
 def is_whole(image: OciImage, cache: Path) -> bool:
     """Return whether every layer that was made here is still below ``cache``, by its size."""

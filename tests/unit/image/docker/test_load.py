@@ -12,7 +12,7 @@ from envbuild.errors import EngineError
 from envbuild.image.compose import compose_image
 from envbuild.image.docker import load
 from envbuild.image.docker.load import Holdings, LoadingEngine, load_image
-from envbuild.image.engine import ImageFacts
+from envbuild.image.facts import ImageFacts
 from envbuild.image.local.images import facts_of
 from envbuild.oci.image import OciImage
 from tests.rig.layers import LayerFolder

@@ -1,0 +1,23 @@
+"""How the processes that are started to assemble an image speak to the one that started them."""
+
+import sys
+
+from envbuild.errors import EnvbuildError
+from envbuild.progress import SilentProgress
+
+
+class StageLines(SilentProgress):
+    """Writes each stage as a line to standard error, which the first process shows."""
+
+    def on_stage(self, text: str) -> None:
+        """Write the line."""
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def write_error(error: EnvbuildError) -> int:
+    """Write an error to standard error; return the exit status."""
+    lines = [f"error: {error.message}", *(f"  {problem}" for problem in error.problems)]
+    lines += [error.detail] if error.detail else []
+    sys.stderr.write("\n".join(lines) + "\n")
+    return int(error.exit_code)

@@ -1,0 +1,117 @@
+"""One stored image: its configuration, and what its layers hold, whatever it is that stores them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from envbuild.digest import OciDigest
+from envbuild.errors import ImageError, IntegrityError
+from envbuild.formats.json_text import parse_json
+from envbuild.image.facts import ImageFacts
+from envbuild.image.stored.listings import ListingCache
+from envbuild.oci.layer_listing import LayerListing
+from envbuild.oci.manifest import ManifestError, parse_config, parse_image_document
+
+MOST_LAYERS: Final = 500
+"""Layers of an image that are laid over each other."""
+
+ReadLayers = Callable[[frozenset[OciDigest]], Iterator[LayerListing]]
+"""Yields the listings of the layers with these digests of their uncompressed archives; perhaps of others too.
+
+Bytes that lie on this machine are hashed whether or not they are wanted.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """An image that a name was resolved to, once."""
+
+    source: str
+    """What stores it, in words: ``the engine``, ``the registry``."""
+
+    digest: OciDigest
+    """What the name was resolved to; everything else follows from it."""
+
+    config: bytes = field(repr=False)
+    """The image's configuration, as stored."""
+
+    read_layers: ReadLayers = field(repr=False)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The configuration, read.
+
+        :raises ManifestError: it is no JSON object.
+        """
+        try:
+            document = parse_image_document(self.config)
+        except ValueError as error:
+            raise ManifestError(
+                "the image's configuration is no JSON that all engines read the same way",
+                detail=str(error)[:200],
+            ) from error
+        if not isinstance(document, dict):
+            raise ManifestError("the image's configuration is not a JSON object")
+        return document
+
+    @property
+    def facts(self) -> ImageFacts:
+        """The image as engines describe one.
+
+        :raises ManifestError: the configuration is not well formed.
+        """
+        return facts_of_config(self.config, identifier=self.digest)
+
+
+def facts_of_config(config: bytes, *, identifier: OciDigest, size: int = 0) -> ImageFacts:
+    """Return what an engine would say of the image with this configuration.
+
+    :raises ManifestError: it is not well formed.
+    """
+    parsed = parse_config(config)
+    settings = parse_json(config).get("config") or {}
+
+    def words(name: str) -> tuple[str, ...]:
+        found = settings.get(name) or ()
+        if not isinstance(found, list | tuple) or not all(isinstance(word, str) for word in found):
+            raise ManifestError(f"config.{name} is not a list of words")
+        return tuple(found)
+
+    named = settings.get("Labels") or {}
+    if not isinstance(named, dict):
+        raise ManifestError("config.Labels is not a table")
+    return ImageFacts(
+        identifier=identifier,
+        architecture=parsed.architecture,
+        env=words("Env"),
+        user=parsed.user,
+        workdir=parsed.workdir,
+        command=words("Cmd"),
+        entrypoint=words("Entrypoint"),
+        labels={str(name): str(value) for name, value in named.items()},
+        diff_ids=parsed.diff_ids,
+        size=size,
+        settings=dict(settings),
+    )
+
+
+def list_image(image: StoredImage, listings: ListingCache) -> tuple[LayerListing, ...]:
+    """Return the listings of an image's layers, bottom first; each layer is read at most once.
+
+    :raises IntegrityError: a layer is not what the configuration says.
+    :raises LayerError: a layer is no readable archive.
+    """
+    diff_ids = parse_config(image.config).diff_ids
+    if len(diff_ids) > MOST_LAYERS:
+        raise ImageError(f"the image has {len(diff_ids)} layers; engines stop at about 125")
+    for read in image.read_layers(listings.missing(diff_ids)):
+        listings.put(read)
+    found = [listings.get(diff_id) for diff_id in diff_ids]
+    for position, listing in enumerate(found, start=1):
+        if listing is None:
+            raise IntegrityError(
+                f"layer {position} of the image is not what its configuration says",
+                detail=f"{image.source} holds no layer that unpacks to {diff_ids[position - 1]}",
+                hint="do not use this image",
+            )
+    return tuple(listing for listing in found if listing is not None)
