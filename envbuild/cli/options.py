@@ -1,7 +1,7 @@
 """Options several commands share, spelled once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -48,3 +48,11 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 AllSpecs = Annotated[
     bool, typer.Option("--all", help="Every spec below the folder of --spec.", show_default=False)
 ]
+RequireGpu = Annotated[
+    bool, typer.Option("--require-gpu", help="Fail when there is no GPU, in place of skipping its checks.")
+]
+ProfileOption = Annotated[
+    Literal["image", "devcontainer"],
+    typer.Option("--profile", help="How strict: a devcontainer may hold more than the lock."),
+]
+Junit = Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report to this file too.")]

@@ -1,8 +1,7 @@
 """`envbuild verify`."""
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +11,12 @@ from envbuild.cli.options import (
     EngineOption,
     Frozen,
     Gpus,
+    Junit,
     Offline,
     PlatformOption,
+    ProfileOption,
     Quiet,
+    RequireGpu,
     SpecPath,
     Variant,
     Verbose,
@@ -24,17 +26,31 @@ if TYPE_CHECKING:
     from envbuild.cli.output import Output
     from envbuild.workflows.verify import VerifyResult
 
-MARKS = {"passed": "ok", "failed": "DIFFERS", "warned": "warning", "skipped": "skipped"}
-
 
 def verify(
     *,
     image: Annotated[
         str | None,
-        typer.Argument(help="Image to verify.  [default: the one of the lock]", show_default=False),
+        typer.Argument(
+            help="Image to verify; with --deep or --exact also oci:FOLDER, archive:FILE or "
+            "registry:REFERENCE.  [default: the one of the lock]",
+            show_default=False,
+        ),
     ] = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Compare every file and all bytecode with the locked artifacts.")
+        bool, typer.Option("--deep", help="Read every file from outside and compare it; then ask the image.")
+    ] = False,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Prove that the image is what the lock makes, by digest or every file."),
+    ] = False,
+    require_complete: Annotated[
+        bool,
+        typer.Option("--require-complete", help="Fail when a path cannot be compared with anything."),
+    ] = False,
+    no_cache: Annotated[
+        bool,
+        typer.Option("--no-cache", help="Read every layer again, and assemble what the lock makes again."),
     ] = False,
     here: Annotated[
         bool, typer.Option("--here", help="Verify the container this runs in with the lock it carries.")
@@ -44,17 +60,9 @@ def verify(
         typer.Option("--host", help="Verify this machine: processor, driver and GPUs, without a container."),
     ] = False,
     gpus: Gpus = "auto",
-    require_gpu: Annotated[
-        bool,
-        typer.Option("--require-gpu", help="Fail when there is no GPU, in place of skipping its checks."),
-    ] = False,
-    profile: Annotated[
-        Literal["image", "devcontainer"],
-        typer.Option("--profile", help="How strict: a devcontainer may hold more than the lock."),
-    ] = "image",
-    junit: Annotated[
-        Path | None, typer.Option("--junit", help="Write a JUnit report to this file too.")
-    ] = None,
+    require_gpu: RequireGpu = False,
+    profile: ProfileOption = "image",
+    junit: Junit = None,
     spec: SpecPath = None,
     every: AllSpecs = False,
     variant: Variant = None,
@@ -66,9 +74,10 @@ def verify(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Ask an image what it holds.
+    """Compare an image with its lock.
 
-    Compares the answer with the lock; exits with 8 when they differ.
+    Plain verify asks the image what it holds.  --deep reads its files from outside, and asks afterwards.
+    Exits with 8 when something differs.
     """
     from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
@@ -77,18 +86,26 @@ def verify(
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     if here:
-        if image or deep or junit or every:
-            raise UsageError(
-                "--here takes no image, --all, --deep or --junit", hint="they need the artifacts outside"
-            )
+        if image or deep or exact or require_complete or no_cache or junit or every:
+            refused = "--here takes no image, --all, --deep, --exact or --junit"
+            raise UsageError(refused, hint="they need the artifacts outside")
         if host:
             raise UsageError("--here and --host ask two different things", hint="leave one of the two out")
-        raise typer.Exit(_verify_here(profile=profile, require_gpu=require_gpu, as_json=as_json))
+        from envbuild.workflows.verify_here import verify_here
+
+        sys.stdout.flush()
+        machine = command_machine()
+        raise typer.Exit(
+            verify_here(profile=profile, require_gpu=require_gpu, as_json=as_json, machine=machine)
+        )
     if every and (image or junit):
         raise UsageError("--all verifies the images of all locks: it takes no image and no --junit")
     options = VerifyOptions(
         image=image,
         deep=deep,
+        exact=exact,
+        require_complete=require_complete,
+        use_cache=not no_cache,
         host=host,
         gpus=gpus,
         require_gpu=require_gpu,
@@ -123,27 +140,10 @@ def verify(
 
 
 def _tell(output: "Output", result: "VerifyResult") -> None:
-    from envbuild.cli.output import aligned
-    from envbuild.workflows.verify import result_line
+    from envbuild.cli.text.verify import as_lines
 
     if output.as_json:
         output.document(result.document())
-        return
-    if output.quiet and result.succeeded:
-        return
-    shown = [
-        item
-        for item in result.report.results
-        if output.verbose or item.outcome == "failed" or (item.outcome != "passed" and not output.quiet)
-    ]
-    rows = [(MARKS[item.outcome], item.group, result_line(item, verbose=output.verbose)) for item in shown]
-    # differences are the result of the command: --quiet does not hide them
-    output.report([*aligned(rows), result.verdict])
-
-
-def _verify_here(*, profile: str, require_gpu: bool, as_json: bool) -> int:
-    from envbuild.cli.machine import command_machine
-    from envbuild.workflows.verify_here import verify_here
-
-    sys.stdout.flush()
-    return verify_here(profile=profile, require_gpu=require_gpu, as_json=as_json, machine=command_machine())
+    elif not (output.quiet and result.succeeded):
+        # differences are the result of the command: --quiet does not hide them
+        output.report(as_lines(result, quiet=output.quiet, verbose=output.verbose))

@@ -16,6 +16,7 @@ from envbuild.lock.model import Deb, Interpreter, Lock, Target, Wheel
 FORMAT_CHANGES: Final[Mapping[int, str]] = {
     1: "the first",
     2: "code of the probe and of the install scripts moved; they work as before",
+    3: "the probe looks at no files any more: those are read from outside",
 }
 """Why each format of the recipe came.  A number is added, at most once a release, when the same lock renders
 to another image; golden tests of the recipe hold it."""

@@ -1,106 +1,79 @@
-"""An image is asked what it holds: the probe is sent into a fresh container, and its answer is compared."""
+"""An image is asked what it holds: the probe is sent into a fresh container, and its answer is compared.
 
-from collections.abc import Callable, Mapping
+This is testimony: the image's own interpreter answers.  :mod:`envbuild.verify.stored` is the other kind of
+evidence, for which no process of the image runs.
+"""
+
 from dataclasses import replace
-from typing import Any
+from typing import Final
 
-from envbuild.errors import VerificationError
+from envbuild.errors import LimitExceededError, VerificationError
 from envbuild.formats.json_text import parse_json
-from envbuild.image.engine import ContainerRunner, ImageFacts, RunRequest
-from envbuild.render import labels
+from envbuild.image.engine import ContainerRunner, RunLimits, RunRequest
 from envbuild.verify.checks.evaluate import evaluate
-from envbuild.verify.checks.expected_files import ExpectedFiles
-from envbuild.verify.checks.facts import Configuration, Facts, read_facts, with_deep
+from envbuild.verify.checks.facts import Facts, read_facts
 from envbuild.verify.checks.plan import plan_checks
-from envbuild.verify.checks.report import Profile, Report
-from envbuild.verify.checks.target import LockedTarget, read_target
+from envbuild.verify.checks.report import CheckResult, Profile
+from envbuild.verify.checks.target import LockedTarget
 from envbuild.verify.probe_bundle import build_probe, facts_arguments
 
-PROBE_PATH = "/tmp/envbuild-probe.pyz"  # noqa: S108 - inside a container nobody else is in
+PROBE_PATH: Final = "/tmp/envbuild-probe.pyz"  # noqa: S108 - inside a container nobody else is in
 """Where the probe is laid in the container: the one it is sent, never the one the image carries."""
 
-EVIDENCE_LINES = 15
+EVIDENCE_LINES: Final = 15
+
+LIMITS: Final = RunLimits(seconds=120, memory=2 << 30, output=32 << 20, processes=4096)
+"""Of a container that is asked.  An honest answer takes one or two seconds, 32 MiB and some 20 kB; drivers of
+many GPUs take longer to wake, and their libraries take room."""
+
+IMPORT_LIMITS: Final = RunLimits(seconds=900, memory=32 << 30, output=64 << 20, processes=16_384)
+"""The same where frameworks are imported, which compile kernels and start threads for each core."""
 
 
-def verify_image(
+def ask_image(
     engine: ContainerRunner,
-    image: ImageFacts,
-    projection: Mapping[str, Any],
+    identifier: str,
+    target: LockedTarget,
     *,
-    digest: str,
     profile: Profile = "image",
-    expected: Callable[[LockedTarget], ExpectedFiles] | None = None,
+    imports: bool = False,
     require_gpu: bool = False,
-) -> Report:
-    """Compare ``image`` with the target it should hold.
+) -> tuple[CheckResult, ...]:
+    """Ask the image with the engine's ID ``identifier`` what it holds, and compare that with ``target``.
 
-    ``expected`` gives the files of the locked artifacts; with it every file and all bytecode is compared too,
-    and the locked frameworks are imported.  ``require_gpu`` makes a missing GPU a difference.
+    With ``imports`` the locked frameworks that compute on GPUs are imported.  ``require_gpu`` makes a missing
+    GPU a difference.
 
-    :raises VerificationError: the probe could not be run or did not answer, so nothing is known.
+    :raises VerificationError: the probe could not be run, did not answer, or took too long or too much.
     """
-    target = read_target(projection)
-    imports = target.frameworks if target.gpu and expected is not None else ()
-    facts = _ask(engine, image, target, gpu=target.gpu is not None, imports=imports)
+    frameworks = target.frameworks if target.gpu is not None and imports else ()
+    facts = _ask(engine, identifier, target, frameworks)
     if facts.gpu is not None:
         facts = replace(facts, gpu=replace(facts.gpu, withheld=engine.withheld))
-    if expected is not None:
-        # as root, to read everything; what the image's own user sees stays what was asked first.  And without
-        # GPUs: NVIDIA's runtime writes links and its driver's files into a container that gets them
-        facts = with_deep(facts, _ask(engine, image, target, user="0", deep=True, give_gpus=False))
-    return evaluate(
-        target,
-        plan_checks(target, labels={labels.TARGET: digest}, deep=expected is not None),
-        facts,
-        profile=profile,
-        configuration=configuration_of(image),
-        expected=expected(target) if expected else None,
-        require_gpu=require_gpu,
-    )
-
-
-def configuration_of(image: ImageFacts) -> Configuration:
-    """Return what the engine says of an image in the words of the checks."""
-    return Configuration(
-        architecture=image.architecture,
-        env=dict(variable.partition("=")[::2] for variable in image.env),
-        user=image.user,
-        workdir=image.workdir,
-        command=image.command,
-        entrypoint=image.entrypoint,
-        labels=image.labels,
-        diff_ids=image.diff_ids,
-    )
+    checks = plan_checks(target, imports=imports)
+    return evaluate(target, checks, facts, profile=profile, require_gpu=require_gpu).results
 
 
 def _ask(
-    engine: ContainerRunner,
-    image: ImageFacts,
-    target: LockedTarget,
-    *,
-    user: str | None = None,
-    deep: bool = False,
-    gpu: bool = False,
-    give_gpus: bool = True,
-    imports: tuple[str, ...] = (),
+    engine: ContainerRunner, identifier: str, target: LockedTarget, frameworks: tuple[str, ...]
 ) -> Facts:
     arguments = facts_arguments(
         prefix=target.prefix,
         variables=target.env,
-        deep=deep,
-        gpu=gpu,
-        gpu_libraries=target.gpu_libraries if gpu else {},
-        imports=imports,
+        gpu=target.gpu is not None,
+        gpu_libraries=target.gpu_libraries,
+        imports=frameworks,
     )
-    outcome = engine.run(
-        RunRequest(
-            image=image.identifier,
-            command=(target.interpreter.path, "-I", "-S", "-B", PROBE_PATH, *arguments),
-            files={PROBE_PATH: build_probe()},
-            user=user,
-            gpus=give_gpus,
-        )
+    request = RunRequest(
+        image=identifier,
+        command=(target.interpreter.path, "-I", "-S", "-B", PROBE_PATH, *arguments),
+        files={PROBE_PATH: build_probe()},
+        limits=IMPORT_LIMITS if frameworks else LIMITS,
     )
+    try:
+        outcome = engine.run(request)
+    except LimitExceededError as error:
+        raise VerificationError(f"the image did not answer: {error.message}", detail=error.detail) from error
     stderr = outcome.stderr.decode(errors="replace").splitlines()
     if outcome.exit_status != 0:
         raise VerificationError(
@@ -111,4 +84,4 @@ def _ask(
     try:
         return read_facts(parse_json(outcome.stdout))
     except ValueError as error:
-        raise VerificationError("the probe's answer cannot be read", detail=str(error)) from error
+        raise VerificationError("the probe's answer cannot be read", detail=str(error)[:500]) from error

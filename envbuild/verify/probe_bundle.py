@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 _MAIN = "import sys\n\nfrom envbuild.verify.probe.main import main\n\nsys.exit(main())\n"
 _PACKAGES = ("probe", "checks")
-_SHARED = ("catalog/capability.py",)
+_SHARED = ("catalog/capability.py", "visible.py")
 """Modules of rooms below that the two packages import, and that import nothing themselves."""
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -48,7 +48,6 @@ def facts_arguments(
     *,
     prefix: str,
     variables: Iterable[str],
-    deep: bool = False,
     gpu: bool = False,
     gpu_libraries: Mapping[str, str | None] = MappingProxyType({}),
     imports: Iterable[str] = (),
@@ -62,7 +61,6 @@ def facts_arguments(
         "facts",
         f"--prefix={prefix}",
         *(f"--env={name}" for name in sorted(variables)),
-        *(("--deep",) if deep else ()),
         *(("--gpu",) if gpu else ()),
         *(f"--gpu-library={soname}={path or ''}" for soname, path in gpu_libraries.items()),
         *(f"--import={framework}" for framework in imports),

@@ -4,67 +4,37 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-from envbuild.errors import EngineError, UsageError, VerificationError
-from envbuild.workflows.engines import ENGINES, EngineName, engine_of, require_privileges_for
+from envbuild.errors import UsageError, VerificationError
+from envbuild.workflows.engines import engine_of, require_privileges_for
 from envbuild.workflows.html import table
 from envbuild.workflows.machine import Machine
-from envbuild.workflows.options import refuse_other
 from envbuild.workflows.project import Project, choose_target, fresh_lock
+from envbuild.workflows.verification.image import ImageVerification
+from envbuild.workflows.verification.options import VerifyOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from envbuild.image.engine import Engine, ImageFacts
     from envbuild.image.gpus import GpuAccess
     from envbuild.lock.model import Lock, Target
-    from envbuild.store.target_artifacts import TargetArtifacts
-    from envbuild.verify.checks.expected_files import ExpectedFiles
     from envbuild.verify.checks.report import CheckResult, Report
-    from envbuild.verify.checks.target import LockedTarget
     from envbuild.workflows.many import ProjectResult
 
-Profile = Literal["image", "devcontainer"]
+__all__ = [
+    "VerifyOptions",
+    "VerifyResult",
+    "gpu_access",
+    "result_line",
+    "verify_image",
+    "verify_images",
+]
 
 THIS_MACHINE: Final = "this machine"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyOptions:
-    """Options of a verification.
-
-    :raises UsageError: they contradict each other, or a field has a value that it cannot have.
-    """
-
-    image: str | None = None
-    """Reference of another image than the lock's own."""
-
-    deep: bool = False
-    """Compare every file and all bytecode with the locked artifacts."""
-
-    host: bool = False
-    """Verify this machine, without a container: processor, driver and GPUs."""
-
-    gpus: str = "auto"
-    """GPUs for the container: ``auto``, ``all``, ``none``, a number, ``device=0,1``."""
-
-    require_gpu: bool = False
-    """A missing GPU is a difference; else its checks are skipped."""
-
-    profile: Profile = "image"
-    """How strict: a dev container may hold more than the lock."""
-
-    variant: str | None = None
-    platform: str | None = None
-    engine: EngineName | None = None
-    frozen: bool = False
-
-    def __post_init__(self) -> None:
-        refuse_other("engine", self.engine, ENGINES)
-        refuse_other("profile", self.profile, get_args(Profile))
-        if self.host and (self.image or self.deep):
-            raise UsageError("--host takes no image and no --deep", hint="there is no container to look into")
+MOST_UNCOVERED: Final = 10
+"""Paths that are named when nobody asked for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +42,7 @@ class VerifyResult:
     """A report, and what it is about."""
 
     subject: str
-    """Reference of the image, or ``this machine``."""
+    """Name of the image, or ``this machine``."""
 
     report: "Report"
 
@@ -82,20 +52,63 @@ class VerifyResult:
         return self.report.succeeded
 
     @property
+    def is_image(self) -> bool:
+        """Whether the report is about an image, and not about this machine."""
+        return self.subject != THIS_MACHINE
+
+    @property
     def verdict(self) -> str:
-        """One line, with the counts."""
+        """One line: what was found, how it is known, and what would prove more."""
         from envbuild.verify.checks.report import Outcome
 
-        if self.subject == THIS_MACHINE:
-            asked = not any(self.report.with_outcome("skipped"))
-            able = "can run the lock" if asked else "may run the lock, not everything could be asked"
-            said = able if self.succeeded else "cannot run the lock"
-        else:
-            said = "matches its lock" if self.succeeded else "differs from its lock"
         counted = Counter(result.outcome for result in self.report.results)
         outcomes: tuple[Outcome, ...] = get_args(Outcome)
         counts = ", ".join(f"{counted[outcome]} {outcome}" for outcome in outcomes if counted[outcome])
-        return f"{self.subject} {said}: {counts}"
+        return f"{self.subject} {self._said}: {counts}{self._ground}"
+
+    @property
+    def _said(self) -> str:
+        if self.subject == THIS_MACHINE:
+            asked = not any(self.report.with_outcome("skipped"))
+            able = "can run the lock" if asked else "may run the lock, not everything could be asked"
+            return able if self.succeeded else "cannot run the lock"
+        if not self.succeeded:
+            return "differs from its lock"
+        if self.report.proof is not None:
+            return f"is exactly what its lock makes, by {self.report.proof}"
+        if self.report.coverage is not None and not self.report.complete:
+            return "matches its lock as far as it could be compared"
+        return "matches its lock"
+
+    @property
+    def _ground(self) -> str:
+        """What the verdict rests on."""
+        coverage = self.report.coverage
+        if self.subject == THIS_MACHINE:
+            return ""
+        told = sum(result.evidence == "told" for result in self.report.results)
+        if coverage is None:
+            # what an image says of its files is no proof
+            return f"; {told} told by the image itself: --deep compares its files from outside"
+        ground = f"; {told} of them told by the image" if told else ""
+        if coverage.uncovered:
+            share = f"{coverage.uncovered:,} of {coverage.paths:,} paths not covered"
+            ground += f"; incomplete: {share} ({coverage.reason})"
+        return ground
+
+    def coverage_lines(self, *, verbose: bool = False) -> list[str]:
+        """Return what was read and how much of it was compared, and what was not."""
+        report, coverage = self.report, self.report.coverage
+        if coverage is None:
+            return []
+        most = coverage.uncovered if verbose else MOST_UNCOVERED
+        lines = [f"{report.digest} in {report.source}", coverage.line]
+        lines += [f"not covered: {path}" for path in coverage.not_covered[:most]]
+        if coverage.uncovered > most:
+            lines.append(
+                f"… and {coverage.uncovered - most:,} more not covered: --verbose or --json shows all"
+            )
+        return lines
 
     def document(self) -> dict[str, Any]:
         """Return the whole report as JSON values."""
@@ -139,10 +152,31 @@ def verify_image(
         )
     if options.host:
         return _verify_host(lock, target, options, machine)
+    if options.image is not None and _is_source(options.image):
+        return _verify_source(lock, target, options, machine)
     gpus = gpu_access(target, options.gpus)
     with closing(engine_of(project, options.engine, machine, gpus=gpus)) as engine:
         engine.require_privileges(machine.restart_as_root)
-        return _verify_with(engine, lock, target, options, machine)
+        subject, report = ImageVerification(lock, target, options, machine).with_engine(engine)
+    return VerifyResult(subject=subject, report=report)
+
+
+def _is_source(image: str) -> bool:
+    from envbuild.image.stored.sources import is_source
+
+    return is_source(image)
+
+
+def _verify_source(lock: "Lock", target: "Target", options: VerifyOptions, machine: Machine) -> VerifyResult:
+    """Verify an image outside engines, which can only be read."""
+    if not (options.deep or options.exact):
+        kind = str(options.image).partition(":")[0]
+        raise UsageError(
+            f"an image of {kind}: can only be read, and plain verify asks a container",
+            hint="add --deep or --exact; or load it into an engine",
+        )
+    subject, report = ImageVerification(lock, target, options, machine).from_outside(str(options.image))
+    return VerifyResult(subject=subject, report=report)
 
 
 def verify_images(
@@ -187,12 +221,17 @@ def gpu_access(target: "Target", gpus: str) -> "GpuAccess | None":
     return None if target.gpu is None and gpus == AUTO else access
 
 
-def result_line(result: "CheckResult", *, verbose: bool = False) -> str:
-    """Return a result on one line, with its reason where the difference alone does not tell enough."""
+def result_line(result: "CheckResult", *, verbose: bool = False, marked: bool = False) -> str:
+    """Return a result on one line, with its reason where the difference alone does not tell enough.
+
+    With ``marked`` a difference that the image itself told says so.
+    """
     text = result.title if result.outcome == "skipped" else result.difference
     unclear = result.outcome == "skipped" or result.group == "gpu"
     explained = result.outcome != "passed" and (unclear or verbose)
-    return f"{text}: {result.reason}" if result.reason and explained else text
+    line = f"{text}: {result.reason}" if result.reason and explained else text
+    told = result.evidence == "told" and result.outcome in {"failed", "warned"}
+    return f"{line} (told by the image)" if told and marked else line
 
 
 def _verify_host(lock: "Lock", target: "Target", options: VerifyOptions, machine: Machine) -> VerifyResult:
@@ -202,74 +241,3 @@ def _verify_host(lock: "Lock", target: "Target", options: VerifyOptions, machine
     projection = project_target(lock, target)
     report = verify_host(projection, require_gpu=options.require_gpu, environment=machine.environment)
     return VerifyResult(subject=THIS_MACHINE, report=report)
-
-
-def _verify_with(
-    engine: "Engine", lock: "Lock", target: "Target", options: VerifyOptions, machine: Machine
-) -> VerifyResult:
-    from envbuild.image.built_image import image_reference_for
-    from envbuild.lock.identity import project_target, target_digest
-    from envbuild.verify.image import verify_image as compare
-
-    reference = options.image or image_reference_for(lock, target)
-    machine.progress.on_stage(f"asking {reference}")
-    facts = engine.find(reference)
-    if facts is None:
-        raise _no_image(engine, lock, target, reference, named=options.image is not None)
-    _refuse_earlier_format(reference, facts)
-    report = compare(
-        engine,
-        facts,
-        project_target(lock, target),
-        digest=target_digest(lock, target),
-        profile=options.profile,
-        expected=_expected(machine.artifacts(lock, target)) if options.deep else None,
-        require_gpu=options.require_gpu,
-    )
-    return VerifyResult(subject=reference, report=report)
-
-
-def _no_image(
-    engine: "Engine", lock: "Lock", target: "Target", reference: str, *, named: bool
-) -> EngineError:
-    """Return the error of an image the engine does not hold."""
-    from envbuild.image.built_image import earlier_images
-
-    if named:
-        return EngineError(f"{engine.title} has no image {reference}", hint="pull it, or check its name")
-    earlier = next(earlier_images(lock, target, engine), None)
-    if earlier is not None:
-        return EngineError(
-            f"{engine.title} has no image {reference}: {earlier.reference} is in an older recipe format",
-            hint="an earlier release of envbuild built it; rebuild it with `envbuild build`",
-        )
-    return EngineError(f"{engine.title} has no image {reference}", hint="run `envbuild build`")
-
-
-def _refuse_earlier_format(reference: str, facts: "ImageFacts") -> None:
-    from envbuild.image.built_image import earlier_format
-    from envbuild.lock.identity import RECIPE_FORMAT
-
-    number = earlier_format(facts)
-    if number is not None:
-        raise VerificationError(
-            f"{reference} is in the older recipe format {number}; this release verifies {RECIPE_FORMAT}",
-            hint="an earlier release of envbuild built it; rebuild it with `envbuild build`",
-        )
-
-
-def _expected(artifacts: "TargetArtifacts") -> "Callable[[LockedTarget], ExpectedFiles]":
-    from envbuild.cache.folders import TREES
-    from envbuild.verify.expected import TreeCache, expected_files, missing_trees
-
-    cache = TreeCache(TREES.path(artifacts.store.folder))
-
-    def expected(locked: "LockedTarget") -> "ExpectedFiles":
-        # what is fetched to be read stays until it is read
-        with artifacts.store.use():
-            names = set(missing_trees(locked, cache))
-            artifacts.fetch([item for item in artifacts.by_sha256.values() if item.filename in names])
-            artifacts.progress.on_stage("comparing files with the locked artifacts")
-            return expected_files(locked, artifact=artifacts.path, cache=cache)
-
-    return expected

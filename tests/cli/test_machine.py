@@ -86,8 +86,8 @@ def test_a_machine_as_json_and_junit(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--host", "--deep"), "--host takes no image and no --deep"),
-        (("--host", "train:latest"), "--host takes no image and no --deep"),
+        (("--host", "--deep"), "--host takes no image, no --deep and no --exact"),
+        (("--host", "train:latest"), "--host takes no image, no --deep and no --exact"),
         (("--host", "--here"), "--here and --host ask two different things"),
         (("--gpus", "some"), "--gpus: `some` is not understood"),
     ],

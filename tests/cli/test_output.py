@@ -55,13 +55,24 @@ def test_check_upgrades_nothing(locked: Program, option: tuple[str, ...]):
     assert answer.stderr == "error: --check writes nothing, so there is nothing to upgrade\n"
 
 
-@pytest.mark.parametrize("option", [("--deep",), ("--junit", "report.xml"), ("train:latest",)])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--deep",),
+        ("--exact",),
+        ("--require-complete",),
+        ("--no-cache",),
+        ("--junit", "report.xml"),
+        ("train:latest",),
+    ],
+)
 def test_verify_here_takes_nothing_from_outside(locked: Program, option: tuple[str, ...]):
     answer = locked("verify", "--here", *option)
 
     assert (answer.code, answer.stdout) == (2, "")
     assert answer.stderr == (
-        "error: --here takes no image, --all, --deep or --junit\n\nhint: they need the artifacts outside\n"
+        "error: --here takes no image, --all, --deep, --exact or --junit\n\n"
+        "hint: they need the artifacts outside\n"
     )
 
 

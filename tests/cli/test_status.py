@@ -6,7 +6,8 @@ import pytest
 
 from envbuild.errors import EngineError, NetworkError
 from envbuild.image.built_image import image_reference_for
-from envbuild.image.engine import ImageFacts, ImageHolder
+from envbuild.image.engine import ImageHolder
+from envbuild.image.facts import ImageFacts
 from envbuild.lock.codec import dumps
 from envbuild.lock.identity import EARLIER_FORMATS, RECIPE_FORMAT, target_digest
 from envbuild.lock.model import Lock

@@ -35,7 +35,13 @@ SAME_CLASS_NAMES: dict[str, str] = {}
 ENGINES = ("envbuild.workflows.engines", "envbuild.image.docker", "envbuild.image.local")
 """Where an engine may be known by its name."""
 
-BELOW_CLI = ("envbuild.workflows", "envbuild.errors", "envbuild.progress", "envbuild.version")
+BELOW_CLI = (
+    "envbuild.workflows",
+    "envbuild.errors",
+    "envbuild.progress",
+    "envbuild.version",
+    "envbuild.visible",
+)
 """What the command line may import."""
 
 Write = Callable[[dict[str, str]], Package]

@@ -1,5 +1,6 @@
 """What other projects take from this one for CI: valid by the published schemas, with options that exist."""
 
+import json
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from typer.main import get_command
 
 from envbuild.cli.app import app
 from envbuild.lock.codec import dumps
+from tests.rig.hostile import COMMANDS, HOSTILE, harm_in
 from tests.rig.locks import sample_lock
 from tests.rig.paths import CHECKOUT
 from tests.rig.program import SPEC
@@ -152,6 +154,30 @@ def test_the_action_s_summary_says_what_it_could_not_compare_with(tmp_path: Path
 
     assert said in summary.read_text()
     assert bool(summary.read_text().strip()) is bool(said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [HOSTILE, *COMMANDS, "a\n\n# b", "a | b", "![a](http://b)", "@team", "<b>"])
+def test_the_action_s_summary_is_no_markdown_of_an_image(tmp_path: Path, text: str):
+    failed = {"outcome": "failed", "title": text, "expected": text, "found": None}
+    report = {"image": "train:1", "results": [failed]}
+    (tmp_path / "envbuild-verify.json").write_text(json.dumps(report))
+    steps = yaml.safe_load((CHECKOUT / "action.yml").read_text())["runs"]["steps"]
+    (script,) = (step["run"] for step in steps if step["name"] == "Write the summary")
+    summary = tmp_path / "summary"
+    places = {"RUNNER_TEMP": str(tmp_path), "GITHUB_STEP_SUMMARY": str(summary)}
+
+    subprocess.run(
+        ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
+        env={"PATH": os.environ["PATH"], "SPEC": ".", "COMPARE_WITH": "", **places},
+        check=True,
+    )
+
+    said = summary.read_text()
+    assert harm_in(said) == []
+    assert said.count("\n") == 7
+    # letters, digits and what HTML writes all others as
+    assert re.fullmatch(r"(\| <code>([^\W_]|&#\d+;)*</code> ){3}\|", said.splitlines()[-1])
 
 
 def _git(folder: Path, *words: str) -> None:

@@ -4,10 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from envbuild.verify.checks.expected_files import ExpectedFiles
-from envbuild.verify.checks.facts import Configuration, DebFacts, DistributionFacts, Facts
-from envbuild.verify.checks.files import FileIndex
-from envbuild.verify.checks.path_origins import Claims
+from envbuild.verify.checks.facts import DebFacts, DistributionFacts, Facts
 from envbuild.verify.checks.plan import Check, locked_debs
 from envbuild.verify.checks.report import CheckResult, Outcome, Profile
 from envbuild.verify.checks.target import LockedCondaPackage, LockedTarget
@@ -34,6 +31,11 @@ _OUTCOMES: dict[Profile, dict[Difference, Outcome]] = {
 }
 
 
+def outcome_of(profile: Profile, difference: Difference) -> Outcome:
+    """Return how bad a difference is under a profile."""
+    return _OUTCOMES[profile][difference]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """One comparison; the indices below are made once."""
@@ -41,8 +43,6 @@ class Context:
     target: LockedTarget
     facts: Facts
     profile: Profile
-    configuration: Configuration | None
-    expected: ExpectedFiles | None
     require_gpu: bool = False
     """Whether a GPU that is not there is a difference."""
 
@@ -60,17 +60,6 @@ class Context:
     def conda_packages(self) -> tuple[LockedCondaPackage, ...]:
         """Locked conda packages."""
         return self.target.conda.packages if self.target.conda else ()
-
-    @cached_property
-    def files(self) -> FileIndex | None:
-        """Every file, or None when nobody looked."""
-        deep = self.facts.deep
-        return None if deep is None else FileIndex(deep)
-
-    @cached_property
-    def claims(self) -> Claims:
-        """Whose each path is."""
-        return Claims(self.target, self.expected or ExpectedFiles(), self.files)
 
     @cached_property
     def found_distributions(self) -> dict[str, list[DistributionFacts]]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from envbuild.verify.checks import conda, configuration, deep, gpu, packages
+from envbuild.verify.checks import conda, environment, gpu, packages
 from envbuild.verify.checks.comparison import Context
-from envbuild.verify.checks.expected_files import ExpectedFiles
-from envbuild.verify.checks.facts import Configuration, Facts
+from envbuild.verify.checks.facts import Facts
 from envbuild.verify.checks.plan import Check, Kind
 from envbuild.verify.checks.report import CheckResult, Profile, Report
 from envbuild.verify.checks.target import LockedTarget
@@ -21,28 +20,20 @@ def evaluate(
     facts: Facts,
     *,
     profile: Profile = "image",
-    configuration: Configuration | None = None,
-    expected: ExpectedFiles | None = None,
     require_gpu: bool = False,
 ) -> Report:
-    """Return the answer to each check.
+    """Return the answer to each check, as the image tells it.
 
-    ``configuration`` is what the engine says of the image, ``expected`` the files of the locked artifacts;
-    checks that need what is not given are skipped and say so.  So are those that need a GPU where there is
-    none, unless ``require_gpu``: then they fail.
+    Checks that need a GPU where there is none are skipped and say so, unless ``require_gpu``: then they fail.
     """
     context = Context(
         target=target,
         facts=facts,
         profile=profile,
-        configuration=configuration,
-        expected=expected,
         require_gpu=require_gpu,
     )
     results = [result for check in checks for result in _EVALUATORS[check.kind](check, context)]
-    return Report(
-        target=f"{target.name} ({target.variant}, {target.platform})", profile=profile, results=tuple(results)
-    )
+    return Report(target=target.title, profile=profile, results=tuple(results))
 
 
 def _os(check: Check, context: Context) -> Iterator[CheckResult]:
@@ -116,18 +107,8 @@ _EVALUATORS: dict[Kind, Evaluator] = {
     "extra-conda": conda.evaluate_extra_conda,
     "wheel": packages.evaluate_wheel,
     "extra-wheels": packages.evaluate_extra_wheels,
-    "variable": configuration.evaluate_variable,
-    "extra-variables": configuration.evaluate_extra_variables,
-    "user": configuration.evaluate_user,
-    "image": configuration.evaluate_image,
-    "label": configuration.evaluate_label,
-    "base-layers": configuration.evaluate_base_layers,
-    "wheel-files": deep.evaluate_wheel_files,
-    "conda-files": deep.evaluate_conda_files,
-    "prefix-extras": deep.evaluate_prefix_extras,
-    "deb-files": deep.evaluate_deb_files,
-    "system-extras": deep.evaluate_system_extras,
-    "bytecode": deep.evaluate_bytecode,
+    "variable": environment.evaluate_variable,
+    "user": environment.evaluate_user,
     "gpu-library": gpu.evaluate_library,
     "gpu-driver": gpu.evaluate_driver,
     "gpu-devices": gpu.evaluate_devices,

@@ -1,18 +1,13 @@
-"""What a container says of itself, and what an engine says of an image: the left side of every comparison."""
+"""What a container says of itself: the left side of a comparison by testimony."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from envbuild.verify.checks.codec import CodecError, decode
 from envbuild.verify.checks.gpu_facts import GpuFacts
 
-FACTS_FORMAT = 1
+FACTS_FORMAT = 2
 """Goes up when an older reader would misunderstand the document."""
-
-FileEntry = tuple[str, int, int, str | None]
-"""Kind (``f`` file, ``l`` link, ``d`` folder, ``o`` other), permission bits, size in bytes, and sha256 of a
-file (None when it could not be read) or target of a link."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,54 +145,6 @@ class CondaFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BytecodeFinding:
-    """A ``.pyc`` that is not what its source gives."""
-
-    path: str
-    problem: Literal["mismatch", "orphan", "stale", "mode", "header", "unreadable"]
-    """``mismatch``: other code than the source compiles to; ``orphan``: no source; ``stale``: its header
-    speaks of another source, so Python would not use it; ``mode``: right, but not ``unchecked-hash`` as the
-    build writes; ``header``: the recorded hash is wrong and nothing at run time would notice; ``unreadable``:
-    cannot be read as bytecode."""
-
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BytecodeFacts:
-    """All ``.pyc`` files against their sources."""
-
-    checked: int
-    foreign: int
-    """Written for another interpreter version, which this one can neither read nor repeat."""
-
-    findings: tuple[BytecodeFinding, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeepFacts:
-    """Every file."""
-
-    files: dict[str, FileEntry]
-    """By absolute path; ``/proc``, ``/sys``, ``/dev``, mounts and what engines write left out."""
-
-    mounts: tuple[str, ...]
-    """Mount points below ``/``: not part of the image, not looked into."""
-
-    diversions: tuple[tuple[str, str, str], ...]
-    """(path, where it went, package that asked) of dpkg-divert(1)."""
-
-    mode_overrides: dict[str, int]
-    """Permission bits set through dpkg-statoverride(1), by path."""
-
-    environment_scripts: dict[str, tuple[str, ...]] | None
-    """Digests that each file which the interpreter's ``venv`` module writes may have, by path below the
-    prefix; None when that module is not there."""
-
-    bytecode: BytecodeFacts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """All a probe says."""
 
@@ -223,36 +170,13 @@ class Facts:
     conda: tuple[CondaFacts, ...] = ()
     """In the prefix."""
 
-    deep: DeepFacts | None = None
     gpu: GpuFacts | None = None
     """None: nobody asked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
-    """What an engine reports of an image (OCI image-spec, config.md)."""
-
-    architecture: str
-    env: Mapping[str, str] = field(default_factory=dict)
-    user: str = ""
-    workdir: str = ""
-    command: tuple[str, ...] = ()
-    entrypoint: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    diff_ids: tuple[str, ...] = ()
-
-
-def with_deep(facts: Facts, deep: Facts) -> Facts:
-    """Return ``facts`` with what another run of the probe found deep.
-
-    Only root may read every file, and the image's own user must answer for itself: two runs, one answer.
-    """
-    return replace(facts, deep=deep.deep)
-
-
-def read_facts(document: Mapping[str, Any]) -> Facts:
-    """Return a probe's document as facts.  :raises DocumentError: it is none, or of another format."""
-    version = document.get("format")
+def read_facts(document: object) -> Facts:
+    """Return a probe's document as facts.  :raises CodecError: it is none, or of another format."""
+    version = document.get("format") if isinstance(document, dict) else None
     if version != FACTS_FORMAT:
         raise CodecError(f"format: facts of format {version!r}, this release reads {FACTS_FORMAT}")
     return decode(Facts, document)

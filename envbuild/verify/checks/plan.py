@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from envbuild.verify.checks.target import LockedCondaPackage, LockedDeb, LockedGpu, LockedTarget, LockedWheel
+from envbuild.verify.checks.target import LockedCondaPackage, LockedGpu, LockedTarget, LockedWheel
 
 VENDORS = {"nvidia": "NVIDIA", "amd": "AMD"}
 
@@ -21,17 +21,7 @@ Kind = Literal[
     "wheel",
     "extra-wheels",
     "variable",
-    "extra-variables",
     "user",
-    "image",
-    "label",
-    "base-layers",
-    "wheel-files",
-    "conda-files",
-    "prefix-extras",
-    "deb-files",
-    "system-extras",
-    "bytecode",
     "gpu-library",
     "gpu-driver",
     "gpu-devices",
@@ -81,17 +71,13 @@ _SYSTEM_PACKAGES = _Group("system packages")
 _CONDA_PACKAGES = _Group("conda packages")
 _PYTHON_PACKAGES = _Group("python packages")
 _ENVIRONMENT = _Group("environment")
-_CONFIGURATION = _Group("configuration")
-_FILES = _Group("files")
 _GPU = _Group("gpu")
 
 
-def plan_checks(
-    target: LockedTarget, *, labels: Mapping[str, str] | None = None, deep: bool = False
-) -> tuple[Check, ...]:
-    """Return all checks of ``target``, in the order a report shows them.
+def plan_checks(target: LockedTarget, *, imports: bool = False) -> tuple[Check, ...]:
+    """Return all that a container is asked about ``target``, in the order a report shows it.
 
-    ``labels`` are those the image must carry; ``deep`` adds every file and all bytecode.
+    ``imports`` adds what comes of importing the locked frameworks that compute on GPUs.
     """
     checks = [
         *_system(target),
@@ -99,14 +85,11 @@ def plan_checks(
         *_debs(target),
         *_conda(target),
         *_wheels(target),
-        *_variables(target),
-        *_configuration(target, labels or {}),
+        *_process(target),
     ]
-    if deep:
-        checks += _files(target)
     if target.gpu is not None:
         checks += _gpu(target.gpu)
-        if deep:
+        if imports:
             checks += _frameworks(target)
     return tuple(checks)
 
@@ -188,44 +171,10 @@ def _wheels(target: LockedTarget) -> Iterator[Check]:
     yield _PYTHON_PACKAGES.check("wheels", "no other python packages", "extra-wheels")
 
 
-def _variables(target: LockedTarget) -> Iterator[Check]:
+def _process(target: LockedTarget) -> Iterator[Check]:
     yield from _ENVIRONMENT.each("env", "variable", dict(sorted(target.env.items())))
-    yield _ENVIRONMENT.check("env", "no other variables", "extra-variables")
-
-
-def _configuration(target: LockedTarget, labels: Mapping[str, str]) -> Iterator[Check]:
     user = target.user
-    yield _CONFIGURATION.check("user", "user", "user", f"{user.name} ({user.uid}:{user.gid})")
-    fields = {
-        "architecture": _native(target),
-        "user": f"{user.uid}:{user.gid}",
-        "workdir": target.workdir,
-        "command": " ".join(target.command),
-        "entrypoint": "",
-    }
-    yield from _CONFIGURATION.each("image", "image", fields, title="image {}")
-    yield from _CONFIGURATION.each("label", "label", dict(sorted(labels.items())))
-    if image := target.base.image:
-        expected = f"{len(image.diff_ids)} layers of the locked base"
-        yield _CONFIGURATION.check("base-layers", f"layers of {image.reference}", "base-layers", expected)
-
-
-def _files(target: LockedTarget) -> Iterator[Check]:
-    def package(kind: Kind, name: str, locked: LockedWheel | LockedCondaPackage | LockedDeb) -> Check:
-        title = f"files of {locked.name} {locked.version}"
-        return _FILES.check(f"files/{name}", title, kind, subject=locked.file)
-
-    for wheel in _sorted_wheels(target):
-        yield package("wheel-files", f"wheel/{wheel.name}", wheel)
-    for conda in _conda_packages(target):
-        yield package("conda-files", f"conda/{conda.name}", conda)
-    yield _FILES.check("files/prefix", f"no other files in {target.prefix}", "prefix-extras")
-    for deb in sorted(target.debs, key=lambda deb: deb.file):
-        yield package("deb-files", f"deb/{deb.name}:{deb.architecture}", deb)
-    if target.base.image is None:
-        # of an image base the files are its layers, which base-layers compares
-        yield _FILES.check("files/system", "no other files in system folders", "system-extras")
-    yield _FILES.check("bytecode", "bytecode", "bytecode")
+    yield _ENVIRONMENT.check("user", "user", "user", f"{user.name} ({user.uid}:{user.gid})")
 
 
 def _gpu(gpu: LockedGpu) -> Iterator[Check]:

@@ -207,6 +207,11 @@ class LockedTarget:
     """None: an environment for CPUs."""
 
     @property
+    def title(self) -> str:
+        """``train (gpu, linux/amd64)``."""
+        return f"{self.name} ({self.variant}, {self.platform})"
+
+    @property
     def gpu_libraries(self) -> dict[str, str | None]:
         """Libraries of CUDA or ROCm to look for: soname → absolute path, None for those of the base."""
         found: dict[str, str | None] = {}

@@ -4,18 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from envbuild.verify.checks.facts import FACTS_FORMAT, DeepFacts, EnvironmentFacts, Facts
+from envbuild.verify.checks.facts import FACTS_FORMAT, EnvironmentFacts, Facts
 from envbuild.verify.checks.gpu_facts import GpuFacts
-from envbuild.verify.probe.bytecode import bytecode_facts
 from envbuild.verify.probe.conda import conda_facts
-from envbuild.verify.probe.dpkg import diversions, mode_overrides
 from envbuild.verify.probe.environment import environment_facts, interpreter_facts
 from envbuild.verify.probe.framework import import_facts
 from envbuild.verify.probe.gpu import gpu_facts
 from envbuild.verify.probe.packages import deb_facts, outside_distributions, prefix_distributions
 from envbuild.verify.probe.system import libc_facts, machine_facts, os_facts, process_facts, variable_facts
-from envbuild.verify.probe.tree import walk_files
-from envbuild.verify.probe.venv_scripts import environment_scripts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +30,12 @@ def gather_facts(
     prefix: str,
     variables: Iterable[str],
     root: Path = Path("/"),
-    deep: bool = False,
     gpu: GpuQuestions | None = None,
 ) -> Facts:
     """Return all facts about this container.
 
-    ``variables`` are those whose values may be told.  ``root`` is where / of the image lies; ``deep`` looks
-    into every file.  Nothing about GPUs is looked at without ``gpu``.
+    ``variables`` are those whose values may be told.  ``root`` is where / of the image lies.  Nothing about
+    GPUs is looked at without ``gpu``.
     """
     environment = environment_facts(prefix, root)
     return Facts(
@@ -56,7 +51,6 @@ def gather_facts(
         distributions=prefix_distributions(prefix, root),
         conda=conda_facts(prefix, root),
         outside_distributions=outside_distributions(environment.sys_path, prefix, root),
-        deep=_deep_facts(prefix, root) if deep else None,
         gpu=_gpu_facts(gpu, environment, root) if gpu else None,
     )
 
@@ -68,16 +62,4 @@ def _gpu_facts(questions: GpuQuestions, environment: EnvironmentFacts, root: Pat
         folders=[entry for entry in environment.sys_path or () if entry.endswith("-packages")],
         imports=tuple(import_facts(python, questions.frameworks)) if root == Path("/") else (),
         root=root,
-    )
-
-
-def _deep_facts(prefix: str, root: Path) -> DeepFacts:
-    files, mounts = walk_files(root)
-    return DeepFacts(
-        files=files,
-        mounts=mounts,
-        diversions=diversions(root),
-        mode_overrides=mode_overrides(root),
-        environment_scripts=environment_scripts(prefix),
-        bytecode=bytecode_facts(root, files.items(), prefix=prefix),
     )

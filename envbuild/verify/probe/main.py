@@ -13,6 +13,7 @@ from envbuild.verify.checks.plan import plan_checks
 from envbuild.verify.checks.report_text import render_json, render_text
 from envbuild.verify.checks.target import FRAMEWORKS, read_target
 from envbuild.verify.probe.gather import GpuQuestions, gather_facts
+from envbuild.visible import visible
 
 LOCK = "/etc/envbuild/lock.json"
 DIFFERENCES = 8
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except (OSError, CodecError, json.JSONDecodeError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {visible(str(error))}\n")
         return 1
     return status
 
@@ -43,7 +44,6 @@ def _parser() -> argparse.ArgumentParser:
     facts.add_argument(
         "--env", action="append", default=[], metavar="NAME", help="report this variable's value"
     )
-    facts.add_argument("--deep", action="store_true", help="hash every file and check all bytecode")
     facts.add_argument("--gpu", action="store_true", help="report drivers and GPUs")
     facts.add_argument(
         "--gpu-library",
@@ -79,7 +79,6 @@ def _print_facts(options: argparse.Namespace) -> int:
         prefix=options.prefix,
         variables=tuple(options.env),
         root=options.root,
-        deep=options.deep,
         gpu=questions if options.gpu or questions != GpuQuestions() else None,
     )
     # ASCII, so that no locale can refuse a file name
@@ -94,13 +93,14 @@ def _check(options: argparse.Namespace) -> int:
     if options.target not in {None, _target_digest(document)}:
         sys.stderr.write(
             f"error: this container was made from another lock: its target is {_target_digest(document)}, "
-            f"not {options.target}\nhint: build the image of the present lock and make the container anew\n"
+            f"not {visible(options.target)}\n"
+            "hint: build the image of the present lock and make the container anew\n"
         )
         return DIFFERENCES
     target = read_target(json.loads(document))
     if options.require_gpu and target.gpu is None:
         sys.stderr.write(
-            f"error: --require-gpu, but variant `{target.variant}` locks no GPU\n"
+            f"error: --require-gpu, but variant `{visible(target.variant)}` locks no GPU\n"
             "hint: use the image of another variant, or give the spec a [gpu] table\n"
         )
         return USAGE

@@ -13,15 +13,12 @@ from typing import Any
 
 import pytest
 
-from envbuild.verify.checks import Configuration, Facts, LockedTarget, read_target
+from envbuild.verify.checks import Facts, LockedTarget, read_target
 from envbuild.verify.checks.facts import (
     FACTS_FORMAT,
-    BytecodeFacts,
     DebFacts,
-    DeepFacts,
     DistributionFacts,
     EnvironmentFacts,
-    FileEntry,
     InterpreterFacts,
     LibcFacts,
     MachineFacts,
@@ -116,20 +113,6 @@ def target(projection: dict[str, Any]) -> LockedTarget:
 
 
 @pytest.fixture
-def configuration() -> Configuration:
-    """Return the configuration an image of `target` has."""
-    return Configuration(
-        architecture="amd64",
-        env={"HF_HOME": "/cache", "PATH": "/opt/venv/bin:/usr/bin:/bin"},
-        user="1000:1000",
-        workdir="/workspace",
-        command=("python", "-m", "train"),
-        labels={"dev.envbuild.target": "sha256:x"},
-        diff_ids=(f"sha256:{'4' * 64}", f"sha256:{'5' * 64}", f"sha256:{'6' * 64}"),
-    )
-
-
-@pytest.fixture
 def facts() -> Facts:
     """Return what a container of `target` says."""
     python = InterpreterFacts(
@@ -200,23 +183,6 @@ def add_distribution() -> Callable[..., Facts]:
         return replace(facts, distributions=(*facts.distributions, distribution(name, version, **fields)))
 
     return add
-
-
-@pytest.fixture
-def deep() -> Callable[..., DeepFacts]:
-    """Return a function that makes the deep part of facts out of files and what else is given."""
-
-    def make(files: Mapping[str, FileEntry], **fields: Any) -> DeepFacts:
-        values: dict[str, Any] = {
-            "mounts": (),
-            "diversions": (),
-            "mode_overrides": {},
-            "environment_scripts": {},
-            "bytecode": BytecodeFacts(checked=0, foreign=0, findings=()),
-        }
-        return DeepFacts(files=dict(files), **(values | fields))
-
-    return make
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from envbuild.lock.image_paths import IMAGE_LOCK
 from envbuild.verify.checks import read_facts
 from envbuild.verify.probe.main import LOCK
 from envbuild.verify.probe_bundle import build_probe, facts_arguments, probe_arguments
+from tests.rig.hostile import HOSTILE, harm_in
 from tests.rig.paths import CHECKOUT
 
 pytestmark = pytest.mark.slow
@@ -121,33 +122,7 @@ def test_facts_on_every_python(probe: Path, python: str, tmp_path: Path) -> None
     assert facts.environment.settings is not None
     assert facts.environment.settings["include-system-site-packages"] == "false"
     assert facts.outside_distributions == ()
-    assert facts.deep is None
     assert not list(probe.parent.rglob("__pycache__"))
-
-
-@pytest.mark.parametrize("python", PYTHONS)
-def test_a_deep_look_on_every_python(probe: Path, python: str, tmp_path: Path) -> None:
-    prefix = tmp_path / "opt/venv"
-    subprocess.run([python, "-m", "venv", "--without-pip", prefix], check=True)
-    (site,) = prefix.glob("lib/python*/site-packages")
-    for name in ("good", "bad", "stale"):
-        (site / f"{name}.py").write_text("def f(x):\n    return x in {'a', 'b'}\n")
-    compiling = ("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash")
-    subprocess.run([python, *compiling, site], check=True)
-    (site / "bad.py").write_text("def f(x):\n    return x in {'a', 'c'}\n")
-    done = run(python, probe, "facts", "--deep", "--root", tmp_path)
-    assert done.stderr == b""
-    deep = read_facts(json.loads(done.stdout)).deep
-    assert deep is not None
-    assert deep.bytecode.checked == 3
-    assert [(Path(item.path).name[:3], item.problem) for item in deep.bytecode.findings] == [
-        ("bad", "mismatch")
-    ]
-    scripts = deep.environment_scripts or {}
-    for name in ("activate", "activate.csh", "activate.fish", "Activate.ps1"):
-        # the prefix was made at its path on this machine, not at /opt/venv: only the names are the same
-        assert f"bin/{name}" in scripts
-        assert f"/opt/venv/bin/{name}" in deep.files
 
 
 @pytest.mark.parametrize("python", PYTHONS)
@@ -157,15 +132,6 @@ def test_the_probe_runs_from_standard_input(python: str, tmp_path: Path) -> None
     assert done.stderr == b""
     assert read_facts(json.loads(done.stdout)).environment.python is None
     assert not list(tmp_path.iterdir())
-
-
-def test_a_deep_look_runs_from_standard_input(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"content")
-    command = probe_arguments(sys.executable, ("facts", "--deep", "--root", str(tmp_path)))
-    done = subprocess.run(command, input=build_probe(), capture_output=True, check=False)
-    deep = read_facts(json.loads(done.stdout)).deep
-    assert deep is not None
-    assert list(deep.files) == ["/x"]
 
 
 @pytest.fixture
@@ -218,7 +184,7 @@ def test_check_agrees_with_the_lock_in_the_image(
     text = done.stdout.decode()
     assert (done.returncode, done.stderr) == (0, b""), text
     assert text.startswith("train (cpu, linux/")
-    assert re.search(r"^\d+ passed, 7 skipped$", text, re.MULTILINE)
+    assert re.search(r"^\d+ passed$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +234,19 @@ def test_check_wants_the_lock_of_the_target_it_is_given(
     assert done.returncode == 8
     assert done.stdout == b""
     assert f"its target is {digest}, not sha256:0000" in done.stderr.decode()
+
+
+def test_what_the_probe_says_is_harmless(
+    probe: Path, root: Path, environment: dict[str, str], projection: dict[str, Any]
+) -> None:
+    hostile = HOSTILE.replace("\udc80", "")
+    lock = root / "etc/envbuild/lock.json"
+    lock.write_text(json.dumps({**projection, "name": hostile, "variant": hostile}))
+    for options in ((), ("--json",), ("--require-gpu",), ("--target", hostile), ("--lock", f"/{hostile}")):
+        done = run(sys.executable, probe, "check", "--root", root, *options, env=environment)
+        said = (done.stdout + done.stderr).decode()
+        assert "red" in said
+        assert harm_in(said) == []
 
 
 def test_check_of_an_image_for_cpus_cannot_require_a_gpu(

@@ -6,15 +6,19 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import Problem
-from envbuild.image.engine import BuiltImage, ImageFacts
+from envbuild.image.engine import BuiltImage
+from envbuild.image.facts import ImageFacts
 from envbuild.lock.diff import FactChange, LockDiff, PackageChange, PackageVersion, TargetDiff
 from envbuild.verify.checks.report import CheckResult, Report
 from envbuild.workflows.build import BuildResult
 from envbuild.workflows.diff import DiffResult
+from envbuild.workflows.html import table
 from envbuild.workflows.lock import LockResult
 from envbuild.workflows.project import Project
 from envbuild.workflows.status import ProjectStatus, TargetStatus
 from envbuild.workflows.verify import VerifyResult
+from tests.rig.hostile import HOSTILE as UNSEEN
+from tests.rig.hostile import harm_in
 from tests.rig.locks import sample_lock
 
 HOSTILE = "</td><script>alert('&amp;')</script><td onclick=\"x\">"
@@ -130,3 +134,12 @@ def test_a_result_is_a_table_and_nothing_else(result):
     assert {"table", "td"} <= set(shown.tags) <= {"table", "caption", "thead", "tbody", "tr", "th", "td"}
     assert (shown.tags.count("table"), shown.attributes, shown.depth) == (1, [], 0)
     assert any(HOSTILE in text for text in shown.texts)
+
+
+def test_what_cannot_be_seen_is_shown():
+    shown = Reader(table(UNSEEN, (UNSEEN,), [(UNSEEN,), (1,)]))
+
+    assert harm_in("".join(shown.texts)) == []
+    *named, number = shown.texts
+    assert [text.startswith(r"\x1b[31mred\x1b[0m\x07") for text in named] == [True, True, True]
+    assert number == "1"

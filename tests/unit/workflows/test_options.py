@@ -28,6 +28,9 @@ def test_an_engine_that_is_none_is_not_chosen(project: Project) -> None:
         choose_engine(wrong, project, {})
 
 
+NO_CONTAINER = "--host takes no image, no --deep and no --exact"
+
+
 @pytest.mark.parametrize(
     ("options", "values", "message"),
     [
@@ -36,8 +39,20 @@ def test_an_engine_that_is_none_is_not_chosen(project: Project) -> None:
         (BuildOptions, {"outputs": ["here"]}, "`here` is not a place for an image"),
         (BuildOptions, {"outputs": [Path("here")]}, f"`outputs` cannot hold {Path('here')!r}"),
         (VerifyOptions, {"profile": "strict"}, "`profile` cannot be 'strict'"),
-        (VerifyOptions, {"host": True, "image": "no/such:image"}, "--host takes no image and no --deep"),
-        (VerifyOptions, {"host": True, "deep": True}, "--host takes no image and no --deep"),
+        (
+            VerifyOptions,
+            {"host": True, "image": "no/such:image"},
+            NO_CONTAINER,
+        ),
+        (VerifyOptions, {"host": True, "exact": True}, NO_CONTAINER),
+        (VerifyOptions, {"require_complete": True}, "--require-complete is about files"),
+        (VerifyOptions, {"use_cache": False}, "--no-cache is about files"),
+        (
+            VerifyOptions,
+            {"exact": True, "profile": "devcontainer"},
+            "a dev container holds more than the lock: --exact is not for --profile devcontainer",
+        ),
+        (VerifyOptions, {"host": True, "deep": True}, NO_CONTAINER),
         (LockOptions, {"upgrade_packages": "six"}, "`upgrade_packages` cannot be 'six'"),
         (LockOptions, {"upgrade_packages": [6]}, "`upgrade_packages` holds something that is not text"),
         (RunOptions, {"copies": "/etc/hostname"}, "`copies` cannot be '/etc/hostname'"),

@@ -5,9 +5,9 @@ import pytest
 
 from envbuild.digest import sha256_bytes
 from envbuild.verify.checks import evaluate, plan_checks, read_target
-from envbuild.verify.checks.expected_files import ExpectedEntry, ExpectedFiles
 from envbuild.verify.checks.facts import CondaFacts
-from envbuild.verify.expected_trees import conda_tree
+from envbuild.verify.files.artifact_trees import conda_tree
+from envbuild.verify.files.expected_files import ExpectedEntry
 from tests.rig.conda import PLACEHOLDER, File, Package, text, write_package
 
 TQDM: dict[str, Any] = {
@@ -46,9 +46,9 @@ RECORD = CondaFacts(
 )
 
 
-def results(target, facts, *records, deep=False, expected=None):
+def results(target, facts, *records):
     facts = replace(facts, conda=records)
-    report = evaluate(target, plan_checks(target, deep=deep), facts, expected=expected)
+    report = evaluate(target, plan_checks(target), facts)
     return {item.id: item for item in report.results}
 
 
@@ -111,18 +111,3 @@ def test_files_are_compared_as_they_are_once_the_prefix_is_theirs(tmp_path):
     assert tree["etc/demo"] == ExpectedEntry("f", 0o644, sha256_bytes(b"/opt/conda\n"))
     assert tree["etc/link"] == ExpectedEntry("l", 0o777, "demo")
     assert tree["bin/demo"].mode == 0o755
-
-
-def test_changed_missing_and_foreign_files_are_named(conda_target, facts, deep):
-    tree = {"share/a": ExpectedEntry("f", 0o644, "1" * 64), "share/b": ExpectedEntry("f", 0o644, "2" * 64)}
-    expected = ExpectedFiles(conda={TQDM["file"]: tree})
-    files = {
-        "/opt/conda": ("d", 0o755, 0, None),
-        "/opt/conda/share/a": ("f", 0o644, 1, "3" * 64),
-        "/opt/conda/share/new": ("f", 0o644, 1, "4" * 64),
-        "/opt/conda/conda-meta/tqdm-4.67.1-pyh_0.json": ("f", 0o644, 1, "5" * 64),
-        "/opt/conda/conda-meta/history": ("f", 0o644, 0, "6" * 64),
-    }
-    found = results(conda_target, replace(facts, deep=deep(files)), RECORD, deep=True, expected=expected)
-    failed = {name for name, item in found.items() if item.outcome == "failed" and name.startswith("file/")}
-    assert failed == {"file/opt/conda/share/a", "file/opt/conda/share/b", "file/opt/conda/share/new"}

@@ -100,9 +100,9 @@ def judge(facts: Facts) -> Judge:
     """Return a function that gives the results about GPUs: outcome, id, difference, reason."""
 
     def compare(
-        target: LockedTarget, gpu: GpuFacts | None, *, deep: bool = False, require: bool = False
+        target: LockedTarget, gpu: GpuFacts | None, *, imports: bool = False, require: bool = False
     ) -> list[tuple[str, str, str, str | None]]:
-        checks = [check for check in plan_checks(target, deep=deep) if check.group == "gpu"]
+        checks = [check for check in plan_checks(target, imports=imports) if check.group == "gpu"]
         # as it comes through JSON
         through = read_facts(encode(replace(facts, gpu=gpu)))
         report = evaluate(target, checks, through, require_gpu=require)
@@ -473,11 +473,13 @@ def test_a_library_of_the_base_may_lie_anywhere(judge: Judge, locked: dict[str, 
 
 
 def test_nothing_is_claimed_where_nobody_looked(judge: Judge, target: LockedTarget) -> None:
-    assert {outcome for outcome, *_ in judge(target, None, deep=True)} == {"skipped"}
+    assert {outcome for outcome, *_ in judge(target, None, imports=True)} == {"skipped"}
 
 
 def test_an_environment_for_cpus_has_no_such_checks(projection: dict[str, Any]) -> None:
-    assert [check for check in plan_checks(read_target(projection), deep=True) if check.group == "gpu"] == []
+    assert [
+        check for check in plan_checks(read_target(projection), imports=True) if check.group == "gpu"
+    ] == []
 
 
 # --- frameworks, imported ------------------------------------------------------------------------
@@ -493,7 +495,7 @@ GOOD = KernelFacts(index=0, succeeded=True, detail="Tesla T4: 1048576.0")
 
 def test_locked_files_in_the_process_and_a_right_result(judge: Judge, target: LockedTarget) -> None:
     other = "/opt/venv/lib/python3.11/site-packages/nvidia/cudnn/lib/libcudnn.so.9"
-    results = judge(target, imported(CUDART, other, kernels=(GOOD,)), deep=True)[-2:]
+    results = judge(target, imported(CUDART, other, kernels=(GOOD,)), imports=True)[-2:]
     assert results == [
         (
             "passed",
@@ -511,14 +513,14 @@ def test_frameworks_of_conda_packages_are_imported_too(locked: dict[str, Any]) -
     locked["conda"] = {"packages": [{"name": "pytorch", "distributions": ["torch==2.6.0"], **package}]}
     target = read_target(locked)
     assert target.frameworks == ("torch",)
-    planned = {check.id for check in plan_checks(target, deep=True)}
+    planned = {check.id for check in plan_checks(target, imports=True)}
     assert {"gpu/import/torch", "gpu/kernel/torch"} <= planned
 
 
 def test_a_file_from_elsewhere_in_the_process(judge: Judge, target: LockedTarget) -> None:
     strange = "/usr/local/cuda/lib64/libcudart.so.13"
     unknown = "/usr/local/cuda/lib64/libcublas.so.12"
-    results = judge(target, imported(strange, unknown, kernels=(GOOD,)), deep=True)
+    results = judge(target, imported(strange, unknown, kernels=(GOOD,)), imports=True)
     reason = "loaded by the import in place of what is locked"
     assert results[-3:-1] == [
         (
@@ -544,14 +546,14 @@ def test_libraries_of_the_base_show_under_their_full_names(judge: Judge, locked:
     locked["gpu"]["image"] = "runtime"
     # cuBLAS is the base's too; no variable of an image says its version, so the lock has no row for it
     mapped = (f"{BASE_LIBRARIES}/libcublas.so.13.0.2.14", f"{BASE_LIBRARIES}/libcudart.so.13.0.96")
-    result = judge(read_target(locked), imported(*mapped, kernels=(GOOD,)), deep=True)[-2]
+    result = judge(read_target(locked), imported(*mapped, kernels=(GOOD,)), imports=True)[-2]
     assert result[:2] == ("passed", "gpu/import/torch")
 
 
 def test_a_base_does_not_stand_in_for_what_a_wheel_brings(judge: Judge, locked: dict[str, Any]) -> None:
     locked["gpu"]["image"] = "runtime"
     strange = f"{BASE_LIBRARIES}/libcudart.so.13.0.96"
-    results = judge(read_target(locked), imported(strange, kernels=(GOOD,)), deep=True)
+    results = judge(read_target(locked), imported(strange, kernels=(GOOD,)), imports=True)
     assert results[-2][:3] == (
         "failed",
         "gpu/import/torch/libcudart.so.13.0.96",
@@ -562,12 +564,12 @@ def test_a_base_does_not_stand_in_for_what_a_wheel_brings(judge: Judge, locked: 
 def test_a_link_of_a_conda_package_shows_as_its_file(judge: Judge, locked: dict[str, Any]) -> None:
     file = "/opt/venv/lib/libcudart.so.13.0.96"
     gpu = replace(imported(file, kernels=(GOOD,)), libraries=(found(file, leads_to=file),))
-    assert judge(of_conda(locked), gpu, deep=True)[-2][:2] == ("passed", "gpu/import/torch")
+    assert judge(of_conda(locked), gpu, imports=True)[-2][:2] == ("passed", "gpu/import/torch")
 
 
 def test_a_framework_that_cannot_be_imported(judge: Judge, target: LockedTarget) -> None:
     failed = ImportFacts(framework="torch", problem="ImportError: libcudnn.so.9")
-    results = judge(target, replace(T4_580, imports=(failed,)), deep=True)[-2:]
+    results = judge(target, replace(T4_580, imports=(failed,)), imports=True)[-2:]
     assert results == [
         (
             "failed",
@@ -594,14 +596,14 @@ def test_a_framework_that_cannot_be_imported(judge: Judge, target: LockedTarget)
 def test_a_gpu_that_computes_nothing_right(
     judge: Judge, target: LockedTarget, fields: dict[str, Any], difference: str, reason: str | None
 ) -> None:
-    result = judge(target, imported(CUDART, **fields), deep=True)[-1]
+    result = judge(target, imported(CUDART, **fields), imports=True)[-1]
     assert (result[0], result[2], result[3]) == ("failed", difference, reason)
 
 
 def test_fewer_gpus_than_the_driver_has_is_said(judge: Judge, target: LockedTarget) -> None:
     gpu = imported(CUDART, kernels=(GOOD,))
     gpu = replace(gpu, devices=(*gpu.devices, device("Tesla T4", "sm_75", index=1)))
-    assert judge(target, gpu, deep=True)[-1][:3] == (
+    assert judge(target, gpu, imports=True)[-1][:3] == (
         "warned",
         "gpu/kernel/torch",
         "torch on each GPU → 1 of 2 GPUs",
@@ -612,7 +614,7 @@ def test_without_a_gpu_the_libraries_of_an_import_are_still_compared(
     judge: Judge, target: LockedTarget
 ) -> None:
     item = ImportFacts(framework="torch", mapped=(CUDART,), no_kernels="no driver")
-    results = judge(target, machine(imports=(item,)), deep=True)[-2:]
+    results = judge(target, machine(imports=(item,)), imports=True)[-2:]
     assert [(outcome, reason) for outcome, _, _, reason in results] == [
         ("passed", CUDART),
         ("skipped", "no GPU: there is no libnvidia-ml.so.1"),

@@ -1,11 +1,15 @@
 import json
+from dataclasses import replace
+from typing import get_args
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from envbuild.verify.checks import CheckResult, Report
-from envbuild.verify.checks.report_text import render_json, render_text
+from envbuild.verify.checks.report import Outcome
+from envbuild.verify.checks.report_text import TRUST, render_json, render_text
 from envbuild.verify.junit import render_junit
+from tests.rig.hostile import COMMANDS, HOSTILE, harm_in
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def test_json(report: Report) -> None:
     document = json.loads(text)
     assert text.endswith("}\n")
     assert {key: document[key] for key in ("format", "target", "profile", "succeeded", "counts")} == {
-        "format": 1,
+        "format": 2,
         "target": "train (cpu, linux/amd64)",
         "profile": "image",
         "succeeded": False,
@@ -64,6 +68,7 @@ def test_json(report: Report) -> None:
         "expected": "2.1.0",
         "found": "2.1.1",
         "reason": None,
+        "evidence": "told",
     }
 
 
@@ -76,17 +81,19 @@ def test_text(report: Report) -> None:
         "configuration    0 of 1 passed\n"
         "\n"
         "failed   numpy 2.1.0 → 2.1.1\n"
-        "warned   bad\x00<name> → 1.0 & more (not in the lock)\n"
+        "warned   bad\\x00<name> → 1.0 & more (not in the lock)\n"
         "skipped  image user (only the engine can say)\n"
         "\n"
         "1 passed, 1 failed, 1 warned, 1 skipped\n"
+        "Told by this container itself: its own interpreter answered.  "
+        "`envbuild verify --deep`, run outside, compares every file.\n"
     )
 
 
 def test_an_empty_report_says_so() -> None:
     empty = Report(target="x", profile="image", results=())
     assert empty.succeeded
-    assert render_text(empty) == "x, profile image\n\n\nnothing to check\n"
+    assert render_text(empty) == f"x, profile image\n\n\nnothing to check\n{TRUST}\n"
 
 
 # What Jenkins' xunit plugin (junit-10.xsd) and Ant agree on.
@@ -130,15 +137,61 @@ def test_junit_tells_each_difference(report: Report) -> None:
     assert [case.get("name") for case in root.iter("testcase")] == [
         "os/id",
         "wheel/numpy",
-        "wheel/bad�name",
+        r"wheel/bad\x00name",
         "image/user",
     ]
-    assert root.findtext(".//system-out") == "warning: bad�<name> → 1.0 & more (not in the lock)"
+    assert root.findtext(".//system-out") == r"warning: bad\x00<name> → 1.0 & more (not in the lock)"
     skipped = root.find(".//skipped")
     assert skipped is not None
     assert skipped.get("message") == "only the engine can say"
 
 
+def test_junit_marks_what_an_image_told_of_itself(report: Report) -> None:
+    """A report without a digest is about a machine, or is the container's own: all of it is told."""
+    told, stored = report.results[1:3], [replace(item, evidence="stored") for item in report.results[1:3]]
+    of_image = replace(report, results=(report.results[0], *told), digest=f"sha256:{'1' * 64}")
+    assert outputs(of_image) == {
+        "os/id": "told by the image",
+        "wheel/numpy": "told by the image",
+        r"wheel/bad\x00name": "warning: bad\\x00<name> → 1.0 & more (not in the lock)\ntold by the image",
+    }
+    read = replace(of_image, results=(report.results[0], *stored))
+    assert outputs(read) == {
+        "os/id": "told by the image",
+        r"wheel/bad\x00name": r"warning: bad\x00<name> → 1.0 & more (not in the lock)",
+    }
+    own = replace(of_image, digest=None)
+    assert outputs(own).keys() == {r"wheel/bad\x00name"}
+
+
+def outputs(report: Report) -> dict[str, str]:
+    cases = ET.fromstring(render_junit(report)).iter("testcase")  # noqa: S314 - our own
+    return {case.get("name") or "": text for case in cases if (text := case.findtext("system-out"))}
+
+
 def test_the_same_report_gives_the_same_text(report: Report) -> None:
     assert render_junit(report) == render_junit(report)
     assert render_json(report) == render_json(report)
+
+
+@pytest.mark.parametrize("text", [HOSTILE, *COMMANDS])
+def test_whatever_an_image_says_is_harmless(text: str) -> None:
+    results = tuple(
+        CheckResult(id=text, group=text, title=text, outcome=outcome, expected=text, found=text, reason=text)
+        for outcome in get_args(Outcome)
+    )
+    hostile = Report(target=text, profile="image", results=results)
+
+    assert harm_in(render_text(hostile)) == []
+    assert render_text(hostile).count("\n") == 10
+    assert render_text(hostile).endswith(f"\n{TRUST}\n"), "nothing an image says comes after it"
+    assert harm_in(render_json(hostile)) == []
+    assert render_json(hostile).isascii()
+    assert json.loads(render_json(hostile))["results"][1]["reason"] == text
+    assert harm_in(render_junit(hostile)) == []
+    root = ET.fromstring(render_junit(hostile))  # noqa: S314 - our own
+    failure = root.find(".//failure")
+    assert failure is not None
+    assert failure.text == failure.get("message")
+    said = [*root.itertext(), *(value for element in root.iter() for value in element.attrib.values())]
+    assert harm_in("\n".join(said)) == []

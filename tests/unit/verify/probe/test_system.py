@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from envbuild.verify.checks.facts import DebFacts
-from envbuild.verify.probe.dpkg import diversions, mode_overrides
 from envbuild.verify.probe.environment import environment_facts
 from envbuild.verify.probe.packages import deb_facts, outside_distributions, prefix_distributions
 from envbuild.verify.probe.roots import place, real_path
@@ -228,11 +227,3 @@ def test_an_interpreter_that_cannot_start_says_why(tmp_path: Path) -> None:
     reason = environment_facts(f"{tmp_path}/venv", Path("/")).reason
     assert reason is not None
     assert reason.startswith(f"{tmp_path}/venv/bin/python cannot be started: ")
-
-
-def test_diversions_and_mode_overrides(tmp_path: Path) -> None:
-    write(tmp_path, "/var/lib/dpkg/diversions", "/bin/sh\n/bin/sh.distrib\ndash\n/x\n/y\n:\n/cut/short\n")
-    write(tmp_path, "/var/lib/dpkg/statoverride", "root messagebus 4754 /usr/lib/a b\nodd line\n")
-    assert diversions(tmp_path) == (("/bin/sh", "/bin/sh.distrib", "dash"), ("/x", "/y", ":"))
-    assert mode_overrides(tmp_path) == {"/usr/lib/a b": 0o4754}
-    assert (diversions(tmp_path / "x"), mode_overrides(tmp_path / "x")) == ((), {})

@@ -21,14 +21,16 @@ from envbuild.image.local.layers.store import LayerKey, LayerStore
 from envbuild.image.local.push_memory import PushMemory
 from envbuild.image.local.roots.private_root import root_folder
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
+from envbuild.image.stored.listings import ListingCache
 from envbuild.oci.documents import Document, DocumentFolder
 from envbuild.oci.layer import Layer
+from envbuild.oci.layer_listing import LayerListing
 from envbuild.oci.reference import parse_reference
 from envbuild.resolve.base.layer_scan import LayerScan
 from envbuild.resolve.base.scan_cache import ScanCache
 from envbuild.store.stage import workspace
 from envbuild.store.store import Store
-from envbuild.verify.expected import TreeCache
+from envbuild.verify.files.artifacts import TreeCache
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.upkeep.cache import PruneOptions, cache_info, prune_cache
 from tests.rig.locks import digest, hexadecimal, sample_lock
@@ -106,9 +108,11 @@ MAKE: dict[str, Callable[[Path], object]] = {
     ),
     "images": make_image,
     "layers": make_layer,
+    "listings": lambda cache: ListingCache(cache).put(LayerListing(diff_id=digest("a"), size=1, entries=())),
     "metadata": lambda cache: written(cache / f"metadata/ab/{DIGEST}"),
     "partial": make_partial,
     "pushed": lambda cache: PushMemory(cache).note(parse_reference("registry.example.com/a"), [digest("a")]),
+    "references": lambda cache: write_note(cache / f"references/1/{DIGEST}.json", {}),
     "roots": lambda cache: [
         written(cache / "roots" / name) for name in ("root-0123/upper/a", "root-0123.lock")
     ],
@@ -218,11 +222,15 @@ FOREIGN = (
     f"images/documents/{DIGEST}.txt",
     "layers/trees/thesis.txt",
     "layers/thesis.json",
+    "listings/1/ab/thesis.json.gz",
+    f"listings/{DIGEST}.json.gz",
     "metadata/ab/METADATA",
     "partial/thesis.txt",
     "partial/folder/thesis.txt",
     "partial/add-folder/thesis.txt",
     "pushed/thesis.txt",
+    "references/1/thesis.json",
+    f"references/{DIGEST}.json",
     "scans/1/thesis.json",
     "trees/1/ab/thesis.json.gz",
     "wheel-trees/1/thesis.txt",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envbuild.cache.notes import read_note, write_note
-from envbuild.verify.checks.expected_files import ExpectedEntry, ExpectedFiles, Tree
 from envbuild.verify.checks.target import LockedCondaPackage, LockedDeb, LockedTarget, LockedWheel
-from envbuild.verify.expected_trees import conda_tree, deb_tree, wheel_tree
+from envbuild.verify.files.artifact_trees import conda_tree, deb_tree, wheel_tree
+from envbuild.verify.files.expected_files import ExpectedEntry, ExpectedFiles, Tree
 
 _Locked = LockedWheel | LockedDeb | LockedCondaPackage
 

@@ -7,8 +7,8 @@ import pytest
 
 from envbuild.errors import IntegrityError
 from envbuild.formats import wheel_archive
-from envbuild.verify.checks import ExpectedEntry, Tree
-from envbuild.verify.expected_trees import wheel_tree
+from envbuild.verify.files.artifact_trees import wheel_tree
+from envbuild.verify.files.expected_files import ExpectedEntry, Tree
 
 SITE = "lib/python{}/site-packages"
 ENTRY_POINTS = b"[console_scripts]\ndemo = demo.cli:main\n[other]\nx = y:z\n"

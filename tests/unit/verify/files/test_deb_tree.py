@@ -9,8 +9,8 @@ import pytest
 import zstandard
 
 from envbuild.errors import IntegrityError
-from envbuild.verify.checks import ExpectedEntry
-from envbuild.verify.expected_trees import deb_tree
+from envbuild.verify.files.artifact_trees import deb_tree
+from envbuild.verify.files.expected_files import ExpectedEntry
 
 MakeDeb = Callable[..., Path]
 TarEntry = Callable[..., tarfile.TarInfo]

@@ -8,7 +8,7 @@ import pytest
 
 from envbuild.verify.checks import LockedTarget
 from envbuild.verify.checks.target import LockedDeb, LockedWheel
-from envbuild.verify.expected import TreeCache, expected_files, missing_trees
+from envbuild.verify.files.artifacts import TreeCache, expected_files, missing_trees
 
 
 class FakeStore:

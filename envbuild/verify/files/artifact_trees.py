@@ -14,7 +14,7 @@ from envbuild.formats.conda_prefix import CondaPython, prefix_files
 from envbuild.formats.deb import DebArchive, DebError
 from envbuild.formats.wheel_archive import WheelArchive
 from envbuild.formats.wheel_files import BROKEN, plan_wheel
-from envbuild.verify.checks.expected_files import ExpectedEntry, Tree
+from envbuild.verify.files.expected_files import ExpectedEntry, Tree
 
 _KINDS = {tarfile.REGTYPE: "f", tarfile.AREGTYPE: "f", tarfile.SYMTYPE: "l", tarfile.DIRTYPE: "d"}
 

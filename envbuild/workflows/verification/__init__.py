@@ -1,0 +1,1 @@
+"""The verification of one image, and its options."""
