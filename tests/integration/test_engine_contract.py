@@ -4,33 +4,45 @@ One project, three holders: the Docker Engine with its own image, the local engi
 Docker Engine with the local engine's image (``build --load``).
 """
 
+import contextlib
 import gc
 import io
 import json
 import os
+import signal
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
-from envbuild.digest import canonical_json
-from envbuild.errors import EngineError, RunError
+from envbuild.digest import canonical_json, sha256_bytes
+from envbuild.errors import EngineError, LimitExceededError, RunError
 from envbuild.image.built_image import held_image, image_reference_for
-from envbuild.image.engine import Engine, RunRequest
+from envbuild.image.engine import ContainerOutcome, Engine, RunLimits, RunRequest
 from envbuild.image.local.images import ImageStore
+from envbuild.image.stored.image import list_image
+from envbuild.image.stored.listings import ListingCache
 from envbuild.lock.codec import loads
 from envbuild.lock.identity import EARLIER_FORMATS, RECIPE_FORMAT, project_target, target_digest
+from envbuild.oci.file_tree import merge_layers
 from envbuild.oci.image import OciImage, as_json, described
 from envbuild.oci.manifest import OCI_CONFIG, OCI_MANIFEST
+from envbuild.platforms import PLATFORMS
 from envbuild.render.labels import FORMAT, labels_of
 from envbuild.workflows.engines import ENGINES, open_engine
 from envbuild.workflows.machine import Machine
 from tests.rig.engine import docker, forget_at_the_end
 from tests.rig.paths import CHECKOUT
 from tests.rig.running import envbuild, python_block
+from tests.rig.small_root import make_small_root
+from tests.rig.small_root_image import give_docker, give_local
 
 pytestmark = [
     pytest.mark.engine,
@@ -152,7 +164,7 @@ def test_doctor_finds_nothing_broken(holder):
 
 # Docker's SDK leaves sockets to the garbage collector
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-def test_the_protocol_is_kept(holder):
+def test_the_protocol_is_kept(holder, tmp_path):
     lock = loads((holder.folder / "envbuild.lock").read_text())
     (target,) = lock.targets
     with holder.opened() as engine:
@@ -166,6 +178,16 @@ def test_the_protocol_is_kept(holder):
         assert carried is not None
         assert json.loads(carried) == project_target(lock, target, recipe_format=RECIPE_FORMAT)
         assert engine.read_file(held.facts.identifier, "/etc/envbuild/none", limit=10) is None
+        listings = ListingCache(tmp_path / "listings")
+        stored = engine.stored(held.facts.identifier, platform=PLATFORMS[target.platform], listings=listings)
+        assert stored is not None
+        assert (stored.digest, stored.facts.diff_ids) == (held.facts.identifier, held.facts.diff_ids)
+        assert stored.facts.labels == held.facts.labels
+        tree = merge_layers(list_image(stored, listings)).records
+        assert tree["/etc/envbuild/lock.json"].content == sha256_bytes(carried)
+        assert list_image(stored, ListingCache(tmp_path / "listings")) == list_image(stored, listings)
+        none = engine.stored(f"sha256:{'0' * 64}", platform=PLATFORMS[target.platform], listings=listings)
+        assert none is None
         request = RunRequest(
             image=held.facts.identifier,
             command=("sh", "-c", "cat /tmp/given; id -u; echo $GIVEN; exit 3"),
@@ -182,6 +204,211 @@ def test_the_protocol_is_kept(holder):
             with pytest.raises(RunError, match=r"cannot be started|could not be started"):
                 engine.run_attached(impossible)
     gc.collect()
+
+
+SMALL = f"envbuild-contract/small:{os.getpid()}"
+FOREVER = str(4_000_000 + os.getpid())
+"""Seconds that a command sleeps which nobody waits for; no other test's command has them."""
+
+
+class Hostile:
+    """An engine with a small image that declares what could run or stay besides a command."""
+
+    def __init__(self, engine: Engine, cache: Path) -> None:
+        self.engine = engine
+        self.cache = cache
+
+    def run(self, script: str, **limits: float) -> ContainerOutcome:
+        """Run a script of the shell with small limits; ``limits`` are others."""
+        bounds: dict[str, Any] = {"seconds": 30, "memory": 64 << 20, "output": 1 << 16, "processes": 50}
+        return self.engine.run(
+            RunRequest(
+                image=SMALL,
+                command=("sh", "-c", script),
+                user="0",
+                workdir="/",
+                env={"PATH": "/bin"},
+                limits=RunLimits(**bounds | limits),
+            )
+        )
+
+    def left(self) -> list[str]:
+        """Return what is there of containers of the image: processes, mounts, folders, containers."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if process.read_bytes() == f"sleep\0{FOREVER}\0".encode():
+                    found.append(str(process))
+        if self.engine.name == "docker":
+            return found + self.containers()
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+        found += [mount for mount in mounts if str(self.cache) in mount]
+        return found + [str(path) for path in self.cache.rglob("root-*")]
+
+    def containers(self) -> list[str]:
+        """Return the engine's IDs of containers of the image, running or not."""
+        return docker("ps", "--all", "--quiet", "--filter", f"ancestor={SMALL}").stdout.decode().split()
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def hostile(request, engine_host, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    root = make_small_root(folder / "root")
+    (root / "data").mkdir()
+    (root / "data/file").write_text("content")
+    (root / "lead").symlink_to("data")
+    (root / "data/leads").symlink_to("file")
+    cache = folder / "cache"
+    if request.param == "docker":
+        declared = (
+            "VOLUME /data",
+            'ENTRYPOINT ["/no-such"]',
+            "HEALTHCHECK --interval=1s CMD echo >/data/ran",
+        )
+        give_docker(root, SMALL, *declared)
+    else:
+        give_local(root, SMALL, cache)
+    machine = Machine(environment={**os.environ, "ENVBUILD_CACHE_DIR": str(cache)})
+    with closing(open_engine(request.param, machine)) as engine:
+        yield Hostile(engine, cache)
+    gc.collect()
+
+
+# Docker's SDK leaves sockets to the garbage collector
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+class TestACommandWithLimits:
+    """Its image may be hostile: nothing it does keeps `envbuild verify` waiting, and nothing of it stays."""
+
+    def test_within_them_it_is_as_without(self, hostile):
+        outcome = hostile.run("echo out; echo err >&2; exit 3")
+
+        assert (outcome.exit_status, outcome.stdout, outcome.stderr) == (3, b"out\n", b"err\n")
+        assert hostile.left() == []
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            f"sleep {FOREVER}",
+            f"exec >/dev/null 2>&1; trap '' TERM; sleep {FOREVER}",
+            f"exec >&- 2>&-; sleep {FOREVER} & exec sleep {FOREVER}",
+        ],
+        ids=["sleeps", "ignores", "closes its streams"],
+    )
+    def test_one_that_does_not_end(self, hostile, script):
+        started = time.monotonic()
+
+        with pytest.raises(LimitExceededError, match=r"^the container did not end within 0.5 seconds$"):
+            hostile.run(script, seconds=0.5)
+
+        assert time.monotonic() - started < 10
+        assert hostile.left() == []
+
+    @pytest.mark.parametrize(
+        ("script", "stream"),
+        [
+            ("while :; do echo more; done", "standard output"),
+            ("cat /dev/zero >&2", "standard error"),
+            (f"sleep {FOREVER} & cat /dev/zero", "standard output"),
+        ],
+        ids=["lines", "errors", "no line"],
+    )
+    def test_one_that_writes_without_end(self, hostile, script, stream):
+        with pytest.raises(LimitExceededError, match=f"^the container wrote more than 64 KiB to {stream}$"):
+            hostile.run(script)
+
+        assert hostile.left() == []
+
+    def test_as_much_as_the_limit_may_be_written_to_each_stream(self, hostile):
+        script = "x=0123456789abcdef; for i in 1 2 3 4 5 6; do x=$x$x; done; for i in $N; do printf $x; done"
+        script = script.replace("$N", "0 1 2 3 4 5 6 7 8 9 a b c d e f")
+
+        outcome = hostile.run(f"{{ {script}; }}; {{ {script}; }} >&2", output=1 << 14)
+
+        assert (outcome.exit_status, len(outcome.stdout), len(outcome.stderr)) == (0, 1 << 14, 1 << 14)
+        with pytest.raises(LimitExceededError, match="16 KiB to standard error"):
+            hostile.run(f"{{ {script}; echo; }} >&2", output=1 << 14)
+
+    def test_what_it_leaves_running_ends_with_it(self, hostile):
+        outcome = hostile.run(f"(sleep {FOREVER} >/dev/null 2>&1 &); sleep {FOREVER} & echo done")
+
+        assert (outcome.exit_status, outcome.stdout) == (0, b"done\n")
+        assert hostile.left() == []
+
+    @pytest.mark.parametrize("start", ["grow", "grow & grow & grow & wait"], ids=["one", "several"])
+    def test_one_that_takes_memory_without_end(self, hostile, start):
+        # 4 MiB in 18 doublings, then as many more each time
+        script = (
+            "y=0123456789abcdef; for i in 0 1 2 3 4 5 6 7 8 9 a b c d e f g h; do y=$y$y; done; "
+            f"grow() {{ while :; do x=$x$y; done; }}; {start}"
+        )
+        with pytest.raises(LimitExceededError, match=r"^the container used more than 64 MiB of memory$"):
+            hostile.run(script)
+
+        assert hostile.left() == []
+
+    def test_one_that_starts_processes_without_end(self, hostile):
+        script = f"while :; do sleep {FOREVER} & done"
+        if hostile.engine.name == "docker":
+            # it is refused one more
+            assert b"fork" in hostile.run(script).stderr
+        else:
+            with pytest.raises(LimitExceededError, match="more than 50 processes and threads"):
+                hostile.run(script)
+
+        assert hostile.left() == []
+
+    def test_an_interrupt_leaves_nothing(self, hostile):
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 1)
+            with pytest.raises(KeyboardInterrupt):
+                hostile.run(f"trap '' TERM; sleep {FOREVER}")
+        finally:
+            signal.signal(signal.SIGALRM, before)
+
+        assert hostile.left() == []
+
+    def test_it_gains_no_privileges(self, hostile):
+        outcome = hostile.run("cat /proc/self/status")
+
+        assert b"NoNewPrivs:\t1\n" in outcome.stdout
+
+    def test_what_its_image_declares_does_not_run_and_leaves_no_volume(self, hostile):
+        if hostile.engine.name != "docker":
+            pytest.skip("images of the local engine declare none")
+        with ThreadPoolExecutor(1) as threads:
+            running = threads.submit(hostile.run, "sleep 1.3; ls /data")
+            template = "{{range .Mounts}}{{.Name}}{{end}}"
+            while not (containers := hostile.containers()):
+                time.sleep(0.05)
+            volume = docker("inspect", "--format", template, *containers).stdout.decode().strip()
+            outcome = running.result()
+
+        assert volume
+        assert outcome.stdout == b"file\nleads\n"
+        assert volume not in docker("volume", "ls", "--quiet").stdout.decode().split()
+        assert hostile.left() == []
+
+    def test_a_file_is_read_through_no_link(self, hostile):
+        read = partial(hostile.engine.read_file, SMALL, limit=7)
+
+        assert read("/data/file") == read("data/file") == b"content"
+        for path in (
+            "/lead/file",
+            "/lead",
+            "/data/leads",
+            "/data",
+            "/data/file/x",
+            "/none/file",
+            "/data/none",
+        ):
+            assert read(path) is None
+        with pytest.raises(EngineError, match="has more than 6 bytes"):
+            hostile.engine.read_file(SMALL, "/data/file", limit=6)
+        assert hostile.left() == []
 
 
 class TestAnImageOfAnEarlierRelease:

@@ -8,16 +8,19 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from envbuild.cache.location import cache_folder
-from tests.rig.engine import forget_at_the_end
+from envbuild.errors import ExitCode
+from tests.rig.engine import docker, forget_at_the_end
 from tests.rig.filesystem import differences, open_layers, tree_of_image, tree_of_layout
 from tests.rig.paths import CHECKOUT
 from tests.rig.running import envbuild
+from tests.rig.unprivileged import UID, run_unprivileged
 
 pytestmark = [
     pytest.mark.engine,
@@ -169,10 +172,10 @@ def assert_nothing_is_left(engines):
 
 def test_a_bootstrapped_base_has_the_same_files(on_packages, engine_host):
     engines, _ = on_packages
-    docker, local = tree_of_image(engine_host, engines.reference), tree_of_layout(engines.layout)
-    assert len(docker) > 10_000
+    in_docker, local = tree_of_image(engine_host, engines.reference), tree_of_layout(engines.layout)
+    assert len(in_docker) > 10_000
     assert local["usr/bin/ping"][5], "ping has no capability"
-    assert differences(docker, local).keys() <= ALLOWED
+    assert differences(in_docker, local).keys() <= ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -191,16 +194,84 @@ def test_an_image_base_has_the_same_files(debian_image, engine_host, tmp_path, l
     engines.build_with_docker()
     forget_at_the_end(engines.reference)
     engines.build_locally()
-    docker, local = tree_of_image(engine_host, engines.reference), tree_of_layout(engines.layout)
-    assert docker[f"usr/bin/{program}"] == local[f"usr/bin/{program}"]
-    assert differences(docker, local).keys() <= ALLOWED
+    in_docker, local = tree_of_image(engine_host, engines.reference), tree_of_layout(engines.layout)
+    assert in_docker[f"usr/bin/{program}"] == local[f"usr/bin/{program}"]
+    assert differences(in_docker, local).keys() <= ALLOWED
     assert outcomes(engines.local("verify", "--deep", "--json")) <= {"passed", "skipped"}
 
 
-def test_deep_verification_passes_on_both(on_packages):
+def test_deep_verification_accounts_for_every_path_on_both(on_packages):
     engines, _ = on_packages
-    assert outcomes(envbuild("verify", "--deep", "--json", folder=engines.folder)) == {"passed"}
-    assert outcomes(engines.local("verify", "--deep", "--json")) == {"passed"}
+    for result in (
+        envbuild("verify", "--deep", "--require-complete", "--json", folder=engines.folder),
+        engines.local("verify", "--deep", "--require-complete", "--json"),
+    ):
+        assert outcomes(result) == {"passed"}
+        document = json.loads(result.stdout)
+        coverage = document["coverage"]
+        assert (coverage["uncovered"], coverage["differing"], document["complete"]) == (0, 0, True)
+        assert sum(coverage["accounted"].values()) == coverage["paths"] > 10_000
+        assert min(coverage["accounted"][name] for name in ("wheels", "debs", "the reference")) > 100
+
+
+def test_each_engines_image_is_exactly_the_locks(on_packages, tmp_path):
+    engines, _ = on_packages
+
+    def proof(result):
+        return json.loads(result.stdout)["proof"]
+
+    assert proof(envbuild("verify", "--exact", "--json", folder=engines.folder)) == "tree"
+    assert proof(engines.local("verify", "--exact", "--json")) == "digest"
+    assert proof(engines.local("verify", "--exact", "--json", f"oci:{engines.layout}")) == "digest"
+    saved = tmp_path / "saved.tar"
+    docker("save", "--output", str(saved), engines.reference)
+    assert proof(engines.local("verify", "--exact", "--json", f"archive:{saved}")) == "tree"
+
+
+def test_a_layer_that_is_damaged_is_no_proof(on_packages, tmp_path):
+    """What was read before is known by its digest; the bytes at hand are hashed all the same."""
+    engines, _ = on_packages
+    layout = tmp_path / "layout"
+    shutil.copytree(engines.layout, layout)
+    largest = max((layout / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2] ^= 1
+    largest.write_bytes(data)
+    result = engines.local("verify", "--exact", f"oci:{layout}", check=False)
+    assert result.returncode == ExitCode.INTEGRITY
+    assert largest.name[:12] in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("ids", "code", "said"),
+    [
+        pytest.param(
+            65_536, 0, "is exactly what its lock makes, by digest", id="ids", marks=pytest.mark.long
+        ),
+        pytest.param(0, 0, "paths not covered (no reference: the local engine needs root", id="no ids"),
+    ],
+)
+def test_somebody_without_root_verifies_as_far_as_possible(on_packages, ids, code, said):
+    """With subordinate ids a process of its own makes the reference; without there is none."""
+    engines, _ = on_packages
+    with tempfile.TemporaryDirectory(prefix="verify-unprivileged-") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        shutil.copytree(engines.layout, place / "layout")
+        shutil.copytree(engines.folder, place / "project")
+        shutil.copytree(engines.cache / "sha256", place / "home/cache/sha256")
+        for path in (place, *place.rglob("*")):
+            os.chown(path, UID, UID, follow_symlinks=False)
+        level = ("--deep", "--exact") if ids else ("--deep",)
+        result = run_unprivileged(
+            *(sys.executable, "-m", "envbuild", "verify", *level, f"oci:{place}/layout"),
+            *("--spec", place / "project"),
+            scratch=place / "home",
+            ids=ids,
+            environment={"ENVBUILD_CACHE_DIR": str(place / "home/cache")},
+        )
+    assert result.returncode == code, result.stderr
+    assert said in result.stdout + result.stderr
 
 
 def outcomes(result):

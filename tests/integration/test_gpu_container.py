@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from envbuild.lock.identity import project_target, target_digest
-from envbuild.verify.checks import CheckResult
-from envbuild.verify.image import verify_image
+from envbuild.verify.checks import CheckResult, read_target
+from envbuild.verify.image import ask_image
 from envbuild.workflows.project import choose_target, read_lock
 from tests.rig.bases import PushedImage
 from tests.rig.driver import DRIVERS, write_driver, write_library
@@ -90,10 +90,9 @@ def ask(project: Path) -> Ask:
         with contextlib.closing(engine):
             image = engine.find(reference)
             assert image is not None
-            digest = target_digest(lock, target)
-            report = verify_image(engine, image, project_target(lock, target), digest=digest)
-        assert [item for item in report.results if item.outcome == "failed" and item.group != "gpu"] == []
-        return {item.id: item for item in report.results if item.group == "gpu"}
+            results = ask_image(engine, image.identifier, read_target(project_target(lock, target)))
+        assert [item for item in results if item.outcome == "failed" and item.group != "gpu"] == []
+        return {item.id: item for item in results if item.group == "gpu"}
 
     return verify
 

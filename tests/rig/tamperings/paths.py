@@ -1,0 +1,10 @@
+"""Where things lie in the image that is tampered with."""
+
+VENV = "opt/venv"
+SITE = "opt/venv/lib/python3.11/site-packages"
+NUMPY = f"{SITE}/numpy"
+INTERPRETER = "usr/bin/python3.11"
+STDLIB = "usr/lib/python3.11"
+LIBRARY = "usr/lib/x86_64-linux-gnu"
+DPKG = "var/lib/dpkg"
+MULTIARRAY = f"{NUMPY}/_core/_multiarray_umath.cpython-311-x86_64-linux-gnu.so"
