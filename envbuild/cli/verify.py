@@ -87,8 +87,8 @@ def verify(
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     if here:
         if image or deep or exact or require_complete or no_cache or junit or every:
-            refused = "--here takes no image, --all, --deep, --exact or --junit"
-            raise UsageError(refused, hint="they need the artifacts outside")
+            outside = "they are for `envbuild verify` outside the container"
+            raise UsageError("--here takes no image, and no option about one", hint=outside)
         if host:
             raise UsageError("--here and --host ask two different things", hint="leave one of the two out")
         from envbuild.workflows.verify_here import verify_here

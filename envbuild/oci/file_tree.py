@@ -41,7 +41,10 @@ class FileTree:
 
 
 def merge_layers(listings: Sequence[LayerListing]) -> FileTree:
-    """Return the tree of ``listings``, bottom first."""
+    """Return the tree of ``listings``, bottom first.
+
+    Nothing is raised for layers that engines read in different ways: the tree has the first oddities of each.
+    """
     merge = _Merge()
     for listing in listings:
         merge.add(listing)
@@ -121,11 +124,13 @@ class _Merge:
         pending: list[tuple[str, _Branch]] = [("", self._root)]
         while pending:
             place, folder = pending.pop()
+            below = []
             for name, node in sorted(folder.children.items()):
                 path = f"{place}/{name}"
                 yield path, node.record
                 if isinstance(node, _Branch):
-                    pending.append((path, node))
+                    below.append((path, node))
+            pending += reversed(below)
 
     def _note(self, path: str, reason: str) -> None:
         oddity = Oddity(layer=self._layer, path=f"/{path}", reason=reason)
@@ -191,7 +196,7 @@ class _Merge:
                 made = _Branch(IMPLIED_FOLDER, self._layer)
                 if make:
                     # engines give it attributes of what they find below, or their own
-                    self._note(path, "is in a folder that no layer lists")
+                    self._note(f"{walk.path}/{name}".lstrip("/"), "is a folder that no layer lists")
                     folder.children[name] = made
                 node = made
             walk.enter(name, node)

@@ -34,7 +34,6 @@ _KINDS: Final = {
     tarfile.REGTYPE: "f",
     tarfile.AREGTYPE: "f",
     tarfile.CONTTYPE: "f",
-    tarfile.GNUTYPE_SPARSE: "f",
     tarfile.SYMTYPE: "l",
     tarfile.LNKTYPE: HARD_LINK,
     tarfile.DIRTYPE: "d",
@@ -46,14 +45,11 @@ _KINDS: Final = {
 _PLAIN_HEADERS: Final = frozenset(
     {"path", "linkpath", "size", "uid", "gid", "uname", "gname", "mtime", "atime", "ctime", "hdrcharset"}
 )
-"""Extended headers (pax(1)) that say what other fields of a record hold, or what no system keeps.
+"""Extended headers (pax(1)) that other fields of a record hold, or that are times."""
 
-``LIBARCHIVE.creationtime`` and the like are times too.
-"""
+_NOT_KEPT: Final = frozenset({"LIBARCHIVE.creationtime", "SCHILY.ino", "SCHILY.nlink", "SCHILY.dev"})
+"""Extended headers of what a file system gives anew to each file."""
 
-_TIMES: Final = frozenset(
-    {"LIBARCHIVE.creationtime", "SCHILY.ino", "SCHILY.nlink", "SCHILY.dev", "SCHILY.realsize"}
-)
 _SPARSE: Final = "GNU.sparse."
 
 DERIVED: Final = "envbuild."
@@ -64,8 +60,7 @@ UNCHECKED_DIGEST: Final = f"{DERIVED}unchecked"
 ``checked-hash``), the sha256 that it would have as ``unchecked-hash``.  Dev containers set that one bit."""
 
 FORM: Final = f"{DERIVED}form"
-"""Not an attribute of the file: the type in the header of a file that programs read in different ways, such
-as one with holes."""
+"""Not an attribute of the file: the type in its header, where that is not the usual one."""
 
 _PLAIN_FILES: Final = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
 
@@ -142,7 +137,10 @@ class LayerListing:
 
     @classmethod
     def of(cls, document: Any) -> "LayerListing":
-        """Return the listing of a document; what is not one raises what wrong documents bring about."""
+        """Return the listing of a document.
+
+        :raises ValueError: it is none; so do LookupError, TypeError and AttributeError say.
+        """
         diff_id, size, entries, whiteouts, opaques, late_whiteouts = document
         return cls(
             diff_id=diff_id,
@@ -301,7 +299,7 @@ def _attributes(entry: tarfile.TarInfo) -> Attributes:
             value.encode(errors="surrogateescape").hex(),
         )
         for name, value in sorted(entry.pax_headers.items())
-        if name not in _PLAIN_HEADERS and name not in _TIMES and not name.startswith(_SPARSE)
+        if name not in _PLAIN_HEADERS and name not in _NOT_KEPT
     )
     if sum(len(name) + len(value) for name, value in found) > LONGEST_ATTRIBUTES:
         raise LayerError(f"a layer has an entry with too many attributes: {entry.name!r}")

@@ -67,9 +67,17 @@ class ExpectedConfiguration:
 
 
 def expected_configuration(
-    lock: Lock, target: Target, base: Mapping[str, Any] | None
+    lock: Lock,
+    target: Target,
+    base: Mapping[str, Any] | None,
+    *,
+    reference: Mapping[str, Any] | None = None,
 ) -> ExpectedConfiguration:
-    """Return what is expected of the image of ``target``; ``base`` is the configuration of its image base."""
+    """Return what is expected of the image of ``target``.
+
+    ``base`` is the configuration of its image base, ``reference`` that of the image which the local engine
+    makes of the lock: it has what the base hands on, where that itself is not at hand.
+    """
     source = lock.base(target).image
     settings = settings_of(
         lock,
@@ -78,15 +86,18 @@ def expected_configuration(
         inherited=(base or {}).get("config") or {},
         engine=next(iter(MAKERS)),
     )
+    known = base
+    if source is not None and base is None and reference is not None:
+        settings, known = reference["config"], reference
     named = {name: value for name, value in settings["Labels"].items() if name != labels.ENGINE}
     return ExpectedConfiguration(
         settings={**settings, "Labels": named},
         architecture=target.platform.partition("/")[2],
-        variant=str((base or {}).get("variant") or ""),
+        variant=str((known or {}).get("variant") or ""),
         created=created_at(lock, target),
         base_diff_ids=source.diff_ids if source else (),
         base_reference=source.reference if source else "",
-        inherits=source is not None and base is None,
+        inherits=source is not None and known is None,
     )
 
 
@@ -154,7 +165,7 @@ class _FieldComparison:
                 break
             same += 1
         title = f"layers of {self._expected.base_reference}"
-        said = f"{len(wanted)} layers of the locked base"
+        said = f"{len(wanted)} {'layer' if len(wanted) == 1 else 'layers'} of the locked base"
         if same == len(wanted):
             yield self._passed("base-layers", title, said)
             return

@@ -20,7 +20,7 @@ from envbuild.verify.probe_bundle import build_probe, facts_arguments
 PROBE_PATH: Final = "/tmp/envbuild-probe.pyz"  # noqa: S108 - inside a container nobody else is in
 """Where the probe is laid in the container: the one it is sent, never the one the image carries."""
 
-EVIDENCE_LINES: Final = 15
+STDERR_LINES: Final = 15
 
 LIMITS: Final = RunLimits(seconds=120, memory=2 << 30, output=32 << 20, processes=4096)
 """Of a container that is asked.  An honest answer takes one or two seconds, 32 MiB and some 20 kB; drivers of
@@ -78,7 +78,7 @@ def _ask(
     if outcome.exit_status != 0:
         raise VerificationError(
             f"the probe failed in the container with status {outcome.exit_status}",
-            detail="\n".join(stderr[-EVIDENCE_LINES:]),
+            detail="\n".join(stderr[-STDERR_LINES:]),
             hint=f"the image must have the locked interpreter at {target.interpreter.path}",
         )
     try:

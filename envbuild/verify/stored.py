@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from envbuild.digest import sha256_bytes
+from envbuild.formats.json_text import parse_json
 from envbuild.image.local.reference import Reference
 from envbuild.image.stored.image import StoredImage
 from envbuild.lock.model import Lock, Target
@@ -67,8 +68,9 @@ def compare_stored(comparison: StoredComparison) -> StoredEvidence:
     """Return the differences of a stored image, and how much of it was compared."""
     target, image = comparison.target, comparison.image
     facts = image.facts
+    made = parse_json(comparison.reference.config) if comparison.reference else None
     configuration = compare_configuration(
-        expected_configuration(comparison.lock, target, comparison.base),
+        expected_configuration(comparison.lock, target, comparison.base, reference=made),
         facts,
         document=image.document,
         profile=comparison.profile,
@@ -95,7 +97,7 @@ def compare_stored(comparison: StoredComparison) -> StoredEvidence:
         exact, proof = _exactness(comparison, comparison.reference, results)
         results = (*results, exact)
     return StoredEvidence(
-        results=(*results, _coverage_result(coverage, required=comparison.require_complete)),
+        results=(*results, _coverage_result(coverage, results, required=comparison.require_complete)),
         coverage=coverage,
         proof=proof,
     )
@@ -112,9 +114,8 @@ def _exactness(
     title = "exactly what the lock makes"
     if wanted == found:
         return _result("exact", title, "passed", found=f"by digest: configuration sha256:{found}"), "digest"
-    failed = any(result.outcome == "failed" for result in results)
-    if failed:
-        return _result("exact", title, "failed", found="the differences named here"), None
+    if any(result.outcome in {"failed", "skipped"} for result in results):
+        return _result("exact", title, "failed", found="not so: see the other differences"), None
     maker = MAKERS.get(comparison.image.facts.labels.get(labels.ENGINE, ""))
     if maker is not None and maker.same_bytes:
         return (
@@ -131,16 +132,22 @@ def _exactness(
     return _result("exact", title, "passed", found="by tree: every file, and the configuration"), "tree"
 
 
-def _coverage_result(coverage: Coverage, *, required: bool) -> CheckResult:
+def _coverage_result(coverage: Coverage, results: tuple[CheckResult, ...], *, required: bool) -> CheckResult:
+    """Return whether all of the image was compared: every path, and every field of the configuration."""
     title = "every path accounted for"
-    if not coverage.not_covered:
+    fields = sum(result.outcome == "skipped" for result in results)
+    if not coverage.not_covered and not fields:
         return _result("coverage", title, "passed", found=f"{coverage.paths:,} paths")
+    missed = []
+    if coverage.not_covered:
+        missed.append(f"{coverage.uncovered:,} of {coverage.paths:,} paths not covered: {coverage.reason}")
+    if fields:
+        missed.append(f"{fields} fields of the configuration not compared")
+    found = (
+        f"{coverage.uncovered:,} of {coverage.paths:,} not covered" if coverage.uncovered else "incomplete"
+    )
     return _result(
-        "coverage",
-        title,
-        "failed" if required else "skipped",
-        found=f"{coverage.uncovered:,} of {coverage.paths:,} not covered",
-        reason=f"{coverage.uncovered:,} of {coverage.paths:,} paths not covered: {coverage.reason}",
+        "coverage", title, "failed" if required else "skipped", found=found, reason="; ".join(missed)
     )
 
 

@@ -94,6 +94,8 @@ class VerifyResult:
         if coverage.uncovered:
             share = f"{coverage.uncovered:,} of {coverage.paths:,} paths not covered"
             ground += f"; incomplete: {share} ({coverage.reason})"
+        elif not self.report.complete:
+            ground += "; incomplete: a part of the configuration was not compared"
         return ground
 
     def coverage_lines(self, *, verbose: bool = False) -> list[str]:
@@ -139,8 +141,11 @@ def verify_image(
     """Compare an image with a project's lock; with ``host``, this machine.
 
     :raises LockError: there is no lock, or it is out of date with the spec.
+    :raises UsageError: the options fit neither the lock nor the image.
     :raises EngineError: the engine does not hold the image, or does not answer.
-    :raises VerificationError: the probe did not answer, or the image is in an older recipe format.
+    :raises VerificationError: the image cannot be read, does not answer, or is in an older format.
+    :raises NetworkError: a registry or an index is out of reach.
+    :raises IntegrityError: an artifact, or a layer of the image, is not what its digest says.
     """
     options, machine = options or VerifyOptions(), machine or Machine()
     lock = fresh_lock(project, frozen=options.frozen)
@@ -152,9 +157,9 @@ def verify_image(
         )
     if options.host:
         return _verify_host(lock, target, options, machine)
+    gpus = gpu_access(target, options.gpus)
     if options.image is not None and _is_source(options.image):
         return _verify_source(lock, target, options, machine)
-    gpus = gpu_access(target, options.gpus)
     with closing(engine_of(project, options.engine, machine, gpus=gpus)) as engine:
         engine.require_privileges(machine.restart_as_root)
         subject, report = ImageVerification(lock, target, options, machine).with_engine(engine)
@@ -170,10 +175,9 @@ def _is_source(image: str) -> bool:
 def _verify_source(lock: "Lock", target: "Target", options: VerifyOptions, machine: Machine) -> VerifyResult:
     """Verify an image outside engines, which can only be read."""
     if not (options.deep or options.exact):
-        kind = str(options.image).partition(":")[0]
         raise UsageError(
-            f"an image of {kind}: can only be read, and plain verify asks a container",
-            hint="add --deep or --exact; or load it into an engine",
+            f"{options.image} is not in an engine, so it cannot be run, only read",
+            hint="add --deep or --exact, or load it into an engine first",
         )
     subject, report = ImageVerification(lock, target, options, machine).from_outside(str(options.image))
     return VerifyResult(subject=subject, report=report)

@@ -71,8 +71,8 @@ def test_verify_here_takes_nothing_from_outside(locked: Program, option: tuple[s
 
     assert (answer.code, answer.stdout) == (2, "")
     assert answer.stderr == (
-        "error: --here takes no image, --all, --deep, --exact or --junit\n\n"
-        "hint: they need the artifacts outside\n"
+        "error: --here takes no image, and no option about one\n\n"
+        "hint: they are for `envbuild verify` outside the container\n"
     )
 
 

@@ -8,6 +8,7 @@ import base64
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,7 @@ from envbuild.image.local.user_namespace import (
     raise_open_files,
     require_subordinate_ids,
 )
+from envbuild.image.local.workers import ERROR
 from envbuild.image.stored.listings import ListingCache
 from envbuild.lock.codec import dumps
 from envbuild.lock.identity import target_digest
@@ -38,6 +40,7 @@ from envbuild.oci.layer_listing import LayerListing
 from envbuild.oci.manifest import parse_config
 from envbuild.oci.reference import parse_reference
 from envbuild.platforms import host
+from envbuild.store.stage import workspace
 
 WORKER: Final = "envbuild.image.local.reference_worker"
 
@@ -67,7 +70,9 @@ def kept_reference(request: BuildRequest, listings: ListingCache, *, cache: Path
 def make_reference(
     request: BuildRequest, listings: ListingCache, *, cache: Path, environment: Mapping[str, str]
 ) -> Reference:
-    """Return the reference of a target, assembled now; the layers that are kept are not made again.
+    """Return the reference of a target, assembled now.
+
+    Layers that are kept are not made again, unless the request says that nothing of the cache may be used.
 
     :raises EngineError: this machine and user cannot assemble it, or it is for another processor.
     :raises BuildFailedError: a step failed.
@@ -81,6 +86,12 @@ def make_reference(
         config = assemble_reference(request, listings, cache=cache)
     else:
         config = _assemble_as_root(request, cache=cache, environment=environment)
+        # the other process has read the layers just now; what it found lies in the cache
+        found_there = ListingCache(cache)
+        for diff_id in parse_config(config).diff_ids:
+            listing = found_there.get(diff_id)
+            if listing is not None:
+                listings.put(listing)
     try_note(_path(request, cache), {"config": config.decode()})
     made = _reference(config, listings)
     if made is None:
@@ -91,21 +102,26 @@ def make_reference(
 def assemble_reference(request: BuildRequest, listings: ListingCache, *, cache: Path) -> bytes:
     """Assemble the image of a target, keep the listings of its layers, and return its configuration.
 
-    The image gets no name.
+    The image gets no name.  Where nothing of the cache may be used, its layers are not kept either.
 
     :raises EngineError: this process may not.
+    :raises BuildFailedError: a step failed.
+    :raises NetworkError: something of it must be fetched, and cannot be.
+    :raises IntegrityError: an artifact is not what the lock says.
     """
     raise_open_files()
     artifacts = request.artifacts
-    with artifacts.store.use():
-        image = assemble_image(request.lock, request.target, build_inputs(request, cache))
+    with ExitStack() as stack:
+        stack.enter_context(artifacts.store.use())
+        layers = cache if request.use_cache else stack.enter_context(workspace(artifacts.store))
+        image = assemble_image(request.lock, request.target, build_inputs(request, layers))
         source = request.lock.base(request.target).image
         base = None
         if source is not None:
             registry = document_registry(cache, environment=artifacts.environment, offline=artifacts.offline)
             pinned = parse_reference(source.reference).at(source.digest)
             base = BaseBlobs(cache, pinned, registry=registry, offline=artifacts.offline)
-        blobs = ImageBlobs(image, cache=cache, base=base)
+        blobs = ImageBlobs(image, cache=layers, base=base)
         for listing in list_layers(image, blobs, listings.missing(image.diff_ids), listings):
             listings.put(listing)
     LayerStore(cache).trim()
@@ -122,6 +138,7 @@ def _assemble_as_root(request: BuildRequest, *, cache: Path, environment: Mappin
         "cache": str(cache),
         "offline": request.artifacts.offline,
         "compression": request.compression,
+        "use-cache": request.use_cache,
     }
     result = process.run(
         # -P: modules in the current folder are not the program's
@@ -132,8 +149,11 @@ def _assemble_as_root(request: BuildRequest, *, cache: Path, environment: Mappin
     )
     if not result.succeeded:
         error = _ERRORS.get(result.exit_status, BuildFailedError)
+        said = result.stderr.splitlines()[-20:]
+        message = next((line for line in reversed(said) if line.startswith(ERROR)), "")
         raise error(
-            "the reference could not be assembled", detail="\n".join(result.stderr.splitlines()[-20:])
+            message.removeprefix(ERROR) or "the process that assembles the reference failed",
+            detail="\n".join(said),
         )
     return result.stdout_bytes
 

@@ -35,9 +35,11 @@ def main() -> int:
         artifacts=artifacts,
         probe=lambda: probe,
         compression=order["compression"],
+        use_cache=order["use-cache"],
     )
     try:
-        config = assemble_reference(request, ListingCache(cache), cache=cache)
+        listings = ListingCache(cache, rereads=not request.use_cache)
+        config = assemble_reference(request, listings, cache=cache)
     except EnvbuildError as error:
         return write_error(error)
     sys.stdout.buffer.write(config)

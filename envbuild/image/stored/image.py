@@ -18,7 +18,7 @@ MOST_LAYERS: Final = 500
 ReadLayers = Callable[[frozenset[OciDigest]], Iterator[LayerListing]]
 """Yields the listings of the layers with these digests of their uncompressed archives; perhaps of others too.
 
-Bytes that lie on this machine are hashed whether or not they are wanted.
+Bytes of a layout, and of the local engine's cache, are hashed whether or not they are wanted.
 """
 
 
@@ -99,6 +99,7 @@ def list_image(image: StoredImage, listings: ListingCache) -> tuple[LayerListing
     """Return the listings of an image's layers, bottom first; each layer is read at most once.
 
     :raises IntegrityError: a layer is not what the configuration says.
+    :raises ImageError: there are more than :data:`MOST_LAYERS`.
     :raises LayerError: a layer is no readable archive.
     """
     diff_ids = parse_config(image.config).diff_ids

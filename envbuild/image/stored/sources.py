@@ -36,6 +36,8 @@ LAYOUT: Final = "oci:"
 ARCHIVE: Final = "archive:"
 REGISTRY: Final = "registry:"
 
+_SAVE_ONE: Final = "save one image alone: `docker save NAME`"
+
 LARGEST_DOCUMENT: Final = 16 << 20
 """Bytes of a document that are read."""
 
@@ -64,7 +66,8 @@ def open_source(reference: str, options: SourceOptions) -> StoredImage:
     """Return the image of ``oci:FOLDER[:TAG]``, ``archive:FILE`` or ``registry:REFERENCE``.
 
     :raises UsageError: there is no such folder or file, or it holds several images.
-    :raises ImageError: it holds no image that can be read.
+    :raises ImageError: it holds no image that can be read, or a layer is no readable archive.
+    :raises ManifestError: a document of it is not well formed.
     :raises IntegrityError: a document is not what its digest says.
     :raises NetworkError: the registry is out of reach, refuses, or has no such image.
     """
@@ -92,7 +95,7 @@ def _layout(name: str, options: SourceOptions) -> StoredImage:
             raise IntegrityError(f"{blob_name(digest)} in {folder} is not what its name says")
         return data
 
-    named = _named_digest(_read_file(folder / INDEX_FILE), tag, f"{folder}")
+    named = _named_digest(_read_file(folder / INDEX_FILE), tag, f"{folder}", hint="name one: oci:FOLDER:TAG")
     digest, manifest = _choose(named, document, options.platform)
     config = document(manifest.config.digest)
 
@@ -129,7 +132,9 @@ def _archived_image(found: ArchivedImages, path: Path, platform: Platform) -> tu
                 raise ImageError(f"{path} lacks {digest[:19]}")
             return found.documents[digest]
 
-        digest, manifest = _choose(_named_digest(found.named[INDEX_FILE], "", f"{path}"), document, platform)
+        digest, manifest = _choose(
+            _named_digest(found.named[INDEX_FILE], "", f"{path}", hint=_SAVE_ONE), document, platform
+        )
         config = document(manifest.config.digest)
         held = tuple(found.layers.get(layer.digest) for layer in manifest.layers)
         if held != parse_config(config).diff_ids:
@@ -146,7 +151,7 @@ def _archived_image(found: ArchivedImages, path: Path, platform: Platform) -> tu
         raise ImageError(f"{path} is no archive of an image", hint="`docker save` writes one")
     images = docker_images(found)
     if len(images) != 1:
-        raise UsageError(f"{path} holds {len(images)} images", hint="name an archive of one")
+        raise UsageError(f"{path} holds {len(images)} images", hint=_SAVE_ONE)
     digest = images[0][0]
     config = found.documents[digest]
     if not {*parse_config(config).diff_ids} <= {*found.layers.values()}:
@@ -220,7 +225,7 @@ def _list_blobs(
                 pass
 
 
-def _named_digest(data: bytes, tag: str, where: str) -> OciDigest:
+def _named_digest(data: bytes, tag: str, where: str, *, hint: str) -> OciDigest:
     """Return the digest that an index gives for ``tag``; of one image no tag need be given.
 
     :raises UsageError: there is none of that tag, or several images.
@@ -233,15 +238,14 @@ def _named_digest(data: bytes, tag: str, where: str) -> OciDigest:
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestError(f"the index of {where} is not well formed") from error
-    if len(entries) != 1:
-        held = "no image" if not entries else f"{len(entries)} images"
-        raise UsageError(
-            f"{where} holds {held}{f' of the tag {tag}' if tag else ''}", hint="name one: oci:FOLDER:TAG"
-        )
-    digest = entries[0].get("digest") if isinstance(entries[0], dict) else None
-    if not is_digest(digest):
+    named = [entry.get("digest") if isinstance(entry, dict) else None for entry in entries]
+    digests = {digest for digest in named if is_digest(digest)}
+    if not all(map(is_digest, named)):
         raise ManifestError(f"the index of {where} is not well formed")
-    return digest
+    if len(digests) != 1:
+        held = "no image" if not digests else f"{len(digests)} images"
+        raise UsageError(f"{where} holds {held}{f' of the tag {tag}' if tag else ''}", hint=hint)
+    return digests.pop()
 
 
 def _choose(

@@ -51,10 +51,14 @@ class Coverage:
     """Paths of the image."""
 
     accounted: dict[str, int] = field(default_factory=dict)
-    """How many of them are as expected, by what says so: ``wheels``, ``debs``, ``reference``."""
+    """How many of them are as expected, by what says so: ``wheels``, ``conda packages``, ``debs``,
+    ``layers of the base``, ``the lock``, ``the reference``."""
 
     differing: int = 0
-    """How many of them are not, or are not expected at all; those that are missing are not among them."""
+    """How many of them are not, or are not expected at all."""
+
+    missing: int = 0
+    """How many paths are expected and are not there; they are not among :attr:`paths`."""
 
     not_covered: tuple[str, ...] = ()
     """Paths that nothing at hand could say anything about."""
@@ -73,7 +77,8 @@ class Coverage:
         parts = [f"{count:,} by {name}" for name, count in self.accounted.items() if count]
         said = f"{self.paths:,} paths: {', '.join(parts) or 'none accounted for'}"
         differing = f"; {self.differing:,} differ" if self.differing else ""
-        return f"{said}{differing}; {self.uncovered:,} not covered"
+        missing = f"; {self.missing:,} missing" if self.missing else ""
+        return f"{said}{differing}{missing}; {self.uncovered:,} not covered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +109,11 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every path of the image was compared."""
-        return self.proof is not None or (self.coverage is not None and not self.coverage.not_covered)
+        """Whether every path of the image and its whole configuration were compared."""
+        if self.coverage is None:
+            return False
+        missed = any(result.outcome == "skipped" and result.id == "coverage" for result in self.results)
+        return not self.coverage.not_covered and not missed
 
     def with_outcome(self, *outcomes: Outcome) -> Iterator[CheckResult]:
         """Yield the results that ended in one of ``outcomes``."""

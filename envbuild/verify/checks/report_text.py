@@ -38,6 +38,7 @@ def coverage_document(coverage: Coverage) -> dict[str, Any]:
         "paths": coverage.paths,
         "accounted": dict(coverage.accounted),
         "differing": coverage.differing,
+        "missing": coverage.missing,
         "uncovered": coverage.uncovered,
         "not-covered": list(coverage.not_covered),
         "reason": coverage.reason,

@@ -20,7 +20,7 @@ from envbuild.verify.checks.target import LockedTarget
 from envbuild.verify.files.claims import KINDS, Claim, Claims, LockedArtifact, agrees, artifacts_of
 from envbuild.verify.files.describe import DIGITS, KIND_WORDS, describe_change, describe_record
 from envbuild.verify.files.expected_files import ExpectedFiles
-from envbuild.verify.files.tolerated import is_personal, is_tolerated
+from envbuild.verify.files.tolerated import is_personal, is_personal_to_owners, may_be_absent
 from envbuild.verify.files.without_reference import BASE, LOCK, judge_carried, judge_path
 
 GROUP = "files"
@@ -79,6 +79,7 @@ class _Ledger:
         self._claims = Claims(comparison.target, comparison.expected, measure.records)
         self._accounted: Counter[str] = Counter()
         self._differing = 0
+        self._missing = 0
         self._not_covered: list[str] = []
         self._spoiled: set[str] = set()
         """Artifacts one of whose files differs."""
@@ -100,7 +101,7 @@ class _Ledger:
             else:
                 self._note_change(path, wanted, found)
         for path, wanted in reference.items():
-            if path not in self._image and not is_tolerated(path, wanted, None):
+            if path not in self._image and not may_be_absent(path, wanted):
                 self._note_missing(path, KIND_WORDS[wanted.kind], reference)
 
     def compare_with_artifacts(self) -> None:
@@ -117,9 +118,12 @@ class _Ledger:
                 self._not_covered.append(path)
             else:
                 self._differing += 1
-                self._spoil(owners)
                 expected, now = verdict.difference
                 difference: Difference = "extra" if expected is None else "changed"
+                if is_personal_to_owners(self._target, path, found, owners):
+                    difference = "personal"
+                if outcome_of(self._comparison.profile, difference) == "failed":
+                    self._spoil(owners)
                 self._note(path, difference, expected=expected, found=now, reason=self._reason(owners))
         for path, owners in self._claims.by_path.items():
             entry = owners[-1].entry
@@ -197,6 +201,7 @@ class _Ledger:
             paths=len(self._image),
             accounted={name: self._accounted[name] for name in (*KINDS, BASE, LOCK, REFERENCE)},
             differing=self._differing,
+            missing=self._missing,
             not_covered=tuple(self._not_covered),
             reason=self._comparison.no_reference if self._not_covered else None,
         )
@@ -222,9 +227,6 @@ class _Ledger:
             )
 
     def _note_change(self, path: str, wanted: FileRecord, found: FileRecord) -> None:
-        if is_tolerated(path, wanted, found):
-            self._accounted[REFERENCE] += 1
-            return
         owners = self._owners(path)
         self._differing += 1
         difference: Difference = "changed"
@@ -236,6 +238,7 @@ class _Ledger:
         self._note(path, difference, expected=expected, found=now, reason=self._reason(owners))
 
     def _note_missing(self, path: str, expected: str, reference: Mapping[str, FileRecord]) -> None:
+        self._missing += 1
         owners = self._owners(path)
         self._spoil(owners)
         folder = posixpath.dirname(path)

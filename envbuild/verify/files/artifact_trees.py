@@ -1,7 +1,7 @@
 """The files that a locked artifact brings: path, digest or link, and mode of each, read from the artifact.
 
 ``file`` is always the artifact's own name, for errors: a store may keep it under another.  Bytecode is left
-out of wheels and conda packages: it is compared with its source.
+out of wheels and conda packages: it is compared with the reference.
 """
 
 import tarfile

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from envbuild.oci.layer_listing import FileRecord
+from envbuild.oci.layer_listing import DERIVED, FORM, FileRecord
 
 DIGITS: Final = 12
 """Hexadecimal digits of a digest that are shown."""
@@ -45,15 +45,17 @@ def describe_change(expected: FileRecord, found: FileRecord) -> tuple[str, str]:
         note(f"mode {expected.mode:04o}", f"mode {found.mode:04o}")
     if (expected.uid, expected.gid) != (found.uid, found.gid):
         note(f"owner {expected.uid}:{expected.gid}", f"owner {found.uid}:{found.gid}")
-    if expected.attributes != found.attributes:
-        note(_attributes(expected), _attributes(found))
+    names = sorted({name for name, _ in (*expected.attributes, *found.attributes)})
+    for name in names:
+        one, other = dict(expected.attributes).get(name), dict(found.attributes).get(name)
+        # what a listing works out of a file's content has been said with the content
+        if one != other and (name == FORM or not name.startswith(DERIVED)):
+            note(_attribute(name, one), _attribute(name, other))
     return ", ".join(before), ", ".join(after)
 
 
-def _attributes(record: FileRecord) -> str:
-    if not record.attributes:
-        return "no attributes"
-    named = (
-        f"{name.removeprefix('SCHILY.xattr.')}={value[: 2 * DIGITS]}" for name, value in record.attributes
-    )
-    return "attributes " + " ".join(named)
+def _attribute(name: str, value: str | None) -> str:
+    if name == FORM:
+        return "stored plainly" if value is None else "stored in another form"
+    short = name.removeprefix("SCHILY.xattr.")
+    return f"no {short}" if value is None else f"{short}={value}"

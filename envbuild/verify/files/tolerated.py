@@ -1,13 +1,14 @@
-"""What may differ from the reference in a sound image: the whole list, by path and content.
+"""What may differ from the reference in a sound image: the whole list, by path.
 
 docs/explanation/verify.md has the same list.  An entry names one path; no entry is a pattern.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-from envbuild.oci.layer_listing import UNCHECKED_DIGEST, FileRecord
+from envbuild.oci.layer_listing import DERIVED, UNCHECKED_DIGEST, FileRecord
 from envbuild.verify.checks.target import LockedTarget
-from envbuild.verify.files.claims import Claim
+from envbuild.verify.files.claims import Claim, agrees
 
 MAY_BE_ABSENT: Final = frozenset({"/etc/hosts"})
 """Paths that a Docker Engine mounts over while it builds, so that a package's script does not make them.
@@ -34,9 +35,9 @@ _CACHES: Final = (".cache", "/locale-archive")
 """Ends of what packages' scripts write among programs and libraries."""
 
 
-def is_tolerated(path: str, wanted: FileRecord, found: FileRecord | None) -> bool:
-    """Return whether ``found`` in place of ``wanted`` is no difference; None: nothing is at ``path``."""
-    return found is None and wanted.kind == "f" and path in MAY_BE_ABSENT
+def may_be_absent(path: str, wanted: FileRecord) -> bool:
+    """Return whether that nothing is at ``path``, where ``wanted`` should be, is no difference."""
+    return wanted.kind == "f" and path in MAY_BE_ABSENT
 
 
 def is_personal(
@@ -49,17 +50,35 @@ def is_personal(
     scripts wrote, such as account files and lists of packages, is written again where packages are added.
     Programs and libraries are no such thing, whoever brings them.
     """
+    if found.kind != wanted.kind or _gains_privileges(wanted, found):
+        return False
     if owners:
-        if any(claim.entry.conffile for claim in owners):
-            return True
-        opened = found._replace(mode=wanted.mode) == wanted and found.mode == wanted.mode | _WRITABLE
-        return opened and path.startswith(f"{target.prefix}/")
+        return is_personal_to_owners(target, path, found, owners)
     if path.endswith(".pyc") and dict(found.attributes).get(UNCHECKED_DIGEST) == wanted.content:
-        return True
+        return found.mode in {wanted.mode, wanted.mode | _WRITABLE}
     if path == target.interpreter.path or path.startswith((f"{target.prefix}/", "/etc/envbuild")):
         same = found._replace(mode=wanted.mode, uid=wanted.uid, gid=wanted.gid) == wanted
         return same and found.mode in {wanted.mode, wanted.mode | _WRITABLE}
-    if found.mode & ~wanted.mode & _SET_ID or found.attributes != wanted.attributes:
-        return False
     # programs and libraries, of a base for example, are nothing that scripts write
     return not path.startswith(_CODE) or path.endswith(_CACHES)
+
+
+def is_personal_to_owners(
+    target: LockedTarget, path: str, found: FileRecord, owners: Sequence[Claim]
+) -> bool:
+    """Return whether ``found`` is what a dev container makes of a file that artifacts bring.
+
+    A configuration file may be edited, and the environment may be made writable.
+    """
+    if found.kind == "f" and not found.mode & _SET_ID and any(claim.entry.conffile for claim in owners):
+        return True
+    return path.startswith(f"{target.prefix}/") and any(
+        agrees(claim.entry, found) and found.mode == claim.entry.mode | _WRITABLE and not found.attributes
+        for claim in owners
+    )
+
+
+def _gains_privileges(wanted: FileRecord, found: FileRecord) -> bool:
+    """Return whether a file may do more than the locked one: by its mode, or by attributes."""
+    stored = tuple(item for item in found.attributes if not item[0].startswith(DERIVED))
+    return bool(found.mode & ~wanted.mode & _SET_ID) or stored not in {(), wanted.attributes}

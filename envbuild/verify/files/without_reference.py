@@ -7,7 +7,7 @@ from typing import Final
 from envbuild.oci.layer_listing import FileRecord
 from envbuild.verify.checks.target import LockedTarget
 from envbuild.verify.files.claims import Claim, agrees
-from envbuild.verify.files.describe import DIGITS, describe_change, describe_record
+from envbuild.verify.files.describe import DIGITS, KIND_WORDS, describe_change, describe_record
 
 SYSTEM_FOLDERS: Final = (
     "/boot/",
@@ -87,9 +87,11 @@ def _judge_claimed(found: FileRecord, owners: list[Claim], base: FileRecord | No
         if all(claim.entry.kind == "d" for claim in owners) and found.kind == "l":
             return NOT_COVERED  # merged /usr: a folder of one package is a link of another
         entry = owners[-1].entry
-        expected = (
-            f"sha256 {(entry.content or '')[:DIGITS]}…" if entry.kind == "f" else (entry.content or "other")
-        )
+        expected = KIND_WORDS.get(entry.kind, "a special file")
+        if entry.kind == "f":
+            expected = f"sha256 {(entry.content or '')[:DIGITS]}…"
+        elif entry.kind == "l":
+            expected = f"a link to {entry.content}"
         return Verdict(difference=(expected, describe_record(found)))
     claim = agreeing[-1]
     plain = (found.uid, found.gid) == (0, 0) and not found.attributes
@@ -98,8 +100,8 @@ def _judge_claimed(found: FileRecord, owners: list[Claim], base: FileRecord | No
     if claim.kind == "debs" and not (found.mode ^ claim.entry.mode) & _SET_USER_ID:
         # packages' scripts set modes and owners; only a reference can tell
         return NOT_COVERED
-    owner = "" if plain else f", owner {found.uid}:{found.gid}"
-    return Verdict(difference=(f"mode {claim.entry.mode:04o}", f"mode {found.mode:04o}{owner}"))
+    wanted = found._replace(mode=claim.entry.mode, uid=0, gid=0, attributes=())
+    return Verdict(difference=describe_change(wanted, found))
 
 
 def _judge_prefix(target: LockedTarget, name: str, found: FileRecord) -> Verdict:

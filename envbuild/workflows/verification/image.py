@@ -173,7 +173,7 @@ class ImageVerification:
                 locked=locked,
                 image=image,
                 listings=listed,
-                expected=_expected(artifacts, locked) if options.deep else ExpectedFiles(),
+                expected=_expected(artifacts, locked, options) if options.deep else ExpectedFiles(),
                 carried=self._carried(),
                 reference=made,
                 no_reference=without,
@@ -335,12 +335,14 @@ def _refuse_earlier_format(reference: str, facts: "ImageFacts") -> None:
         )
 
 
-def _expected(artifacts: "TargetArtifacts", locked: "LockedTarget") -> "ExpectedFiles":
+def _expected(
+    artifacts: "TargetArtifacts", locked: "LockedTarget", options: "VerifyOptions"
+) -> "ExpectedFiles":
     """Return the files of the locked artifacts; artifacts whose files are not known yet are fetched."""
     from envbuild.cache.folders import TREES
     from envbuild.verify.files.artifacts import TreeCache, expected_files, missing_trees
 
-    cache = TreeCache(TREES.path(artifacts.store.folder))
+    cache = TreeCache(TREES.path(artifacts.store.folder), rereads=not options.use_cache)
     names = set(missing_trees(locked, cache))
     if names:
         artifacts.fetch([item for item in artifacts.by_sha256.values() if item.filename in names])

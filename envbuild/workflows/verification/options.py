@@ -59,9 +59,13 @@ class VerifyOptions:
                 "--host takes no image, no --deep and no --exact", hint="there is no container to look into"
             )
         if self.require_complete and not outside:
-            raise UsageError("--require-complete is about files", hint="add --deep or --exact")
+            raise UsageError(
+                "--require-complete needs --deep or --exact", hint="without them no files are compared"
+            )
         if not self.use_cache and not outside:
-            raise UsageError("--no-cache is about files", hint="add --deep or --exact")
+            raise UsageError("--no-cache needs --deep or --exact", hint="without them no files are read")
+        if self.require_gpu and self.exact and not self.deep:
+            raise UsageError("--require-gpu needs an answer of the image", hint="add --deep to --exact")
         if self.exact and self.profile != "image":
             raise UsageError(
                 "a dev container holds more than the lock: --exact is not for --profile devcontainer",

@@ -22,7 +22,7 @@ from tests.rig.tar_layers import (
 Layers = Sequence[Sequence[Entry]]
 
 TWICE = "is there twice in one layer"
-UNLISTED = "is in a folder that no layer lists"
+UNLISTED = "is a folder that no layer lists"
 MADE_AGAIN = "is a folder that is removed and made again in one layer"
 EMPTIED_ROOT = "is emptied: overlayfs keeps what lies below the root of a layer"
 REMOVED_AFTER = "is removed by the layer that brings it"

@@ -198,7 +198,7 @@ STRICT = {
     "base layers": (
         top("rootfs", {"diff_ids": [digest("other"), digest("ours")]}),
         "base-layers",
-        "1 layers of the locked base → 0 of them",
+        "1 layer of the locked base → 0 of them",
     ),
     "no layers": (top("rootfs", {}), "base-layers", "→ 0 of them"),
 }  # fmt: skip
@@ -400,3 +400,12 @@ def test_junk_is_a_difference_or_an_error_of_ours(value: Any, *, stored: bool) -
                 except EnvbuildError:
                     continue
                 assert all(isinstance(result.difference, str) for result in results)
+
+
+def test_what_a_base_hands_on_is_known_from_the_reference_too() -> None:
+    """Where the base's own configuration is not at hand, nothing of the image's is left open."""
+    target = IMAGE_LOCK.targets[0]
+    known = expected_configuration(IMAGE_LOCK, target, {"config": {"StopSignal": "SIGINT"}, "variant": "v8"})
+    made = {"config": {**known.settings, "Labels": {**known.settings["Labels"]}}, "variant": "v8"}
+    assert expected_configuration(IMAGE_LOCK, target, None).inherits
+    assert expected_configuration(IMAGE_LOCK, target, None, reference=made) == known

@@ -45,8 +45,9 @@ NO_CONTAINER = "--host takes no image, no --deep and no --exact"
             NO_CONTAINER,
         ),
         (VerifyOptions, {"host": True, "exact": True}, NO_CONTAINER),
-        (VerifyOptions, {"require_complete": True}, "--require-complete is about files"),
-        (VerifyOptions, {"use_cache": False}, "--no-cache is about files"),
+        (VerifyOptions, {"require_complete": True}, "--require-complete needs --deep or --exact"),
+        (VerifyOptions, {"use_cache": False}, "--no-cache needs --deep or --exact"),
+        (VerifyOptions, {"exact": True, "require_gpu": True}, "--require-gpu needs an answer of the image"),
         (
             VerifyOptions,
             {"exact": True, "profile": "devcontainer"},

@@ -173,5 +173,5 @@ def test_a_report_is_written_to_a_path_given_as_a_text(
 
 @pytest.mark.parametrize("image", ["oci:folder", "archive:file.tar", "registry:example.com/a"])
 def test_an_image_that_can_only_be_read_is_not_asked(project: Project, machine: Machine, image: str) -> None:
-    with pytest.raises(UsageError, match="can only be read, and plain verify asks a container"):
+    with pytest.raises(UsageError, match="is not in an engine, so it cannot be run, only read"):
         verify_image(project, VerifyOptions(image=image), machine=machine)

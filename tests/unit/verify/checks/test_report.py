@@ -41,6 +41,7 @@ def test_a_coverage_as_values() -> None:
         "paths": 3,
         "accounted": {"wheels": 1},
         "differing": 0,
+        "missing": 0,
         "uncovered": 2,
         "not-covered": ["/a", "/b"],
         "reason": "no reference: why",
@@ -54,7 +55,7 @@ def test_a_coverage_as_values() -> None:
         ({"coverage": PART}, False),
         ({"coverage": WHOLE}, True),
         ({"coverage": WHOLE, "proof": "tree"}, True),
-        ({"coverage": PART, "proof": "digest"}, True),
+        ({"coverage": PART, "proof": "digest"}, False),
     ],
 )
 def test_a_report_is_complete_when_every_path_was_compared(fields: dict[str, Any], *, complete: bool) -> None:

@@ -136,8 +136,8 @@ CHANGES: dict[str, tuple[str, FileRecord, str, str]] = {
     "attributes": (
         CORE,
         file("8", attributes=ATTRIBUTE),
-        "no attributes",
-        "attributes security.capability=01000002",
+        "no security.capability",
+        "security.capability=01000002",
     ),
     "a link": (CORE, link("/tmp/x"), "sha256 888888888888…", "a link to /tmp/x"),  # noqa: S108
     "a folder": (CORE, IMPLIED_FOLDER, "sha256 888888888888…, mode 0644", "a folder, mode 0755"),
@@ -405,11 +405,11 @@ def test_without_a_reference_artifacts_and_base_account_for_what_they_bring(targ
 CLAIMED: dict[str, tuple[str, FileRecord | None, tuple[str | None, str]]] = {
     "a wheel's content": (CORE, file("9"), ("sha256 888888888888…", "sha256 999999999999…")),
     "a wheel's mode": (CORE, file("8", 0o666), ("mode 0644", "mode 0666")),
-    "a wheel's owner": (CORE, file("8", uid=5), ("mode 0644", "mode 0644, owner 5:0")),
+    "a wheel's owner": (CORE, file("8", uid=5), ("owner 0:0", "owner 5:0")),
     "a wheel's file is missing": (CORE, None, ("a file", "missing")),
     "a wheel's file is a link": (CORE, link("x"), ("sha256 888888888888…", "a link to x")),
     "a deb's content": ("/usr/bin/git", file("9", 0o755), ("sha256 111111111111…", "sha256 999999999999…")),
-    "a deb's link": ("/usr/bin/git-shell", link("sh"), ("git", "a link to sh")),
+    "a deb's link": ("/usr/bin/git-shell", link("sh"), ("a link to git", "a link to sh")),
     "a deb's file is missing": ("/usr/bin/git", None, ("a file", "missing")),
     "a deb's file gets a set-user-ID bit": (
         "/usr/bin/git",
@@ -419,7 +419,7 @@ CLAIMED: dict[str, tuple[str, FileRecord | None, tuple[str | None, str]]] = {
     "a deb's file gets a set-user-ID bit and an owner": (
         "/usr/bin/git",
         file("1", 0o4755, uid=5, gid=6),
-        ("mode 0755", "mode 4755, owner 5:6"),
+        ("mode 0755, owner 0:0", "mode 4755, owner 5:6"),
     ),
     "a file in the home": ("/home/app/.bashrc", file("9"), (None, "sha256 999999999999…")),
     "a link in the home": ("/home/app/deep/x", link("/bin/sh"), (None, "a link to /bin/sh")),
@@ -553,8 +553,8 @@ def test_without_a_reference_what_the_build_lays_down_is_accounted_to_the_lock(t
         (file("f", uid=1000, gid=1000), "owner 0:0", "owner 1000:1000"),
         (
             file("f", attributes=(("SCHILY.xattr.user.a", "31"),)),
-            "no attributes",
-            "attributes user.a=31",
+            "no user.a",
+            "user.a=31",
         ),
         (link("/x"), "sha256 ffffffffffff…", "a link to /x"),
         (IMPLIED_FOLDER, "sha256 ffffffffffff…, mode 0644", "a folder, mode 0755"),
@@ -638,3 +638,34 @@ def test_a_deb_none_of_whose_files_is_there_is_one_result(target: LockedTarget) 
 def test_an_artifact_of_which_something_is_there_has_no_such_result(target: LockedTarget) -> None:
     results, _ = account(target, dict.fromkeys((INIT, CORE)))
     assert "files/wheel/numpy" not in {item.id for item in results}
+
+
+@pytest.mark.parametrize(
+    ("path", "record", "outcome"),
+    [
+        ("/etc/gitconfig", file("9"), "warned"),
+        (INIT, file("6", 0o666), "warned"),
+        (INIT, file("9"), "failed"),
+        ("/usr/bin/git", file("9", 0o755), "failed"),
+        ("/etc/gitconfig", file("9", 0o4755), "failed"),
+    ],
+    ids=["edited configuration", "writable environment", "code", "program", "set-user-ID"],
+)
+@pytest.mark.parametrize("reference", [True, False])
+def test_a_dev_container_is_judged_alike_with_and_without_a_reference(
+    target: LockedTarget, path: str, record: FileRecord, outcome: str, *, reference: bool
+) -> None:
+    results, _ = account(target, {path: record}, reference=reference, profile="devcontainer")
+    assert [item.outcome for item in results if item.title == path] == [outcome]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [file("9", 0o2644), file("2", attributes=ATTRIBUTE), link("/tmp/x")],  # noqa: S108
+    ids=["set-group-ID", "capability", "link"],
+)
+def test_a_configuration_file_that_may_do_more_is_nobodys_personal_change(
+    target: LockedTarget, record: FileRecord
+) -> None:
+    results, _ = account(target, {"/etc/gitconfig": record}, profile="devcontainer")
+    assert [item.outcome for item in results if item.title == "/etc/gitconfig"] == ["failed"]
