@@ -85,7 +85,7 @@ _ETC = (
     ETC.edits("a service does more", "etc/init.d/hwclock.sh", appended("id\n")),
     ETC.adds("a service starts first", link("etc/rcS.d/S00evil", "../init.d/hwclock.sh")),
     ETC.edits("limits of sessions", "etc/security/limits.conf", appended("* hard nproc 1\n")),
-    ETC.edits("hosts have other addresses", "etc/hosts", appended("192.0.2.1 pypi.org\n")),
+    ETC.edits("hosts have other addresses", "etc/hosts", appended("192.0.2.1 index.example\n")),
     ETC.edits("hosts are looked up otherwise", "etc/host.conf", replaced(b"multi on", b"multi no")),
     ETC.adds("names are asked of another server", file("etc/resolv.conf", "nameserver 192.0.2.1\n")),
     ETC.edits("addresses are preferred otherwise", "etc/gai.conf", appended("precedence ::/0 1\n")),
