@@ -6,20 +6,14 @@ from typing import Final
 
 from envbuild.cache.folders import DOCUMENTS, PARTIALS
 from envbuild.digest import OciDigest
-from envbuild.errors import EngineError, ImageError
+from envbuild.errors import EngineError
 from envbuild.image.docker.images import DockerImages
 from envbuild.image.stored.archive import ArchivedImages, read_archive
-from envbuild.image.stored.image import StoredImage
+from envbuild.image.stored.image import StoredImage, find_manifest
 from envbuild.image.stored.listings import ListingCache
 from envbuild.oci.documents import Document, DocumentFolder
 from envbuild.oci.layer_listing import LayerListing
-from envbuild.oci.manifest import (
-    Manifest,
-    choose_manifests,
-    parse_image_document,
-    parse_index_or_manifest,
-    require_one_choice,
-)
+from envbuild.oci.manifest import parse_image_document
 from envbuild.platforms import Platform
 from envbuild.progress import Progress
 
@@ -76,18 +70,10 @@ def _configuration(
     identifier: OciDigest, document: Callable[[OciDigest], bytes], platform: Platform
 ) -> OciDigest:
     """Return the digest of the configuration that the engine's ID leads to."""
-    data = document(identifier)
-    if not _is_manifest(data):
+    if not _is_manifest(document(identifier)):
         return identifier
-    parsed = parse_index_or_manifest(data, "")
-    if isinstance(parsed, Manifest):
-        return parsed.config.digest
-    require_one_choice(parsed, platform)
-    for choice in choose_manifests(parsed, platform):
-        found = parse_index_or_manifest(document(choice.digest), choice.media_type)
-        if isinstance(found, Manifest):
-            return found.config.digest
-    raise ImageError(f"the image is not offered for {platform.name}")
+    _, manifest = find_manifest(identifier, document, platform)
+    return manifest.config.digest
 
 
 def _is_manifest(data: bytes) -> bool:

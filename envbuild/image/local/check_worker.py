@@ -4,23 +4,18 @@ Reads what to build from standard input.  Everything that must have no part in t
 the environment and the clock are the caller's business, the rest is below.
 """
 
-import base64
 import json
 import os
 import sys
 from pathlib import Path
 
 from envbuild.errors import EnvbuildError
-from envbuild.image.engine import BuildRequest
 from envbuild.image.local.build import assemble_image
 from envbuild.image.local.check import REFERENCE
 from envbuild.image.local.images import ImageStore
 from envbuild.image.local.inputs import build_inputs
-from envbuild.image.local.workers import StageLines, write_error
-from envbuild.lock.codec import loads
-from envbuild.lock.target_choice import select_target
+from envbuild.image.local.workers import request_of, write_error
 from envbuild.store.store import Store
-from envbuild.store.target_artifacts import TargetArtifacts
 
 
 class _StoreWithoutTimes(Store):
@@ -34,18 +29,8 @@ def main() -> int:
     """Build what standard input says; return the exit status."""
     order = json.load(sys.stdin)
     os.umask(0o077)
-    lock = loads(order["lock"])
-    target = select_target(lock, variant=order["variant"], platform=order["platform"], host=None)
-    folder, store = Path(order["folder"]), _StoreWithoutTimes(Path(order["cache"]))
-    artifacts = TargetArtifacts(lock, target, store=store, progress=StageLines(), offline=order["offline"])
-    probe = base64.b64decode(order["probe"])
-    request = BuildRequest(
-        lock=lock,
-        target=target,
-        artifacts=artifacts,
-        probe=lambda: probe,
-        compression=order["compression"],
-    )
+    folder = Path(order["folder"])
+    request = request_of(order, _StoreWithoutTimes(Path(order["cache"])))
     try:
         inputs = build_inputs(
             request,
@@ -53,7 +38,7 @@ def main() -> int:
             workers=order["workers"],
             arrange=lambda wheels: tuple(reversed(wheels)),
         )
-        image = assemble_image(lock, target, inputs)
+        image = assemble_image(request.lock, request.target, inputs)
     except EnvbuildError as error:
         return write_error(error)
     ImageStore(folder).put(REFERENCE, image)

@@ -1,10 +1,17 @@
 """How the processes that are started to assemble an image speak to the one that started them."""
 
+import base64
 import sys
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from envbuild.errors import EnvbuildError
+from envbuild.image.engine import BuildRequest
+from envbuild.lock.codec import loads
+from envbuild.lock.target_choice import select_target
 from envbuild.progress import SilentProgress
+from envbuild.store.store import Store
+from envbuild.store.target_artifacts import TargetArtifacts
 
 ERROR: Final = "error: "
 """What the line with the message of an error begins with."""
@@ -17,6 +24,21 @@ class StageLines(SilentProgress):
         """Write the line."""
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
+
+
+def request_of(order: Mapping[str, Any], store: Store) -> BuildRequest:
+    """Return the request that the first process has written, for artifacts in ``store``."""
+    lock = loads(order["lock"])
+    target = select_target(lock, variant=order["variant"], platform=order["platform"], host=None)
+    probe = base64.b64decode(order["probe"])
+    return BuildRequest(
+        lock=lock,
+        target=target,
+        artifacts=TargetArtifacts(lock, target, store=store, progress=StageLines(), offline=order["offline"]),
+        probe=lambda: probe,
+        compression=order["compression"],
+        use_cache=order.get("use-cache", True),
+    )
 
 
 def write_error(error: EnvbuildError) -> int:

@@ -221,16 +221,13 @@ def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
         yield block
 
 
-def docker_images(found: ArchivedImages) -> list[tuple[OciDigest, list[str]]]:
-    """Return the images that ``manifest.json`` names: digest of the configuration, and names.
+def docker_images(found: ArchivedImages) -> list[OciDigest]:
+    """Return the images that ``manifest.json`` names, each by the digest of its configuration.
 
     :raises ManifestError: it is not well formed.
     """
     try:
         entries = parse_unambiguous_json(found.named[DOCKER_FILE], fields=_DOCKER_FIELDS)
-        return [
-            (found.paths[normal_path(entry["Config"])], [str(name) for name in entry.get("RepoTags") or ()])
-            for entry in entries
-        ]
+        return [found.paths[normal_path(entry["Config"])] for entry in entries]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestError("manifest.json of the archive is not well formed") from error

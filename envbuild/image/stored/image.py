@@ -10,7 +10,16 @@ from envbuild.formats.json_text import parse_json
 from envbuild.image.facts import ImageFacts
 from envbuild.image.stored.listings import ListingCache
 from envbuild.oci.layer_listing import LayerListing
-from envbuild.oci.manifest import ManifestError, parse_config, parse_image_document
+from envbuild.oci.manifest import (
+    Manifest,
+    ManifestError,
+    choose_manifests,
+    parse_config,
+    parse_image_document,
+    parse_index_or_manifest,
+    require_one_choice,
+)
+from envbuild.platforms import Platform
 
 MOST_LAYERS: Final = 500
 """Layers of an image that are laid over each other."""
@@ -93,6 +102,27 @@ def facts_of_config(config: bytes, *, identifier: OciDigest, size: int = 0) -> I
         size=size,
         settings=dict(settings),
     )
+
+
+def find_manifest(
+    digest: OciDigest, document: Callable[[OciDigest], bytes], platform: Platform
+) -> tuple[OciDigest, Manifest]:
+    """Return the manifest that ``digest`` leads to, by itself or through an index, and its own digest.
+
+    ``document`` gives the bytes of a digest.
+
+    :raises ManifestError: a document is not well formed, or engines may take another image of the index.
+    :raises ImageError: there is none for ``platform``.
+    """
+    parsed = parse_index_or_manifest(document(digest), "")
+    if isinstance(parsed, Manifest):
+        return digest, parsed
+    require_one_choice(parsed, platform)
+    for choice in choose_manifests(parsed, platform):
+        found = parse_index_or_manifest(document(choice.digest), choice.media_type)
+        if isinstance(found, Manifest):
+            return choice.digest, found
+    raise ImageError(f"it is not offered for {platform.name}")
 
 
 def list_image(image: StoredImage, listings: ListingCache) -> tuple[LayerListing, ...]:

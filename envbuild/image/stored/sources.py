@@ -10,7 +10,7 @@ from envbuild.cache.folders import DOCUMENTS, PARTIALS
 from envbuild.digest import CHUNK, OciDigest, sha256_bytes
 from envbuild.errors import ImageError, IntegrityError, UsageError
 from envbuild.image.stored.archive import ArchivedImages, docker_images, read_archive
-from envbuild.image.stored.image import StoredImage
+from envbuild.image.stored.image import StoredImage, find_manifest
 from envbuild.image.stored.listings import ListingCache
 from envbuild.oci.blobs import read_verified
 from envbuild.oci.index import DOCKER_FILE, INDEX_FILE, LAYOUT_FILE, REF_NAME, blob_name
@@ -19,12 +19,9 @@ from envbuild.oci.manifest import (
     Descriptor,
     Manifest,
     ManifestError,
-    choose_manifests,
     is_digest,
     parse_config,
     parse_image_document,
-    parse_index_or_manifest,
-    require_one_choice,
 )
 from envbuild.oci.reference import ImageReference, parse_reference
 from envbuild.platforms import Platform
@@ -40,7 +37,6 @@ _SAVE_ONE: Final = "save one image alone: `docker save NAME`"
 
 LARGEST_DOCUMENT: Final = 16 << 20
 """Bytes of a document that are read."""
-
 
 _DO_NOT_USE: Final = "do not use this image"
 
@@ -96,7 +92,7 @@ def _layout(name: str, options: SourceOptions) -> StoredImage:
         return data
 
     named = _named_digest(_read_file(folder / INDEX_FILE), tag, f"{folder}", hint="name one: oci:FOLDER:TAG")
-    digest, manifest = _choose(named, document, options.platform)
+    digest, manifest = find_manifest(named, document, options.platform)
     config = document(manifest.config.digest)
 
     def read(wanted: frozenset[OciDigest]) -> Iterator[LayerListing]:
@@ -132,7 +128,7 @@ def _archived_image(found: ArchivedImages, path: Path, platform: Platform) -> tu
                 raise ImageError(f"{path} lacks {digest[:19]}")
             return found.documents[digest]
 
-        digest, manifest = _choose(
+        digest, manifest = find_manifest(
             _named_digest(found.named[INDEX_FILE], "", f"{path}", hint=_SAVE_ONE), document, platform
         )
         config = document(manifest.config.digest)
@@ -141,18 +137,16 @@ def _archived_image(found: ArchivedImages, path: Path, platform: Platform) -> tu
             raise IntegrityError(
                 f"the layers in {path} are not what the image's configuration says", hint=_DO_NOT_USE
             )
-        if DOCKER_FILE in found.named:
-            # engines read the one or the other
-            named = {name for name, _ in docker_images(found)}
-            if named != {manifest.config.digest}:
-                raise IntegrityError(f"the two lists of images in {path} name different images")
+        # engines read the one list or the other
+        if DOCKER_FILE in found.named and {*docker_images(found)} != {manifest.config.digest}:
+            raise IntegrityError(f"the two lists of images in {path} name different images")
         return digest, config
     if DOCKER_FILE not in found.named:
         raise ImageError(f"{path} is no archive of an image", hint="`docker save` writes one")
     images = docker_images(found)
     if len(images) != 1:
         raise UsageError(f"{path} holds {len(images)} images", hint=_SAVE_ONE)
-    digest = images[0][0]
+    (digest,) = images
     config = found.documents[digest]
     if not {*parse_config(config).diff_ids} <= {*found.layers.values()}:
         raise IntegrityError(
@@ -246,21 +240,6 @@ def _named_digest(data: bytes, tag: str, where: str, *, hint: str) -> OciDigest:
         held = "no image" if not digests else f"{len(digests)} images"
         raise UsageError(f"{where} holds {held}{f' of the tag {tag}' if tag else ''}", hint=hint)
     return digests.pop()
-
-
-def _choose(
-    digest: OciDigest, document: Callable[[OciDigest], bytes], platform: Platform
-) -> tuple[OciDigest, Manifest]:
-    """Return the manifest that ``digest`` leads to, by itself or through an index."""
-    parsed = parse_index_or_manifest(document(digest), "")
-    if isinstance(parsed, Manifest):
-        return digest, parsed
-    require_one_choice(parsed, platform)
-    for choice in choose_manifests(parsed, platform):
-        found = parse_index_or_manifest(document(choice.digest), choice.media_type)
-        if isinstance(found, Manifest):
-            return choice.digest, found
-    raise ImageError(f"it is not offered for {platform.name}")
 
 
 def _read_file(path: Path) -> bytes:

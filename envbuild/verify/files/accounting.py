@@ -6,11 +6,12 @@ is not covered.
 """
 
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+
+from packaging.utils import canonicalize_name
 
 from envbuild.oci.file_tree import FileTree
 from envbuild.oci.layer_listing import FileRecord
@@ -193,7 +194,7 @@ class _Ledger:
             if record.kind == "d" and path.startswith(below) and path.endswith(".dist-info"):
                 name, _, version = path.removeprefix(below).removesuffix(".dist-info").partition("-")
                 if "/" not in name:
-                    found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), []).append(version)
+                    found.setdefault(canonicalize_name(name), []).append(version)
         return found
 
     def coverage(self) -> Coverage:

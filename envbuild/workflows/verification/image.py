@@ -174,7 +174,8 @@ class ImageVerification:
                 image=image,
                 listings=listed,
                 expected=_expected(artifacts, locked, options) if options.deep else ExpectedFiles(),
-                carried=self._carried(),
+                # with a reference the lock and the probe are among its files
+                carried={} if made is not None else self._carried(),
                 reference=made,
                 no_reference=without,
                 base=self._base_configuration(offline=self.machine.offline),
