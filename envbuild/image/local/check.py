@@ -1,6 +1,5 @@
 """The second build of `envbuild build --check`: the same image under other conditions, to the last bit."""
 
-import base64
 import json
 import os
 import sys
@@ -13,8 +12,8 @@ from envbuild.errors import BuildFailedError
 from envbuild.image.engine import BuildRequest, BuiltImage, Rebuild
 from envbuild.image.local.images import ImageStore
 from envbuild.image.local.layers.store import layer_path
+from envbuild.image.local.workers import order_of
 from envbuild.image.reproducibility import rebuild_differs
-from envbuild.lock.codec import dumps
 from envbuild.oci.blobs import Blobs, read_verified
 from envbuild.oci.compare import compare_images
 from envbuild.oci.image import OciImage
@@ -63,15 +62,9 @@ def _build_again(request: BuildRequest, folder: Path, environment: Mapping[str, 
     """Build in a process of its own, under ``folder``; return what was varied and what could not be."""
     progress = request.artifacts.progress
     order = {
-        "lock": dumps(request.lock),
-        "variant": request.target.variant,
-        "platform": request.target.platform,
-        "probe": base64.b64encode(request.probe()).decode(),
-        "cache": str(request.artifacts.store.folder),
+        **order_of(request),
         "folder": str(folder),
         "workers": 1 if len(os.sched_getaffinity(0)) > 1 else 2,
-        "offline": request.artifacts.offline,
-        "compression": request.compression,
     }
     varying = {
         **environment,

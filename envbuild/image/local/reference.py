@@ -4,7 +4,6 @@ The reference is made of the lock alone, kept as a list of its layers, and made 
 process is no root, another one makes it as root of a user namespace.
 """
 
-import base64
 import json
 import sys
 from collections.abc import Mapping
@@ -32,9 +31,8 @@ from envbuild.image.local.user_namespace import (
     raise_open_files,
     require_subordinate_ids,
 )
-from envbuild.image.local.workers import ERROR
+from envbuild.image.local.workers import ERROR, order_of
 from envbuild.image.stored.listings import ListingCache
-from envbuild.lock.codec import dumps
 from envbuild.lock.identity import target_digest
 from envbuild.oci.layer_listing import LayerListing
 from envbuild.oci.manifest import parse_config
@@ -85,7 +83,7 @@ def make_reference(
     if acts_as_root():
         config = assemble_reference(request, listings, cache=cache)
     else:
-        config = _assemble_as_root(request, cache=cache, environment=environment)
+        config = _assemble_as_root(request, environment=environment)
         # the other process has read the layers just now; what it found lies in the cache
         found_there = ListingCache(cache)
         for diff_id in parse_config(config).diff_ids:
@@ -128,23 +126,13 @@ def assemble_reference(request: BuildRequest, listings: ListingCache, *, cache: 
     return image.config
 
 
-def _assemble_as_root(request: BuildRequest, *, cache: Path, environment: Mapping[str, str]) -> bytes:
+def _assemble_as_root(request: BuildRequest, *, environment: Mapping[str, str]) -> bytes:
     require_subordinate_ids(environment)
-    order = {
-        "lock": dumps(request.lock),
-        "variant": request.target.variant,
-        "platform": request.target.platform,
-        "probe": base64.b64encode(request.probe()).decode(),
-        "cache": str(cache),
-        "offline": request.artifacts.offline,
-        "compression": request.compression,
-        "use-cache": request.use_cache,
-    }
     result = process.run(
         # -P: modules in the current folder are not the program's
         (*UNSHARE, sys.executable, "-P", "-m", WORKER),
         environment=environment,
-        standard_input=json.dumps(order).encode(),
+        standard_input=json.dumps(order_of(request)).encode(),
         on_stderr_line=request.artifacts.progress.on_item,
     )
     if not result.succeeded:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from envbuild.errors import EnvbuildError
 from envbuild.image.engine import BuildRequest
-from envbuild.lock.codec import loads
+from envbuild.lock.codec import dumps, loads
 from envbuild.lock.target_choice import select_target
 from envbuild.progress import SilentProgress
 from envbuild.store.store import Store
@@ -26,6 +26,20 @@ class StageLines(SilentProgress):
         sys.stderr.flush()
 
 
+def order_of(request: BuildRequest) -> dict[str, Any]:
+    """Return a request as JSON values, which the first process writes."""
+    return {
+        "lock": dumps(request.lock),
+        "variant": request.target.variant,
+        "platform": request.target.platform,
+        "probe": base64.b64encode(request.probe()).decode(),
+        "cache": str(request.artifacts.store.folder),
+        "offline": request.artifacts.offline,
+        "compression": request.compression,
+        "use-cache": request.use_cache,
+    }
+
+
 def request_of(order: Mapping[str, Any], store: Store) -> BuildRequest:
     """Return the request that the first process has written, for artifacts in ``store``."""
     lock = loads(order["lock"])
@@ -37,7 +51,7 @@ def request_of(order: Mapping[str, Any], store: Store) -> BuildRequest:
         artifacts=TargetArtifacts(lock, target, store=store, progress=StageLines(), offline=order["offline"]),
         probe=lambda: probe,
         compression=order["compression"],
-        use_cache=order.get("use-cache", True),
+        use_cache=order["use-cache"],
     )
 
 
