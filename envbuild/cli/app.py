@@ -18,6 +18,7 @@ from envbuild.cli import (
     doctor,
     explain,
     export,
+    import_lock,
     init,
     lock,
     merge_driver,
@@ -97,6 +98,7 @@ def root(
 
 
 app.command(name="init")(init.init)
+app.command(name="import")(import_lock.import_lock)
 app.command(name="lock")(lock.lock)
 app.command(name="diff")(diff.diff)
 app.command(name="render")(render.render)

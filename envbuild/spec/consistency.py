@@ -16,7 +16,7 @@ def contradictions(validated: Validated, *, prefix: str = "") -> tuple[Problem, 
     spec = validated.spec
     found: dict[Problem, None] = {}
     for variant, asked in each_variant(spec):
-        if validated.trusts("pip", "indexes"):
+        if validated.trusts("pip", "indexes") and validated.trusts("pip", "find-links"):
             found.update(dict.fromkeys(_undeclared_indexes(spec, variant, asked, prefix)))
         if validated.trusts("base") and validated.trusts("python"):
             found.update(dict.fromkeys(_missing_python(spec, variant, asked, prefix)))
@@ -30,31 +30,39 @@ def contradictions(validated: Validated, *, prefix: str = "") -> tuple[Problem, 
 
 
 def _undeclared_indexes(spec: Spec, variant: str, asked: Spec, prefix: str) -> Iterator[Problem]:
-    for package, index in sorted(asked.pip.sources.items()):
-        if index != DEFAULT_INDEX and index not in asked.pip.indexes:
+    pip = asked.pip
+    for package, index in sorted(pip.sources.items()):
+        if index != DEFAULT_INDEX and index not in {*pip.indexes, *pip.find_links}:
             yield Problem(
                 prefix + field_path(written_at(spec, variant, "pip", "sources", package)),
                 f"there is no index `{index}`",
-                near(index, asked.pip.indexes)
+                near(index, {*pip.indexes, *pip.find_links})
                 or "declare it in [pip] indexes: a name and its simple address",
             )
+    for name in sorted(pip.indexes.keys() & pip.find_links.keys()):
+        yield Problem(
+            prefix + field_path(written_at(spec, variant, "pip", "find-links", name)),
+            f"`{name}` is an index already",
+            "call the page otherwise",
+        )
 
 
 def _unused_indexes(spec: Spec, prefix: str) -> Iterator[Problem]:
-    """Yield indexes no package is bound to: they are never asked, which is not what their writer expects."""
-    declared: dict[str, str] = {}
+    """Yield indexes and pages no package is bound to: they are never asked, which nobody expects."""
+    declared: dict[tuple[str, str], str] = {}
     used: set[str] = set()
     for variant, asked in each_variant(spec):
         used.update(asked.pip.sources.values())
-        for index in asked.pip.indexes:
-            where = field_path(written_at(spec, variant, "pip", "indexes", index))
-            declared.setdefault(index, where)
-    for index, where in sorted(declared.items()):
-        if index not in used:
+        for table, names in (("indexes", asked.pip.indexes), ("find-links", asked.pip.find_links)):
+            for name in names:
+                where = field_path(written_at(spec, variant, "pip", table, name))
+                declared.setdefault((name, table), where)
+    for (name, table), where in sorted(declared.items()):
+        if name not in used:
             yield Problem(
                 prefix + where,
-                "no package comes from this index",
-                f'bind packages to it, one by one: sources = {{ name = "{index}" }}; all others come from '
+                f"no package comes from this {'index' if table == 'indexes' else 'page'}",
+                f'bind packages to it, one by one: sources = {{ name = "{name}" }}; all others come from '
                 "the client's own index",
             )
 

@@ -75,12 +75,12 @@ def find_spec(folder: Path) -> Path:
     )
 
 
-def read_spec(path: Path) -> SpecReading:
-    """Read the spec in ``path`` and say what is wrong with it.
+def read_spec(path: Path, *, text: str | None = None) -> SpecReading:
+    """Read the spec in ``path`` and say what is wrong with it; ``text`` counts in place of the file's own.
 
     :raises SpecError: it is missing, not TOML, or holds no spec.
     """
-    table = _toml(path)
+    table = _toml(path) if text is None else parse_toml(text, path.name)
     prefix = ""
     if path.name == PROJECT_FILE:
         prefix = f"{PROJECT_TABLE}."

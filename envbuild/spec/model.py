@@ -4,6 +4,7 @@ Doc strings here become the descriptions in the JSON schema.  Rules for single v
 what several tables must agree on is in ``checks.py``.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,6 +102,9 @@ IndexName = Annotated[str, AfterValidator(rules.index_name), _text(rules.INDEX_N
 IndexUrl = Annotated[
     str, AfterValidator(rules.index_url), _text(rules.INDEX_URL, "https://index.example.com/simple")
 ]
+PageUrl = Annotated[
+    str, AfterValidator(rules.page_url), _text(rules.INDEX_URL, "https://files.example.com/wheels.html")
+]
 Cuda = Annotated[str, AfterValidator(rules.cuda), _text(rules.CUDA, "12.6")]
 GpuTarget = Annotated[str, AfterValidator(rules.gpu_target), _text(rules.GPU_TARGET, "sm_90")]
 Registry = Annotated[
@@ -116,6 +120,7 @@ CondaCuda = Annotated[str, AfterValidator(conda_rules.cuda), _text(conda_rules.C
 Feature = Annotated[str, AfterValidator(rules.feature), _text(rules.FEATURE, "./tools")]
 DistributionName = Annotated[str, AfterValidator(rules.distribution_name)]
 Line = Annotated[str, AfterValidator(rules.plain)]
+EnvironmentValue = Annotated[str, AfterValidator(rules.environment_value)]
 Word = Annotated[str, AfterValidator(rules.filled)]
 
 
@@ -172,10 +177,36 @@ class PipTable(SpecTable):
     indexes: dict[IndexName, IndexUrl] = Field(default_factory=dict)
     """Further package indexes: simple-API address by a name of your choice, never with credentials."""
 
+    find_links: dict[IndexName, PageUrl] = Field(default_factory=dict, alias="find-links")
+    """Pages that list files of many packages, by a name of your choice; packages are bound in `sources`."""
+
     sources: Annotated[dict[DistributionName, Word], BeforeValidator(_one_name_each)] = Field(
         default_factory=dict
     )
-    """Package → name of the one index it may come from; `default` is the client's own."""
+    """Package → name of the one index or page it may come from; `default` is the client's own."""
+
+    locks: tuple[Word, ...] = ()
+    """Locks of other tools, relative to the spec (`uv.lock`, `poetry.lock`, …), whose versions are kept."""
+
+    unpinned: tuple[DistributionName, ...] = ()
+    """Packages whose versions those locks do not decide."""
+
+    build: Annotated[
+        tuple[DistributionName, ...] | Literal["all"],
+        WithJsonSchema(
+            {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string", "const": "all"}]}
+        ),
+    ] = ()
+    """Packages that may be built from source, by name, or `all`; others are installed from wheels alone."""
+
+    wheels_only: bool = Field(default=False, alias="wheels-only")
+    """Take the newest version that has a wheel, even where a source would give a newer one."""
+
+    build_packages: tuple[SystemPackage, ...] = Field(default=(), alias="build-packages")
+    """Packages of the distribution that builds need, besides a C compiler; not part of the image."""
+
+    build_constraints: tuple[Requirement, ...] = Field(default=(), alias="build-constraints")
+    """Bounds on what packages are built with: `setuptools<81`."""
 
 
 class SystemTable(SpecTable):
@@ -213,8 +244,26 @@ class CondaTable(SpecTable):
 class ImageSettings(SpecTable):
     """How containers of the image start."""
 
-    env: dict[Variable, Line] = Field(default_factory=dict)
+    env: dict[Variable, EnvironmentValue] = Field(default_factory=dict)
     """Environment variables."""
+
+    prepend: dict[Variable, tuple[Line, ...]] = Field(default_factory=dict)
+    """Folders to put before the base's own value of a variable such as `PATH`, the first one first."""
+
+    @model_validator(mode="after")
+    def _one_way_each(self) -> "ImageSettings":
+        for name, value in self.env.items():
+            if re.search(rf"\${name}(?![A-Za-z0-9_])", value):
+                raise RefusedError(
+                    f"`env.{name}` holds `${name}`, which is not expanded",
+                    hint=f'folders before the base\'s own value: prepend = {{ {name} = ["…"] }}',
+                )
+            if name in self.prepend:
+                raise RefusedError(
+                    f"`{name}` is in `env` and in `prepend`",
+                    hint="`env` replaces the base's own value: keep one",
+                )
+        return self
 
     user: User = "app"
     """Account the image runs as; made if the base lacks it, its uid fixed in the lock."""

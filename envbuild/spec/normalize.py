@@ -12,10 +12,10 @@ from envbuild.catalog.bases import default_image, mirrored
 from envbuild.errors import Problem, SpecError
 from envbuild.spec.conda_request import CondaSources
 from envbuild.spec.files import read_text
-from envbuild.spec.load import PROJECT_FILE, SpecReading, parse_toml, refuse
+from envbuild.spec.load import SpecReading, refuse
 from envbuild.spec.model import Spec
+from envbuild.spec.pip_files import PipFiles
 from envbuild.spec.problems import RefusedError, field_path
-from envbuild.spec.pyproject import ProjectTables, refused_sources
 from envbuild.spec.request import (
     BaseRequest,
     CondaRequest,
@@ -26,7 +26,7 @@ from envbuild.spec.request import (
     SystemRequest,
     VariantRequest,
 )
-from envbuild.spec.requirement_files import Collected, RequirementFiles
+from envbuild.spec.requirement_files import Collected
 from envbuild.spec.rules import DEFAULT_INDEX, system_package
 from envbuild.spec.variants import each_variant, written_at
 
@@ -56,7 +56,7 @@ def normalize(spec: Spec, folder: Path) -> Request:
 
 def _normalize(spec: Spec, folder: Path, prefix: str) -> tuple[Request, tuple[Problem, ...]]:
     problems: dict[Problem, None] = {}  # a set in order: variants share most of their files
-    read = cache(lambda path, shown: read_text(path, shown=shown))
+    read = cache(lambda path, shown: read_text(path, shown=shown, inside=folder))
     variants = {}
     for variant, asked in each_variant(spec):
         sources = _Sources(spec=spec, variant=variant, folder=folder, prefix=prefix, read=read)
@@ -92,12 +92,20 @@ def _variant(asked: Spec, sources: "_Sources") -> VariantRequest:
                 index: url for index, url in sorted(asked.pip.indexes.items()) if index in bound.values()
             },
             sources=dict(sorted(bound.items())),
+            find_links={
+                page: url for page, url in sorted(asked.pip.find_links.items()) if page in bound.values()
+            },
+            build=asked.pip.build if asked.pip.build == "all" else tuple(sorted(set(asked.pip.build))),
+            wheels_only=asked.pip.wheels_only or None,
+            build_packages=tuple(sorted(set(asked.pip.build_packages))),
+            build_constraints=tuple(sorted(set(asked.pip.build_constraints))),
         ),
         system=SystemRequest(packages=tuple(sorted(sources.system(asked)))),
         gpu=_gpu(asked),
         conda=conda,
         image=ImageRequest(
             env=dict(sorted((variables | asked.image.env).items())),
+            prepend=dict(sorted(asked.image.prepend.items())),
             user=asked.image.user,
             workdir=asked.image.workdir,
             command=asked.image.command,
@@ -138,12 +146,8 @@ class _Sources:
 
     def python(self, asked: Spec) -> Collected:
         """Return the requirements and constraints of [pip], wherever they are written."""
-        collected = Collected(requirements=set(asked.pip.packages), problems=self.problems)
-        files = RequirementFiles(self._folder, self._read, collected)
-        for key, constrains in (("requirements", False), ("constraints", True)):
-            for file, where in self._items(getattr(asked.pip, key), "pip", key):
-                files.add(file, constrains=constrains, where=where)
-        collected.requirements.update(self._project(asked))
+        collected = PipFiles(asked, self._folder, self._read, self._where).collect()
+        self.problems.extend(collected.problems)
         return collected
 
     def system(self, asked: Spec) -> set[str]:
@@ -179,31 +183,6 @@ class _Sources:
             packages=self._where("conda", "packages"), channels=self._where("conda", "channels")
         )
         return request, found
-
-    def _project(self, asked: Spec) -> Iterator[str]:
-        pip = asked.pip
-        if not (pip.project or pip.extras or pip.groups):
-            return
-        first = next(key for key in ("project", "extras", "groups") if getattr(pip, key))
-        try:
-            document = parse_toml(self._read(self._folder / PROJECT_FILE, PROJECT_FILE), PROJECT_FILE)
-        except RefusedError as error:
-            self.problems.append(error.at(self._where("pip", first, index=None if first == "project" else 0)))
-            return
-        except SpecError as error:
-            self.problems.extend(error.problems or [Problem(PROJECT_FILE, error.message)])
-            return
-        # what the spec binds itself has its index
-        refused = {
-            name: why for name, why in refused_sources(document).items() if name not in asked.pip.sources
-        }
-        project = ProjectTables(document, self.problems.append, refused)
-        if pip.project:
-            yield from project.dependencies(self._where("pip", "project"))
-        for extra, where in self._items(pip.extras, "pip", "extras"):
-            yield from project.optional(extra, where)
-        for group, where in self._items(pip.groups, "pip", "groups"):
-            yield from project.group(group, where)
 
     def _items(self, items: Iterable[str], *path: str) -> Iterator[tuple[str, str]]:
         for index, item in enumerate(items):

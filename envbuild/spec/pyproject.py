@@ -1,62 +1,32 @@
 """What a ``pyproject.toml`` beside the spec asks for: dependencies, extras (PEP 621) and groups (PEP 735)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envbuild.errors import Problem
+from envbuild.spec.manifests.content import UnusableRequirement
+from envbuild.spec.manifests.uv_sources import PlacedPackages
+from envbuild.spec.manifests.workspace import WorkspaceMember
 from envbuild.spec.problems import RefusedError, field_path, kind_of, near
-from envbuild.spec.requirements import INDEX_HINT, MOUNT_HINT, normalized_requirement
+from envbuild.spec.requirements import normalized_requirement
 
 FILE = "pyproject.toml"
 
-_LOCAL = frozenset({"path", "workspace"})
-_PLACES = frozenset({"git", "url"}) | _LOCAL
 
-
-def placed_elsewhere(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the distributions that ``[tool.uv.sources]`` takes from no index, and a hint for each.
-
-    An index may have a stranger's package of that name.
-    """
-    found: dict[str, str] = {}
-    for name, choices in _sources(document):
-        kinds = {kind for choice in choices for kind in choice} & _PLACES
-        if kinds:
-            found[name] = MOUNT_HINT if kinds & _LOCAL else INDEX_HINT
-    return found
-
-
-def refused_sources(document: Mapping[str, Any]) -> dict[str, RefusedError]:
-    """Return the distributions that ``[tool.uv.sources]`` takes from where envbuild would not look, and why.
-
-    Those it takes from several places, chosen by markers, are not among them unless one is no index.
-    """
-    placed = {
-        name: RefusedError(f"`{name}` is not from an index: [tool.uv.sources] of `{FILE}`", hint=hint)
-        for name, hint in placed_elsewhere(document).items()
-    }
+def refused_sources(placed: PlacedPackages) -> dict[str, RefusedError]:
+    """Return the distributions that ``[tool.uv.sources]`` takes from no usual index, and why."""
     bound = {
         name: RefusedError(
-            f"`{name}` is from the index `{choices[0]['index']}` alone: [tool.uv.sources] of `{FILE}`",
+            f"`{name}` is from the index `{index}` alone: [tool.uv.sources] of `{FILE}`",
             hint="name that index in [pip] indexes and bind the package to it in [pip] sources",
         )
-        for name, choices in _sources(document)
-        if len(choices) == 1 and "index" in choices[0] and "marker" not in choices[0]
+        for name, index in placed.indexes.items()
     }
-    return placed | bound
-
-
-def _sources(document: Mapping[str, Any]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-    table: Any = document
-    for key in ("tool", "uv", "sources"):
-        table = table.get(key) if isinstance(table, dict) else None
-    for name, source in table.items() if isinstance(table, dict) else ():
-        choices = source if isinstance(source, list) else [source]
-        yield canonicalize_name(name), [choice for choice in choices if isinstance(choice, dict)]
+    return placed.refused | bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +37,14 @@ class ProjectTables:
     report: Callable[[Problem], None]
     refused: Mapping[str, RefusedError] = field(default_factory=dict)
     """Distributions that cannot be asked for, and why."""
+
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Distributions that come from an address."""
+
+    members: Mapping[str, WorkspaceMember] = field(default_factory=dict)
+    """Projects of the same workspace, which stand for what they require."""
+
+    file: str = FILE
 
     def dependencies(self, where: str) -> Iterator[str]:
         """Yield ``[project] dependencies``."""
@@ -81,6 +59,10 @@ class ProjectTables:
         yield from self._group(name, where, ())
 
     def _dependencies(self, where: str, seen: tuple[str, ...]) -> Iterator[str]:
+        if "project" not in self.document and self.members:
+            for name in sorted(self.members):
+                yield from self._member(Requirement(name), where, seen)
+            return
         project = self._table(where, "project")
         if project is None:
             return
@@ -88,7 +70,7 @@ class ProjectTables:
         if isinstance(dynamic, list) and "dependencies" in dynamic:
             yield from self._refuse(
                 where,
-                f"the dependencies of `{FILE}` are dynamic: only running its build tells them",
+                f"the dependencies of `{self.file}` are dynamic: only running its build tells them",
                 "list them in a requirements file and name that in [pip] requirements",
             )
             return
@@ -115,13 +97,15 @@ class ProjectTables:
 
     def _listed(self, items: Any, place: tuple[str, ...], seen: tuple[str, ...]) -> Iterator[str]:
         if not isinstance(items, list):
-            yield from self._refuse(_where(place), f"must be a list, not {kind_of(items)}")
+            yield from self._refuse(self._place(place), f"must be a list, not {kind_of(items)}")
             return
         for index, item in enumerate(items):
-            here = _where((*place, index))
+            here = self._place((*place, index))
             match item:
+                case UnusableRequirement(where=where, error=error):
+                    self.report(error.at(where))
                 case str():
-                    yield from self._requirement(item, here, seen)
+                    yield from self._requirement(item, getattr(item, "where", here), seen)
                 case {"include-group": str() as name} if len(item) == 1 and place[0] == "dependency-groups":
                     yield from self._group(name, here, seen)
                 case _:
@@ -135,16 +119,38 @@ class ProjectTables:
             return
         requirement = Requirement(normalized)
         if requirement.name != self._name():
-            if refusal := self.refused.get(requirement.name):
+            if requirement.name in self.members:
+                yield from self._member(requirement, where, seen)
+            elif address := self.addresses.get(requirement.name):
+                yield from self._requirement_at(address, requirement, where)
+            elif refusal := self.refused.get(requirement.name):
                 self.report(refusal.at(where))
             else:
                 yield normalized
             return
         # an extra such as `all = ["train[fit,plot]"]` stands for what it names: the project is not installed
-        for part in self._itself(requirement, where, seen):
+        for part in self.stand_for(requirement, where, seen):
             yield _under(part, requirement)
 
-    def _itself(self, requirement: Requirement, where: str, seen: tuple[str, ...]) -> Iterator[str]:
+    def _member(self, requirement: Requirement, where: str, seen: tuple[str, ...]) -> Iterator[str]:
+        """Yield what a project of the workspace requires, as it is not installed itself."""
+        name = canonicalize_name(requirement.name)
+        if f"member {name}" in seen:
+            return
+        member = self.members[name]
+        others = tuple(mark for mark in seen if mark.startswith("member "))
+        tables = replace(self, document=member.document, file=member.file)
+        for part in tables.stand_for(requirement, where, (*others, f"member {name}")):
+            yield _under(part, requirement)
+
+    def _requirement_at(self, address: str, requirement: Requirement, where: str) -> Iterator[str]:
+        try:
+            yield at_address(requirement, address)
+        except RefusedError as error:
+            self.report(error.at(where))
+
+    def stand_for(self, requirement: Requirement, where: str, seen: tuple[str, ...]) -> Iterator[str]:
+        """Yield what the project itself stands for in a requirement: its dependencies, and its extras."""
         if "project" not in seen:
             yield from self._dependencies(where, seen)
         for extra in sorted(requirement.extras):
@@ -162,7 +168,7 @@ class ProjectTables:
             table = table.get(key)
             if not isinstance(table, dict):
                 shown = ".".join(path[:depth])
-                self.report(Problem(where, f"`{FILE}` has no [{shown}]"))
+                self.report(Problem(where, f"`{self.file}` has no [{shown}]"))
                 return None
         return table  # type: ignore[no-any-return]
 
@@ -177,20 +183,19 @@ class ProjectTables:
             return keys[0]
         if keys:
             self.report(
-                Problem(where, f"`{FILE}` has {kind} `{name}` {len(keys)} times in different spellings")
+                Problem(where, f"`{self.file}` has {kind} `{name}` {len(keys)} times in different spellings")
             )
         else:
             hint = near(name, table) or (f"it has {', '.join(sorted(table))}" if table else None)
-            self.report(Problem(where, f"`{FILE}` has no {kind} `{name}` in {shown}", hint))
+            self.report(Problem(where, f"`{self.file}` has no {kind} `{name}` in {shown}", hint))
         return None
+
+    def _place(self, place: tuple[str | int, ...]) -> str:
+        return f"{self.file}: {field_path(place)}"
 
     def _refuse(self, where: str, message: str, hint: str | None = None) -> Iterable[str]:
         self.report(Problem(where, message, hint))
         return ()
-
-
-def _where(place: tuple[str | int, ...]) -> str:
-    return f"{FILE}: {field_path(place)}"
 
 
 def _under(text: str, outer: Requirement) -> str:
@@ -200,4 +205,15 @@ def _under(text: str, outer: Requirement) -> str:
     inner = Requirement(text)
     marker = f"({inner.marker}) and ({outer.marker})" if inner.marker else str(outer.marker)
     inner.marker = None
-    return normalized_requirement(f"{inner}; {marker}")
+    return normalized_requirement(f"{inner} ; {marker}")
+
+
+def at_address(requirement: Requirement, address: str, marker: str = "") -> str:
+    """Return a requirement taken from an address, on top of whose own marker ``marker`` may hold.
+
+    :raises RefusedError: an address of this kind cannot be locked.
+    """
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    markers = [f"({part})" for part in (requirement.marker, marker) if part]
+    condition = f" ; {' and '.join(markers)}" if markers else ""
+    return normalized_requirement(f"{requirement.name}{extras} @ {address}{condition}")

@@ -39,7 +39,22 @@ class PipRequest(Value):
     """Named indexes of the spec: simple-API address by name, never with credentials."""
 
     sources: dict[str, str] = Field(default_factory=dict)
-    """Normalised distribution name → name of the one index it may come from."""
+    """Normalised distribution name → name of the one index or page it may come from."""
+
+    find_links: dict[str, str] = Field(default_factory=dict)
+    """Pages of the spec that list files of many distributions: address by name, never with credentials."""
+
+    build: tuple[str, ...] | Literal["all"] = ()
+    """Normalised names of distributions that may be built from source, sorted."""
+
+    wheels_only: Literal[True] | None = None
+    """True: the newest version with a wheel is taken where a source would give a newer one."""
+
+    build_packages: tuple[str, ...] = ()
+    """Distribution packages that builds need, ``name`` or ``name=version``; sorted."""
+
+    build_constraints: tuple[str, ...] = ()
+    """PEP 508 strings that bound what distributions are built with, sorted."""
 
 
 class SystemRequest(Value):
@@ -99,6 +114,9 @@ class ImageRequest(Value):
     """How the image is configured."""
 
     env: dict[str, str] = Field(default_factory=dict)
+    prepend: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Folders before the base's own value of a variable, in order."""
+
     user: str = "app"
     workdir: str = "/workspace"
     command: tuple[str, ...] = ("python",)

@@ -1,22 +1,26 @@
 """Requirements and constraints files as pip reads them, as far as they say *what* is wanted.
 
-Where packages come from is the spec's and the client's business, so options that say so are refused.
+Where packages come from is the spec's and the client's business, so options that say so are refused, unless
+the spec says the same; addresses of single requirements are part of what is wanted.
 Format: pip documentation, "Requirements File Format".
 """
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from envbuild.errors import Problem
+from envbuild.spec.direct_references import is_direct, parse_direct, with_hashes
 from envbuild.spec.problems import RefusedError
-from envbuild.spec.requirements import (
-    INDEX_HINT,
-    normalized_constraint,
-    normalized_requirement,
-    refuse_editable,
+from envbuild.spec.requirements import normalized_constraint, normalized_requirement, refuse_editable
+from envbuild.spec.source_options import (
+    BUILD_OPTIONS,
+    INDEX_OPTIONS,
+    PAGE_OPTIONS,
+    SourceOptionReader,
+    SpecSources,
 )
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
@@ -27,17 +31,12 @@ _EDITABLE = frozenset({"-e", "--editable"})
 _IGNORED = frozenset({"--only-binary", "--prefer-binary", "--require-hashes"})
 """What envbuild always does."""
 
+_SOURCES = INDEX_OPTIONS | PAGE_OPTIONS | BUILD_OPTIONS
 _WHEELS_HINT = "envbuild installs wheels only; leave the option out"
 _REFUSED = {
-    "-i": "name the index in [pip] indexes and bind packages to it in [pip] sources",
-    "--index-url": "name the index in [pip] indexes and bind packages to it in [pip] sources",
-    "--extra-index-url": "name the index in [pip] indexes and bind packages to it in [pip] sources",
-    "-f": INDEX_HINT,
-    "--find-links": INDEX_HINT,
     "--no-index": "indexes come from [pip] indexes and the client's configuration",
     "--trusted-host": "name your CA bundle in SSL_CERT_FILE or REQUESTS_CA_BUNDLE on each machine",
     "--pre": "ask for the pre-release where it is wanted: `name>=2.0rc1`",
-    "--no-binary": _WHEELS_HINT,
     "--config-settings": _WHEELS_HINT,
     "--config-setting": _WHEELS_HINT,
     "--global-option": _WHEELS_HINT,
@@ -62,6 +61,8 @@ class RequirementFiles:
     """Text of a file, given its path and what messages call it; raises :class:`RefusedError`."""
 
     collected: Collected
+    sources: SpecSources = field(default_factory=SpecSources)
+    """What the spec says of where packages come from."""
 
     def add(self, file: str, *, constrains: bool, where: str) -> None:
         """Take in ``file``, named at ``where``; problems are collected, not raised."""
@@ -77,10 +78,11 @@ class RequirementFiles:
         except RefusedError as error:
             self.collected.problems.append(error.at(where))
             return
-        for number, line in logical_lines(text):
+        lines = tuple(logical_lines(text))
+        for number, line in lines:
             here = f"{file}:{number}"
             try:
-                include = self._line(line, constrains)
+                include = self._line(line, constrains, [text for _, text in lines])
             except RefusedError as error:
                 self.collected.problems.append(error.at(here))
                 continue
@@ -93,16 +95,34 @@ class RequirementFiles:
                     (*including, file),
                 )
 
-    def _line(self, line: str, constrains: bool) -> tuple[str, bool] | None:  # noqa: FBT001
+    def _line(self, line: str, constrains: bool, lines: Sequence[str]) -> tuple[str, bool] | None:  # noqa: FBT001
         """Take in one line; return file and kind when it includes another one."""
         if line.startswith("-"):
-            return _option(line)
-        requirement = _without_options(line)
+            name, value = _split_option(line)
+            if name in _INCLUDES:
+                return _included(name, value)
+            if name not in _EDITABLE:
+                self._option(name, value, lines)
+                return None
+            line = _editable(name, value)
+        requirement, hashes = _without_options(line)
         if constrains:
             self.collected.constraints.add(normalized_constraint(requirement))
-        else:
-            self.collected.requirements.add(normalized_requirement(requirement))
+            return None
+        spelled = normalized_requirement(requirement)
+        if is_direct(spelled):
+            spelled = str(with_hashes(parse_direct(spelled), hashes))
+        self.collected.requirements.add(spelled)
         return None
+
+    def _option(self, name: str, value: str, lines: Sequence[str]) -> None:
+        """Refuse an option, unless it says what envbuild does anyway or what the spec says."""
+        if name in _IGNORED:
+            return
+        if name not in _SOURCES:
+            raise _refused_option(name)
+        if refusal := SourceOptionReader(self.sources).refusal(name, value, lines):
+            raise refusal
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -130,35 +150,46 @@ def _said(number: int, parts: list[str]) -> Iterator[tuple[int, str]]:
         yield number, line
 
 
-def _option(line: str) -> tuple[str, bool] | None:
-    match = _OPTION.fullmatch(line)
-    name, value = (
-        (match["name"], match["value"].strip().strip("'\"")) if match else (line.split(maxsplit=1)[0], "")
-    )
-    if not value and name in {*_INCLUDES, *_EDITABLE}:
+def _split_option(line: str) -> tuple[str, str]:
+    """Return name and value of an option that has its own line."""
+    if match := _OPTION.fullmatch(line):
+        return match["name"], match["value"].strip().strip("'\"")
+    return line.split(maxsplit=1)[0], ""
+
+
+def _included(name: str, value: str) -> tuple[str, bool]:
+    if not value:
         raise RefusedError(f"`{name}` names no file")
-    if name in _INCLUDES:
-        if "://" in value:
-            raise RefusedError(
-                f"`{name}` includes a file by address", hint="keep a copy beside the spec and include that"
-            )
-        return value, _INCLUDES[name]
-    if name in _EDITABLE:
+    if "://" in value:
+        raise RefusedError(
+            f"`{name}` includes a file by address", hint="keep a copy beside the spec and include that"
+        )
+    return value, _INCLUDES[name]
+
+
+def _editable(name: str, value: str) -> str:
+    """Return the requirement that an editable one stands for: a repository's, as it is not edited here."""
+    if not value:
+        raise RefusedError(f"`{name}` names no file")
+    if not value.lower().startswith("git+"):
         raise refuse_editable(value)
-    if name not in _IGNORED:
-        raise _refused_option(name)
-    return None
+    return value
 
 
-def _without_options(line: str) -> str:
-    """Return a requirement without its own options; hashes are dropped: the lock takes the index's."""
+def _without_options(line: str) -> tuple[str, tuple[str, ...]]:
+    """Return a requirement without its own options, and its hashes.
+
+    Those of what an index has are of no use: the lock takes the index's.
+    """
     requirement, rest = line, ""
     if options := _OPTION_AFTER.search(line):
         requirement, rest = line[: options.start()], line[options.start() :]
+    hashes = []
     for option in _OPTION_AFTER.finditer(rest):
         if option["name"] != "--hash":
             raise _refused_option(option["name"])
-    return requirement
+        hashes.append(option["value"])
+    return requirement, tuple(hashes)
 
 
 def _refused_option(name: str) -> RefusedError:

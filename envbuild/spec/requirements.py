@@ -7,12 +7,16 @@ from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from envbuild.spec.direct_references import (
+    INDEX_HINT,
+    MOUNT_HINT,
+    is_direct,
+    parse_direct,
+    without_credentials,
+)
 from envbuild.spec.problems import RefusedError
 
-_USERINFO = re.compile(r"//[^/\s]*@")
 _EGG = re.compile(r"#(?:.*&)?egg=([A-Za-z0-9][A-Za-z0-9._-]*)")
-_DIRECT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*@\s*\S")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|file:", re.IGNORECASE)
 _PATH = re.compile(r"[^\s<>=!~;\[(]*[/\\]|\.{1,2}$|~[/\\]")
 _ARCHIVE = re.compile(r"\.(whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
 _FILE_LIST = re.compile(r"\.(txt|in)$", re.IGNORECASE)
@@ -21,20 +25,17 @@ _LOOSE_PIN = re.compile(
 )
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 
-MOUNT_HINT = "mount your project into the container, or build on the image: `FROM` its tag"
-INDEX_HINT = "publish it to an index, name that in [pip] indexes and bind the package to it in [pip] sources"
-
-
-def without_credentials(text: str) -> str:
-    """Return ``text`` without the user, password or query of any address in it."""
-    return re.sub(r"(://[^\s?#]*)[?#]\S*", r"\1", _USERINFO.sub("//", text))
-
 
 def normalized_requirement(text: str) -> str:
     """Return the one spelling of a requirement: name and extras normalised, specifiers sorted.
 
-    :raises RefusedError: it is not valid, or names a place instead of a version.
+    One with an address has the spelling of :class:`~envbuild.spec.direct_references.DirectReference`.
+
+    :raises RefusedError: it is not valid, or names a place on this machine.
     """
+    if is_direct(text):
+        _refuse_variables(text)
+        return str(parse_direct(text))
     return _spelled(_parsed(text))
 
 
@@ -43,6 +44,11 @@ def normalized_constraint(text: str) -> str:
 
     :raises RefusedError: it is not valid, names a place, or asks for extras.
     """
+    if is_direct(text):
+        raise RefusedError(
+            f"a constraint cannot have an address: `{without_credentials(text.strip())}`",
+            hint="a constraint only bounds versions; write the address where the package is required",
+        )
     parsed = _parsed(text)
     if parsed.extras:
         raise RefusedError(
@@ -69,6 +75,8 @@ def _parsed(text: str) -> Requirement:
 
 def _named(requirement: Requirement) -> Requirement:
     """Refuse names that end with a mark, which `packaging` lets pass (PEP 508, "Names")."""
+    if requirement.marker and not str(requirement.marker).isprintable():
+        raise RefusedError(f"the marker of `{requirement.name}` has a control character in it")
     for name in (requirement.name, *sorted(requirement.extras)):
         if not name[-1].isalnum():
             raise RefusedError(f"`{name}` is not a name", hint="names end with a letter or a digit")
@@ -76,30 +84,28 @@ def _named(requirement: Requirement) -> Requirement:
 
 
 def _refuse_places(text: str) -> None:
-    """Refuse direct URLs, version control and local paths: none of them is held by an index's hash."""
+    """Refuse local paths, options and names of files: no other machine has what they name."""
     head = text.partition(";")[0].strip()
     if head.startswith("-"):
         raise RefusedError(
             f"`{head.split()[0]}` is an option, not a requirement",
             hint="options belong in a requirements file; name that file in [pip] requirements",
         )
-    if _VARIABLE.search(text):
-        raise RefusedError(
-            "environment variables are not expanded",
-            hint="what is asked must be the same on every machine; write the value itself",
-        )
-    if direct := _DIRECT.match(head):
-        raise RefusedError(
-            f"`{direct[1]}` is asked for by address", hint=_place_hint(head.partition("@")[2].strip())
-        )
-    if _SCHEME.match(head):
-        raise RefusedError(f"`{_name_of_place(head)}` is asked for by address", hint=_place_hint(head))
+    _refuse_variables(text)
     if _PATH.match(head) or _ARCHIVE.search(head):
         raise RefusedError(f"`{_name_of_place(head)}` is asked for by path", hint=_place_hint(head))
     if _FILE_LIST.search(head):
         raise RefusedError(
             f"`{head}` looks like a file, not a package",
             hint=f'name requirements files in [pip] requirements: requirements = ["{head}"]',
+        )
+
+
+def _refuse_variables(text: str) -> None:
+    if _VARIABLE.search(text):
+        raise RefusedError(
+            "environment variables are not expanded",
+            hint="what is asked must be the same on every machine; write the value itself",
         )
 
 
@@ -119,8 +125,7 @@ def _name_of_place(place: str) -> str:
 
 
 def _place_hint(place: str) -> str:
-    local = place.lower().startswith("file:") or not _SCHEME.match(place.removeprefix("git+"))
-    return MOUNT_HINT if local and not _ARCHIVE.search(place) else INDEX_HINT
+    return INDEX_HINT if _ARCHIVE.search(place) else MOUNT_HINT
 
 
 def _spelled(requirement: Requirement) -> str:

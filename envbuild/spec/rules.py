@@ -201,6 +201,17 @@ def plain(value: str) -> str:
     return value
 
 
+def environment_value(value: str) -> str:
+    """Return the value of an environment variable, which is taken as it is written."""
+    plain(value)
+    if reference := re.search(r"\$\{[^}]*\}", value):
+        raise RefusedError(
+            f"`{reference[0]}` is not expanded: the value is taken as it is written",
+            hint='folders before the base\'s own value are a key of their own: prepend = { PATH = ["…"] }',
+        )
+    return value
+
+
 def filled(value: str) -> str:
     """Return text on one line that is not empty."""
     if not value.strip():
@@ -232,6 +243,24 @@ def index_name(value: str) -> str:
 
 def index_url(value: str) -> str:
     """Return the simple-API address of an index, without a slash at the end.  Never repeats a credential."""
+    return _plain_address(value).rstrip("/")
+
+
+def page_url(value: str) -> str:
+    """Return the address of a page that lists files.  Never repeats a credential.
+
+    A slash at the end stays: what a page names is relative to it.
+    """
+    if value.startswith((".", "/", "~", "file:")) or "://" not in value:
+        raise RefusedError(
+            "is a folder, and no other machine has it",
+            hint="write the address of a page; files that are locked may also lie in the folder that "
+            "ENVBUILD_VENDOR_DIR names",
+        )
+    return _plain_address(value)
+
+
+def _plain_address(value: str) -> str:
     try:
         parts = urlsplit(value)
         host, port = parts.hostname, parts.port
@@ -250,7 +279,7 @@ def index_url(value: str) -> str:
     if parts.query or parts.fragment:
         raise RefusedError("contains a query or a fragment", hint="write the plain address of the index")
     shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+    return f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path}"
 
 
 def registry(value: str) -> str:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from envbuild.spec.init_files import discover
-from envbuild.spec.init_pyproject import RequirementLists
+from envbuild.discovery.folder import DiscoveryOptions, discover
+from envbuild.discovery.pyproject import RequirementLists
 from tests.rig.program import Program
 from tests.rig.specs import request_of
 
@@ -34,10 +34,12 @@ def left(report):
     return [f"{item['where']}: {item['message']}" for item in report["left"]]
 
 
-def test_an_empty_folder_gives_the_least_a_spec_can_be(program: Program):
-    tables, report = init(program, {})
-    assert tables == {"name": "project", "python": "3.12"}
-    assert left(report) == [": no file says which Python: 3.12 is taken"]
+def test_an_empty_folder_gives_no_spec(program: Program):
+    answer = program("init")
+    assert (answer.code, answer.stdout) == (3, "")
+    assert answer.stderr.startswith("error: nothing of `.` can be taken; nothing was written\n")
+    assert "looked for requirements files, pyproject.toml" in answer.stderr
+    assert not program.spec.exists()
 
 
 def test_files_that_can_be_taken_whole_are_named(program: Program):
@@ -79,7 +81,7 @@ def test_lines_that_no_lock_can_hold_are_left_and_said(program: Program):
     assert tables["pip"] == {"packages": ["numpy"]}
     assert tables["system"] == {"packages": ["git"]}
     assert left(report)[:4] == [
-        "requirements.txt:2: `.` is asked for as editable",
+        "requirements.txt:2: `.` is the project itself: only what it requires is taken",
         "requirements.txt:3: `--extra-index-url` is not taken from requirements files",
         "requirements.txt: its constraints are not taken",
         "apt.txt:1: `Nonsense!` is not a package name of the distribution",
@@ -171,8 +173,8 @@ mine = { path = "../mine" }
     assert tables["pip"]["sources"] == {"torch": "torch-cu"}
     assert tables["pip"]["indexes"] == {"torch-cu": "https://download.example.com/cu126"}
     assert left(report)[2:] == [
-        "pyproject.toml: tool.uv.sources.jax: several sources, chosen by markers",
-        "pyproject.toml: tool.uv.sources.mine: not from an index",
+        "pyproject.toml: tool.uv.sources.jax: `jax` has several sources that hold at once",
+        "pyproject.toml: tool.uv.sources.mine: `mine` is not from an index",
         "pyproject.toml: tool.uv.index: `corp` is not taken: no package is bound to it",
     ]
 
@@ -184,7 +186,10 @@ def test_what_uv_takes_from_a_place_is_not_asked_of_an_index(program: Program):
     )
     tables, report = init(program, {"pyproject.toml": text})
     assert tables["pip"] == {"packages": ["six"], "groups": ["dev"]}
-    assert "pyproject.toml: tool.uv.sources.my-lib: not from an index" in left(report)
+    assert left(report)[0] == (
+        "pyproject.toml: project.dependencies[1]: `my-lib` is not from an index: "
+        "[tool.uv.sources] of `pyproject.toml`"
+    )
     assert report["taken"][0] == {
         "file": "pyproject.toml",
         "what": "dependencies, written into the spec because of what is left out below, group dev",
@@ -207,20 +212,17 @@ def test_dynamic_dependencies_are_followed_to_their_file(program: Program):
     ("text", "said"),
     [
         ('[project]\nname = "a"\ndynamic = ["dependencies"]\n', "dynamic: only a build tells them"),
-        ('[tool.poetry.dependencies]\npython = "^3.11"\n', "tool.poetry.dependencies: not taken"),
-        ('[project]\nname = "a"\n[tool.poetry.group.dev.dependencies]\npytest = "*"\n', "poetry.group.dev"),
-        ('[tool.uv]\ndev-dependencies = ["pytest"]\n', "tool.uv.dev-dependencies: not taken"),
+        ('[project]\nname = "a"\n[tool.poetry.group.docs.dependencies]\nsphinx = "*"\n', "groups docs"),
         ('[tool.uv]\noverride-dependencies = ["six<2"]\n', "tool.uv.override-dependencies: not taken"),
-        ('[tool.uv]\nconstraint-dependencies = ["six<2"]\n', "tool.uv.constraint-dependencies: not"),
-        ('[tool.pdm.dev-dependencies]\ntest = ["pytest"]\n', "tool.pdm.dev-dependencies: not taken"),
+        ('[tool.pdm.dev-dependencies]\ntest = ["pytest"]\n', "not taken: groups test"),
         ('[project]\nname = "a"\nrequires-python = ">=4"\n', "no supported Python is in `>=4`"),
         ("[project\n", "expected"),
         ('[project]\ndependencies = "six"\n', "must be a list, not a string"),
-        ('[project]\nname = "a"\ndependencies = ["x @ https://u:s3cret@h.example/x.whl"]\n', "by address"),
+        ('[project]\nname = "a"\ndependencies = ["x @ https://u:s3cret@h.example/x.whl"]\n', "credentials"),
     ],
 )
 def test_what_a_project_cannot_give_is_said(program: Program, text: str, said: str):
-    tables, report = init(program, {"pyproject.toml": text})
+    tables, report = init(program, {"pyproject.toml": text, "apt.txt": "git"})
     assert any(said in line for line in left(report)), left(report)
     assert "s3cret" not in json.dumps(report)
     assert "pip" not in tables
@@ -260,9 +262,9 @@ def test_an_environment_with_what_no_lock_can_hold(program: Program):
     tables, report = init(program, {"environment.yml": text})
     assert tables["conda"] == {
         "channels": ["conda-forge"],
-        "packages": ["python 3.11.*", "graphviz >=2", "pip"],
+        "packages": ["graphviz >=2"],
     }
-    assert left(report) == ["environment.yml: channels[1]: `defaults` stands for several channels"]
+    assert left(report) == ["environment.yml:2: `defaults` stands for several channels"]
 
 
 MD5 = "0123456789abcdef" * 2
@@ -289,9 +291,9 @@ def test_a_lock_of_conda_is_taken_whole_and_says_which_python(program: Program):
 
 def test_a_lock_of_conda_with_an_entry_no_lock_can_hold_is_not_taken(program: Program):
     text = LOCKED.replace("noarch/six-1.17.0-pyhe01879c_1.conda", "osx-64/six-1.17.0-py311_0.conda")
-    tables, report = init(program, {"conda-lock.yml": text})
-    assert tables == {"name": "project", "python": "3.11"}
-    assert [item["what"] for item in report["taken"]] == ["Python 3.11"]
+    tables, report = init(program, {"conda-lock.yml": text, "apt.txt": "git"})
+    assert tables == {"name": "project", "python": "3.11", "system": {"files": ["apt.txt"]}}
+    assert [item["what"] for item in report["taken"]] == ["1 Debian package", "Python 3.11"]
     assert left(report) == [
         "conda-lock.yml: package[1]: `six-1.17.0-py311_0.conda` is for osx-64, not for linux-64",
         "conda-lock.yml: not taken: a conda-lock.yml is taken whole or not at all",
@@ -304,9 +306,9 @@ def test_a_lock_of_conda_with_an_entry_no_lock_can_hold_is_not_taken(program: Pr
         ("python>=3.9", ">=3.9,<3.12", "3.11", []),
         ("python >=3.10,<3.11|3.13.*", ">=3.9", "3.13", []),
         ("python>=3.13", "<3.12", "3.13",
-         ["pyproject.toml: no supported Python is in `<3.12` and in `>=3.13` of environment.yml"]),
+         ["pyproject.toml: no supported Python is in `<3.12` and in `>=3.13` of environment.yml:2"]),
         ("python=3.12", ">=3.9,<3.12", "3.12",
-         ["pyproject.toml: `>=3.9,<3.12` does not allow Python 3.12, which environment.yml names"]),
+         ["pyproject.toml: `>=3.9,<3.12` does not allow Python 3.12, which environment.yml:2 names"]),
         ("python=3.11.*", ">=3.9,<3.12", "3.11", []),
     ],
 )  # fmt: skip
@@ -315,30 +317,29 @@ def test_all_that_is_said_of_python_counts(program: Program, conda, project, pyt
         program,
         {
             "environment.yml": f"channels: [conda-forge]\ndependencies: ['{conda}']\n",
-            "pyproject.toml": f'[project]\nname = "a"\nrequires-python = "{project}"\n',
+            "pyproject.toml": f'[project]\nname = "a"\nrequires-python = "{project}"\ndependencies = ["six"]',
         },
     )
     assert tables["python"] == python
     assert left(report) == said
 
 
-def test_what_is_not_read_is_named(program: Program):
+def test_other_requirements_files_are_named_with_the_line_that_takes_them(program: Program):
     _, report = init(
         program,
         {
             "requirements.txt": "six\n",
             "requirements.in": "six\n",
             "requirements-dev.txt": "pytest\n",
-            "setup.py": "",
-            "Pipfile": "",
-            "uv.lock": "",
-            "Dockerfile": "FROM x\n",
+            "requirements/docs.txt": "sphinx\n",
         },
     )
     assert [item["where"] for item in report["left"]] == [
-        "requirements.in", "requirements-dev.txt", "Pipfile", "uv.lock", "Dockerfile", "",
+        "requirements.in", "requirements-dev.txt", "requirements/docs.txt", "",
     ]  # fmt: skip
-    assert all(item["hint"] for item in report["left"])
+    assert report["left"][1]["hint"] == (
+        '`requirements = ["requirements-dev.txt"]` in [pip], or in [variants.NAME.pip] for some'
+    )
 
 
 @pytest.mark.parametrize(
@@ -386,7 +387,7 @@ def test_a_person_sees_what_was_taken_and_what_to_do(program: Program):
     assert answer.stderr.splitlines() == [
         "took  requirements.txt  1 requirement, written into the spec because of what is left out below",
         "took  .python-version   Python 3.11",
-        "note: requirements.txt:2: `.` is asked for as editable",
+        "note: requirements.txt:2: `.` is the project itself: only what it requires is taken",
         "      mount your project into the container, or build on the image: `FROM` its tag",
         "wrote envbuild.toml; next: envbuild lock",
     ]
@@ -411,7 +412,7 @@ def test_a_wrong_command_line(program: Program, arguments, message: str):
 
 
 def test_another_folder(program: Program):
-    Path("There").mkdir()
+    write({"There/requirements.txt": "six\n"})
     assert program("init", "There").code == 0
     assert tomllib.loads(Path("There/envbuild.toml").read_text())["name"] == "there"
 
@@ -421,7 +422,25 @@ def test_another_folder(program: Program):
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["requirements.txt", "pyproject.toml", "environment.yml", "apt.txt", ".python-version"]
+            [
+                "requirements.txt",
+                "pyproject.toml",
+                "environment.yml",
+                "apt.txt",
+                ".python-version",
+                "setup.py",
+                "setup.cfg",
+                "Pipfile",
+                "Pipfile.lock",
+                "uv.lock",
+                "poetry.lock",
+                "pdm.lock",
+                "pylock.toml",
+                "settings.ini",
+                "tox.ini",
+                "noxfile.py",
+                "script.py",
+            ]
         ),
         st.binary(max_size=40)
         | st.text("[]{}\"'=:-\n, #@/.azAZ019<>~", max_size=60).map(str.encode)
@@ -431,7 +450,7 @@ def test_another_folder(program: Program):
 def test_no_content_of_the_files_ends_in_a_traceback(tmp_path, files):
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    found = discover(tmp_path, RequirementLists(all_extras=True, all_groups=True))
-    assert {"name", "python"} <= set(found.tables)
+    found = discover(tmp_path, DiscoveryOptions(wanted=RequirementLists(all_extras=True, all_groups=True)))
+    assert not found.tables or {"name", "python"} <= set(found.tables)
     for name in files:
         (tmp_path / name).unlink()

@@ -217,3 +217,44 @@ def test_what_only_follows_from_another_problem_is_not_reported(tmp_path: Path) 
         "base.image",
         "pip.indexes.corp",
     ]
+
+
+PAGES = """
+[pip]
+find-links = { pyg = "https://h/whl/torch.html", idle = "https://h/", corp = "https://h/c" }
+indexes = { corp = "https://index.example.com/simple" }
+sources = { torch-scatter = "pyg", x = "corp", y = "pgy" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        pytest.param(
+            PAGES,
+            [
+                "pip.find-links.corp: `corp` is an index already",
+                "pip.sources.y: there is no index `pgy`",
+                "pip.find-links.idle: no package comes from this page",
+            ],
+            id="bound like indexes",
+        ),
+        pytest.param(
+            '[pip]\nfind-links = { here = "./wheels" }\nsources = { x = "here" }\n',
+            ["pip.find-links.here: is a folder, and no other machine has it"],
+            id="a folder",
+        ),
+    ],
+)
+def test_pages_are_checked(tmp_path: Path, text: str, problems: list[str]) -> None:
+    path = tmp_path / "envbuild.toml"
+    path.write_text(MINIMAL + text)
+    with pytest.raises(SpecError) as caught:
+        request_of(path)
+    assert sorted(str(problem) for problem in caught.value.problems) == sorted(problems)
+
+
+def test_a_page_keeps_the_slash_at_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "envbuild.toml"
+    path.write_text(MINIMAL + '[pip]\nfind-links = { p = "https://H/w/" }\nsources = { x = "p" }\n')
+    assert request_of(path).variants["default"].pip.find_links == {"p": "https://h/w/"}

@@ -183,12 +183,6 @@ def test_an_extra_that_names_itself_ends(ask: "Ask") -> None:
             'torch = [{ index = "cpu", marker = "sys_platform == \'darwin\'" }, { index = "cuda" }]\n',
             [
                 Problem(
-                    "pyproject.toml: project.dependencies[0]",
-                    "`our-lib` is not from an index: [tool.uv.sources] of `pyproject.toml`",
-                    "publish it to an index, name that in [pip] indexes and bind the package to it in "
-                    "[pip] sources",
-                ),
-                Problem(
                     "pyproject.toml: project.dependencies[1]",
                     "`shared` is not from an index: [tool.uv.sources] of `pyproject.toml`",
                     "mount your project into the container, or build on the image: `FROM` its tag",
@@ -196,6 +190,11 @@ def test_an_extra_that_names_itself_ends(ask: "Ask") -> None:
                 Problem(
                     "pyproject.toml: project.dependencies[2]",
                     "`inside` is from the index `internal` alone: [tool.uv.sources] of `pyproject.toml`",
+                    "name that index in [pip] indexes and bind the package to it in [pip] sources",
+                ),
+                Problem(
+                    "pyproject.toml: project.dependencies[3]",
+                    "`torch` is from the index `cuda` alone: [tool.uv.sources] of `pyproject.toml`",
                     "name that index in [pip] indexes and bind the package to it in [pip] sources",
                 ),
             ],

@@ -1,14 +1,29 @@
+import re
 from pathlib import Path
 
 import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from envbuild.errors import Problem
+from envbuild.spec.direct_references import MOUNT_HINT
 from envbuild.spec.problems import RefusedError
 from envbuild.spec.requirement_files import Collected, RequirementFiles, logical_lines
-from envbuild.spec.requirements import INDEX_HINT, MOUNT_HINT
+from envbuild.spec.source_options import SpecSources
+
+SHA = "ab" * 32
+FOLDER_HINT = (
+    "name the address of a page in [pip] find-links; files that are locked may also lie in the folder that "
+    "ENVBUILD_VENDOR_DIR names"
+)
 
 
-def collect(files: dict[str, str], *, constrains: bool = False, file: str = "r.txt") -> Collected:
+def collect(
+    files: dict[str, str],
+    *,
+    constrains: bool = False,
+    file: str = "r.txt",
+    sources: SpecSources = SpecSources(),  # noqa: B008 - frozen
+) -> Collected:
     def read(path: Path, shown: str) -> str:
         try:
             return files[path.as_posix().removeprefix("/spec/")]
@@ -16,7 +31,7 @@ def collect(files: dict[str, str], *, constrains: bool = False, file: str = "r.t
             raise RefusedError(f"`{shown}` does not exist") from error
 
     collected = Collected()
-    RequirementFiles(Path("/spec"), read, collected).add(
+    RequirementFiles(Path("/spec"), read, collected, sources).add(
         file, constrains=constrains, where="pip.requirements[0]"
     )
     return collected
@@ -116,7 +131,12 @@ numpy==2.1.0 ; python_version > "3" \\
     ("line", "message", "hint"),
     [
         ("-e .", "`.` is asked for as editable", MOUNT_HINT),
-        ("--editable=git+https://t@h/x#egg=pkg", "`pkg` is asked for as editable", MOUNT_HINT),
+        (
+            "--editable=git+https://t@h/x#egg=pkg",
+            "the address of `pkg` contains credentials",
+            "write it without them; each machine has them in ~/.netrc, or in git's credential helper",
+        ),
+        ("-e file:///src#egg=pkg", "`pkg` is asked for as editable", MOUNT_HINT),
         ("-e", "`-e` names no file", None),
         ("-r", "`-r` names no file", None),
         (
@@ -125,7 +145,11 @@ numpy==2.1.0 ; python_version > "3" \\
             "keep a copy beside the spec and include that",
         ),
         ("./pkg", "`./pkg` is asked for by path", MOUNT_HINT),
-        ("pkg @ https://t@h/x.whl", "`pkg` is asked for by address", INDEX_HINT),
+        (
+            "pkg @ https://t@h/x.whl",
+            "the address of `pkg` contains credentials",
+            "write it without them; each machine has them in ~/.netrc, or in git's credential helper",
+        ),
         (
             "--index-url https://u:s3cret@h",
             "`--index-url` is not taken from requirements files",
@@ -136,7 +160,11 @@ numpy==2.1.0 ; python_version > "3" \\
             "`--extra-index-url` is not taken from requirements files",
             "name the index in [pip] indexes and bind packages to it in [pip] sources",
         ),
-        ("-f wheels", "`-f` is not taken from requirements files", INDEX_HINT),
+        (
+            "-f wheels",
+            "`-f` names a folder, and no other machine has it",
+            FOLDER_HINT,
+        ),
         (
             "--pre",
             "`--pre` is not taken from requirements files",
@@ -157,3 +185,92 @@ def test_a_refused_line_is_named_and_the_rest_is_read(line: str, message: str, h
     collected = collect({"r.txt": f"numpy\n{line}\nscipy\n"})
     assert collected.problems == [Problem("r.txt:2", message, hint)]
     assert collected.requirements == {"numpy", "scipy"}
+
+
+def test_addresses_are_requirements_and_their_hashes_are_kept() -> None:
+    collected = collect(
+        {
+            "r.txt": f"""
+-e git+https://h/team/x.git@v1#egg=Demo   # not edited here
+--editable "git+ssh://git@h/y.git"
+git+https://h/team/CLIP.git
+https://h/w/a-1.0-py3-none-any.whl --hash=sha256:{SHA}
+b @ https://h/b-2.tar.gz#subdirectory=py ; python_version > "3" \\
+    --hash=sha256:{SHA}
+"""
+        }
+    )
+    assert collected.problems == []
+    assert collected.requirements == {
+        "demo @ git+https://h/team/x.git@v1",
+        "y @ git+ssh://git@h/y.git",
+        "clip @ git+https://h/team/CLIP.git",
+        f"a @ https://h/w/a-1.0-py3-none-any.whl#sha256={SHA}",
+        f'b @ https://h/b-2.tar.gz#sha256={SHA}&subdirectory=py ; python_version > "3"',
+    }
+
+
+def test_an_address_is_no_constraint() -> None:
+    collected = collect({"r.txt": "x @ https://h/x.zip"}, constrains=True)
+    assert [problem.message for problem in collected.problems] == [
+        "a constraint cannot have an address: `x @ https://h/x.zip`"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        pytest.param(
+            "--extra-index-url https://H/whl/cu118\ntorch==2.1+cu118\ntorchvision == 0.16+cu118\nx==1+z",
+            'write in [pip]: indexes = { cu118 = "https://h/whl/cu118" } and '
+            'sources = { torch = "cu118", torchvision = "cu118" }; then the option can stay',
+            id="local versions that the address names",
+        ),
+        pytest.param(
+            "--extra-index-url https://h/whl/nightly\ntorch\nnumpy",
+            'write in [pip]: indexes = { nightly = "https://h/whl/nightly" } and '
+            'sources = { torch = "nightly" }; then the option can stay',
+            id="the family of torch",
+        ),
+        pytest.param(
+            "-i https://index.example.com/simple/\nnumpy",
+            'write in [pip]: indexes = { example = "https://index.example.com/simple" } and '
+            'sources = { PACKAGE = "example" }; then the option can stay; '
+            "or make it this machine's own index",
+            id="nothing says who comes from it",
+        ),
+        pytest.param(
+            "-f https://h/whl/torch-2.1.0+cu118.html\ntorch==2.1+cu118\ntorch-scatter\nnumpy",
+            'write in [pip]: find-links = { torch-2-1-0-cu118 = "https://h/whl/torch-2.1.0+cu118.html" } and '
+            'sources = { torch-scatter = "torch-2-1-0-cu118" }; then the option can stay',
+            id="a page",
+        ),
+        pytest.param("--no-binary :all:", 'write in [pip]: build = "all"', id="everything from source"),
+        pytest.param("--no-binary=A_b,c", 'write in [pip]: build = ["a-b", "c"]', id="some from source"),
+    ],
+)
+def test_an_option_about_sources_is_refused_with_the_lines_to_write(text: str, hint: str) -> None:
+    collected = collect({"r.txt": text})
+    (problem,) = collected.problems
+    option = re.split(r"[ =]", text, maxsplit=1)[0]
+    assert problem == Problem("r.txt:1", f"`{option}` is not taken from requirements files", hint)
+
+
+def test_an_option_that_the_spec_answers_is_passed_over() -> None:
+    sources = SpecSources(
+        indexes=frozenset({"https://h/whl/cu118"}),
+        pages=frozenset({"https://h/p/"}),
+        build=frozenset({"a", "c"}),
+    )
+    text = """
+--extra-index-url https://h/whl/cu118/
+-f https://h/p/
+--no-binary a,c
+--no-binary :none:
+x
+"""
+    assert collect({"r.txt": text}, sources=sources) == Collected({"x"}, set(), [])
+
+
+def test_the_index_that_everybody_has_may_be_named() -> None:
+    assert collect({"r.txt": f"--index-url {PYPI_SIMPLE_ENDPOINT}\nx"}) == Collected({"x"}, set(), [])

@@ -100,6 +100,7 @@ def make_scan(cache: Path) -> None:
 MAKE: dict[str, Callable[[Path], object]] = {
     "apt": make_lists,
     "architectures": lambda cache: write_note(cache / f"architectures/1/ab/{DIGEST}", {}),
+    "builds": lambda cache: write_note(cache / f"builds/1/ab/{DIGEST}.json", {}),
     "bases": lambda cache: [written(cache / "bases" / name) for name in (DIGEST, f"{DIGEST}.partial")],
     "conda": make_repodata,
     "contexts": lambda cache: [written(cache / "contexts" / name) for name in ("0123/file", "0123.lock")],

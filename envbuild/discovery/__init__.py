@@ -1,0 +1,1 @@
+"""What the files people have ask for: a first spec from a folder."""

@@ -1,0 +1,1 @@
+"""Programs that install packages, as shell lines call them: what each command asks for."""

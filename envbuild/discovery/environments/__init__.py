@@ -1,0 +1,1 @@
+"""Environments as files of other tools describe them: conda, and lists of Debian packages."""
