@@ -6,20 +6,20 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from pathlib import Path
 from threading import Lock
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 from requests.auth import HTTPBasicAuth
 
 from envbuild.digest import CHUNK
-from envbuild.errors import EnvbuildError, NetworkError, NotFoundError
-from envbuild.files.atomic import write_all
+from envbuild.errors import IntegrityError, NetworkError, NotFoundError
 from envbuild.parallel import DaemonPool
+from envbuild.remote.address import Address
 from envbuild.remote.http import (
     RETRIES,
     TIMEOUT_SECONDS,
@@ -27,6 +27,7 @@ from envbuild.remote.http import (
     network_errors,
     open_session,
     require_success,
+    without_credentials,
 )
 from envbuild.remote.index.configuration import (
     DEFAULT_INDEX,
@@ -35,7 +36,9 @@ from envbuild.remote.index.configuration import (
     IndexCredentials,
     read_client_configuration,
 )
+from envbuild.remote.index.flat_page import LARGEST_PAGE, FlatPage, parse_flat_page
 from envbuild.remote.index.page import ACCEPT, IndexFile, ProjectPage, parse_page
+from envbuild.remote.index.target_file import TargetFile
 
 THREADS = 16
 """Requests under way at once."""
@@ -55,11 +58,14 @@ class _Shared:
     pages: dict[str, Future[ProjectPage]] = dataclass_field(default_factory=dict)
     """Project pages by address, fetched or under way."""
 
+    flat: dict[str, Future[FlatPage]] = dataclass_field(default_factory=dict)
+    """Pages of many projects by address, fetched or under way."""
+
     noted: bool = False
 
 
 class PythonIndex:
-    """Reads the main index of this machine and the named indexes of a spec.
+    """Reads the main index of this machine, and the named indexes and pages of a spec.
 
     Each page is fetched once in the life of the client, whoever asks; also by :meth:`bound_to`.
     """
@@ -69,12 +75,14 @@ class PythonIndex:
         configuration: ClientConfiguration,
         *,
         indexes: Mapping[str, str] | None = None,
+        pages: Mapping[str, str] | None = None,
         retries: int = RETRIES,
         shared: _Shared | None = None,
     ) -> None:
         session = shared.session if shared else _session(configuration, retries)
         self._shared = shared or _Shared(configuration, session, DaemonPool(THREADS))
         self._indexes = dict(indexes or {})
+        self._pages = dict(pages or {})
         self._addresses: dict[str, IndexAddress] = {}
 
     @classmethod
@@ -92,15 +100,28 @@ class PythonIndex:
         """The threads of this client; what runs there may use it, but not wait for a page."""
         return self._shared.background
 
-    def bound_to(self, indexes: Mapping[str, str]) -> "PythonIndex":
-        """Return a client that also knows these named indexes of a spec, sharing connections and pages."""
-        return PythonIndex(self.configuration, indexes=indexes, shared=self._shared)
+    def bound_to(self, indexes: Mapping[str, str], pages: Mapping[str, str] | None = None) -> "PythonIndex":
+        """Return a client that also knows these named indexes and pages of a spec.
+
+        It shares connections and what was read.
+        """
+        return PythonIndex(self.configuration, indexes=indexes, pages=pages, shared=self._shared)
 
     def address(self, index: str = DEFAULT_INDEX) -> IndexAddress:
         """Return where ``index`` is.  :raises EnvbuildError: nothing says so."""
         if index not in self._addresses:
-            self._addresses[index] = self.configuration.address(index, self._indexes.get(index))
+            page = self._pages.get(index)
+            address = self.configuration.address(index, page or self._indexes.get(index))
+            if page and page.endswith("/"):
+                # what a page names is relative to it
+                address = replace(address, url=f"{address.url}/")
+            self._addresses[index] = address
         return self._addresses[index]
+
+    def files_address(self, index: str = DEFAULT_INDEX) -> str:
+        """Return the address below which an index, or the server of a page, has its files."""
+        url = self.address(index).url
+        return urljoin(url, ".") if index in self._pages else url
 
     def notes_once(self) -> tuple[str, ...]:
         """Return what the user should know of the machine's settings; nothing when asked again."""
@@ -134,13 +155,14 @@ class PythonIndex:
         try:
             return future.result()
         except NotFoundError as error:
+            if index in self._pages:
+                raise
             raise NotFoundError(
                 f"`{project}` is not on the index {address.url}",
                 hint="check the spelling, and which index it should come from",
             ) from error
         except NetworkError:
-            with self._shared.lock:
-                self._shared.pages.pop(_page_url(project, address), None)
+            self._forget(project, address)
             raise
 
     def locate(self, project: str, filename: str, index: str = DEFAULT_INDEX) -> IndexFile:
@@ -152,7 +174,8 @@ class PythonIndex:
         file = self.page(project, index).file(filename)
         if file is None:
             raise NotFoundError(
-                f"`{filename}` is not on the index {self.address(index).url} any more",
+                f"`{filename}` is not on the {'page' if index in self._pages else 'index'} "
+                f"{self.address(index).url} any more",
                 hint="a mirror that kept the file can serve it; locking again would choose another",
             )
         return file
@@ -161,6 +184,19 @@ class PythonIndex:
         """Return the address of ``file`` with the credentials it takes.  Never log it."""
         credentials = self.credentials_for(file.url, index)
         return IndexAddress(name=index, url=file.url, credentials=credentials).url_with_credentials
+
+    def file_address(self, url: str, index: str = DEFAULT_INDEX) -> Address:
+        """Return the address of a file of ``index`` with all that it takes to fetch it from here."""
+        plain, configuration = Address.of(url), self.configuration
+        parts = urlsplit(plain.url)
+        return Address(
+            url=plain.url,
+            credentials=plain.credentials or self.credentials_for(plain.url, index),
+            proxy=configuration.proxy,
+            ca_bundle=configuration.ca_bundle,
+            client_certificate=configuration.client_certificate,
+            is_trusted=bool({parts.netloc, parts.hostname} & set(configuration.trusted_hosts)),
+        )
 
     def credentials_for(self, url: str, index: str = DEFAULT_INDEX) -> IndexCredentials | None:
         """Return the credentials to send to ``url``: those of the index, on its own host only."""
@@ -219,7 +255,7 @@ class PythonIndex:
         """Write ``file`` to ``path`` and return its sha256 and its size in bytes."""
         digest = hashlib.sha256()
         size = 0
-        with _MetadataFile(path) as target, self.open(file.url, index=index, headers=_AS_STORED) as response:
+        with TargetFile(path) as target, self.open(file.url, index=index, headers=_AS_STORED) as response:
             for chunk in response.iter_content(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
@@ -232,27 +268,60 @@ class PythonIndex:
         self._shared.session.close()
 
     def _start(self, project: str, address: IndexAddress) -> Future[ProjectPage]:
-        url = _page_url(project, address)
+        url = self._url_of(project, address)
         with self._shared.lock:
             future = self._shared.pages.get(url)
             if future is None:
-                future = self._shared.background.submit(self._fetch, project, url, address.name)
+                future = (
+                    self._start_flat(project, address)
+                    if address.name in self._pages
+                    else self._shared.background.submit(self._fetch, project, url, address.name)
+                )
                 self._shared.pages[url] = future
         return future
 
-    def _fetch(self, project: str, url: str, index: str, attempts: int = BODY_ATTEMPTS) -> ProjectPage:
+    def _start_flat(self, project: str, address: IndexAddress) -> Future[ProjectPage]:
+        """Start to fetch a page of many projects, once for all of them.  The lock is held."""
+        flat = self._shared.flat.get(address.url)
+        if flat is None:
+            flat = self._shared.background.submit(self._fetch_flat, address.url, address.name)
+            self._shared.flat[address.url] = flat
+        page = flat
+        return self._shared.background.after(page, lambda: page.result().of(project))
+
+    def _forget(self, project: str, address: IndexAddress) -> None:
+        with self._shared.lock:
+            self._shared.pages.pop(self._url_of(project, address), None)
+            self._shared.flat.pop(address.url, None)
+
+    def _url_of(self, project: str, address: IndexAddress) -> str:
+        if address.name in self._pages:
+            return f"{address.url}#{project}"
+        return f"{address.url}/{quote(project)}/"
+
+    def _fetch(self, project: str, url: str, index: str) -> ProjectPage:
+        content, media_type, final = self._read(url, index, accept=ACCEPT)
+        return parse_page(project, content=content, media_type=media_type, url=final)
+
+    def _fetch_flat(self, url: str, index: str) -> FlatPage:
+        content, media_type, final = self._read(url, index, accept="text/html", limit=LARGEST_PAGE)
+        return parse_flat_page(content, media_type=media_type, url=final)
+
+    def _read(
+        self, url: str, index: str, *, accept: str, limit: int | None = None, attempts: int = BODY_ATTEMPTS
+    ) -> tuple[bytes, str, str]:
+        """Return what is at ``url``, of which media type, and the address it was found at in the end."""
         answered = False
         try:
-            with self.open(url, index=index, headers={"Accept": ACCEPT}) as response:
+            with self.open(url, index=index, headers={"Accept": accept}) as response:
                 answered = True
-                content = response.content
+                content = response.content if limit is None else _bounded_body(response, limit)
         except NetworkError:
             # what fails before there is an answer has been retried by the session
             if answered and attempts > 1:
-                return self._fetch(project, url, index, attempts - 1)
+                return self._read(url, index, accept=accept, limit=limit, attempts=attempts - 1)
             raise
-        media_type = response.headers.get("Content-Type", "text/html")
-        return parse_page(project, content=content, media_type=media_type, url=response.url or url)
+        return content, response.headers.get("Content-Type", "text/html"), response.url or url
 
     def _verify(self, url: str) -> bool | str | None:
         parts = urlsplit(url)
@@ -266,35 +335,14 @@ _AS_STORED = {"Accept-Encoding": "identity"}
 """No compression on the way: sizes and hashes are of the file itself."""
 
 
-class _MetadataFile:
-    """A file being written, whose errors are told apart from those of the network."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Self:
-        try:
-            # unbuffered: no error is left for closing
-            self._stream = self._path.open("wb", buffering=0)
-        except OSError as error:
-            raise self._failed(error) from error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-    def write(self, chunk: bytes) -> None:
-        try:
-            write_all(self._stream.fileno(), chunk)
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def _failed(self, error: OSError) -> EnvbuildError:
-        return EnvbuildError(f"cannot write {self._path}: {error.strerror}")
-
-
-def _page_url(project: str, address: IndexAddress) -> str:
-    return f"{address.url}/{quote(project)}/"
+def _bounded_body(response: requests.Response, limit: int) -> bytes:
+    """Return the body of an answer.  :raises IntegrityError: it is longer than ``limit`` bytes."""
+    body = bytearray()
+    for chunk in response.iter_content(CHUNK):
+        body += chunk
+        if len(body) > limit:
+            raise IntegrityError(f"{without_credentials(response.url)} has more than {limit} bytes")
+    return bytes(body)
 
 
 def _session(configuration: ClientConfiguration, retries: int) -> requests.Session:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urldefrag, urljoin
 
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from envbuild.errors import NetworkError
@@ -21,7 +22,7 @@ JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPES = ("application/vnd.pypi.simple.v1+html", "text/html")
 ACCEPT = f"{JSON_TYPE}, {HTML_TYPES[0]};q=0.5, {HTML_TYPES[1]};q=0.1"
 
-_SOURCE_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
+SOURCE_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +65,31 @@ class ProjectPage:
     def files(self, version: str) -> tuple[IndexFile, ...]:
         """Return the files of ``version``, wheels and source archives, in the order of the page."""
         wanted = _canonical(version)
-        return tuple(self.read(lambda name: version_of_file(name) == wanted))
+        return tuple(self.read(lambda name: version_of_file(name, self.project) == wanted))
 
     def file(self, filename: str) -> IndexFile | None:
         """Return the file of this name, if the index still has it."""
         return next(iter(self.read(lambda name: name == filename)), None)
 
-    def by_version(self) -> dict[Version, list[IndexFile]]:
-        """Return all files by the version they are of."""
+    def versions(self) -> set[Version]:
+        """Return the versions that any file is of."""
+        found: set[Version] = set()
+
+        def note(filename: str) -> bool:
+            version = version_of_file(filename, self.project)
+            if version is not None:
+                found.add(version)
+            return False
+
+        for _ in self.read(note):
+            pass
+        return found
+
+    def by_version(self, test: Callable[[str], bool] = lambda _: True) -> dict[Version, list[IndexFile]]:
+        """Return the files whose names pass ``test``, by the version they are of."""
         found: dict[Version, list[IndexFile]] = {}
-        for file in self.read(lambda _: True):
-            version = version_of_file(file.filename)
+        for file in self.read(test):
+            version = version_of_file(file.filename, self.project)
             if version is not None:
                 found.setdefault(version, []).append(file)
         return found
@@ -98,14 +113,28 @@ def parse_page(project: str, *, content: bytes, media_type: str, url: str) -> Pr
 
 
 @lru_cache(maxsize=65536)
-def version_of_file(filename: str) -> Version | None:
-    """Return the version a file name states, or None when it is neither a wheel nor a source archive."""
+def version_of_file(filename: str, project: str = "") -> Version | None:
+    """Return the version a file name states, or None when it is neither a wheel nor a source archive.
+
+    Names of older source archives can be read in two ways: ``thop-0.1-2207.tar.gz``.  With the normalised
+    name of ``project`` all that follows it is the version, and an archive of another name has none.
+    """
     if filename.endswith(".whl"):
         parts = filename.split("-")
         return _canonical(parts[1]) if len(parts) in {5, 6} else None
-    for suffix in _SOURCE_SUFFIXES:
+    for suffix in SOURCE_SUFFIXES:
         if filename.endswith(suffix):
-            return _canonical(filename.removesuffix(suffix).rpartition("-")[2])
+            return _version_of_archive(filename.removesuffix(suffix), project)
+    return None
+
+
+def _version_of_archive(stem: str, project: str) -> Version | None:
+    if not project:
+        return _canonical(stem.rpartition("-")[2])
+    parts = stem.split("-")
+    for count in range(1, len(parts)):
+        if canonicalize_name("-".join(parts[:count])) == project:
+            return _canonical("-".join(parts[count:]))
     return None
 
 
@@ -149,7 +178,7 @@ class _JsonPage:
         uploaded = entry.get("upload-time")
         return IndexFile(
             filename=entry["filename"],
-            url=urldefrag(urljoin(self._url, entry["url"])).url,
+            url=_absolute(self._url, entry["url"]),
             sha256=(entry.get("hashes") or {}).get("sha256"),
             size=size if isinstance(size, int) and size > 0 else None,
             requires_python=entry.get("requires-python") or None,
@@ -158,6 +187,13 @@ class _JsonPage:
             has_metadata=bool(metadata),
             metadata_sha256=metadata.get("sha256") if isinstance(metadata, dict) else None,
         )
+
+
+def _absolute(page: str, url: str) -> str:
+    """Return the address of a file on ``page``, without its fragment; of thousands most are absolute."""
+    if url.startswith(("https://", "http://")) and "#" not in url:
+        return url
+    return urldefrag(urljoin(page, url)).url
 
 
 def _html_files(project: str, content: bytes, url: str, parameters: str) -> Iterator[IndexFile]:

@@ -22,7 +22,9 @@ from tests.rig.index import PackageIndex, make_wheel
 from tests.rig.web import POLL
 
 WHEEL = "demo-1.0-py3-none-any.whl"
-METADATA = WheelMetadata(requires=("other>=2",), requires_python=">=3.8", license="Apache-2.0")
+METADATA = WheelMetadata(
+    name="demo", version="1.0", requires=("other>=2",), requires_python=">=3.8", license="Apache-2.0"
+)
 
 
 def wheel_in(folder: Path, *, megabytes: int = 0) -> Path:
@@ -260,7 +262,7 @@ def test_a_zip_with_a_large_directory_takes_a_few_more_requests(tmp_path: Path) 
     [
         pytest.param(
             "Name: demo\nLicense-Expression: MIT OR Apache-2.0\nLicense: ignored\n\nText",
-            WheelMetadata(license="MIT OR Apache-2.0"),
+            WheelMetadata(name="demo", license="MIT OR Apache-2.0"),
             id="expression wins",
         ),
         pytest.param(
@@ -271,10 +273,12 @@ def test_a_zip_with_a_large_directory_takes_a_few_more_requests(tmp_path: Path) 
         pytest.param(
             "Name: demo\nClassifier: License :: OSI Approved :: MIT License\nClassifier: Topic :: Internet\n"
             "Classifier: License :: OSI Approved :: Apache Software License\nLicense: UNKNOWN\n",
-            WheelMetadata(license="Apache Software License, MIT License"),
+            WheelMetadata(name="demo", license="Apache Software License, MIT License"),
             id="classifiers",
         ),
-        pytest.param("Name: dém\xf6\nLicense: Prívate\n", WheelMetadata(license="Prívate"), id="UTF-8"),
+        pytest.param(
+            "Name: dém\xf6\nLicense: Prívate\n", WheelMetadata(name="dém\xf6", license="Prívate"), id="UTF-8"
+        ),
     ],
 )
 def test_what_is_read_of_metadata(raw: str, expected: WheelMetadata) -> None:

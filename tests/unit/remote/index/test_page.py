@@ -130,6 +130,21 @@ def test_the_version_a_file_name_states(filename: str, version: str | None) -> N
 
 
 @pytest.mark.parametrize(
+    ("filename", "version"),
+    [
+        ("thop-0.1.1-2209072238.tar.gz", "0.1.1.post2209072238"),
+        ("my-demo-1.0rc1.tar.gz", None),
+        ("thop-1.0.zip", "1.0"),
+        ("Thop-1.0.tar.gz", "1.0"),
+        ("thop.tar.gz", None),
+        ("thop-1.0-py3-none-any.whl", "1.0"),
+    ],
+)
+def test_the_version_of_an_archive_is_what_follows_the_name(filename: str, version: str | None) -> None:
+    assert version_of_file(filename, "thop") == (Version(version) if version else None)
+
+
+@pytest.mark.parametrize(
     ("content", "media_type"),
     [
         pytest.param(b"{}", JSON, id="other JSON"),

@@ -1,0 +1,1 @@
+"""Git repositories: references, and the sources of commits."""
