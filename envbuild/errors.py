@@ -126,6 +126,22 @@ class NoSolutionError(EnvbuildError):
     exit_code = ExitCode.NO_SOLUTION
 
 
+class SourcesNeededError(NoSolutionError):
+    """Wheels alone give older versions than sources would, or none; nobody said which are wanted."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        packages: tuple[str, ...],
+        problems: Iterable[Problem] = (),
+        hint: str | None = None,
+    ) -> None:
+        """Take ``packages``, sorted: all that must be built from source."""
+        super().__init__(message, problems=problems, hint=hint)
+        self.packages = packages
+
+
 class EngineError(EnvbuildError):
     """The container engine is missing, too old, or refused."""
 

@@ -79,6 +79,13 @@ ARCHITECTURES: Final = CacheFolder(
 )
 ARTIFACTS: Final = CacheFolder(name="sha256", label="artifacts", pruned="owner")
 BASES: Final = CacheFolder(name="bases", label="layers of image bases", pruned="owner")
+BUILT_WHEELS: Final = CacheFolder(
+    name="builds",
+    label="what was built from source",
+    pruned="files",
+    written=_files(r"builds/\d+/[0-9a-f]{2}", rf"{_DIGEST}\.json"),
+    format=1,
+)
 CONDA_LISTS: Final = CacheFolder(
     name="conda",
     label="conda package lists",
@@ -165,6 +172,7 @@ LAYOUT: Final = (
     ARCHITECTURES,
     ARTIFACTS,
     BASES,
+    BUILT_WHEELS,
     CONDA_LISTS,
     DOCUMENTS,
     IMAGES,

@@ -17,6 +17,10 @@ _NOT_A_NAME = {"License", "OSI Approved", "DFSG approved"}
 class WheelMetadata:
     """What envbuild needs of the core metadata of a wheel."""
 
+    name: str | None = None
+    """As the wheel spells it."""
+
+    version: str | None = None
     requires: tuple[str, ...] = ()
     """``Requires-Dist`` lines as the wheel states them."""
 
@@ -35,14 +39,20 @@ def parse_metadata(raw: bytes) -> WheelMetadata:
     message = HeaderParser(policy=compat32).parsestr(headers_of(raw).decode(errors="replace"))
     requires_python = message.get("Requires-Python")
     return WheelMetadata(
+        name=_stripped(message.get("Name")),
+        version=_stripped(message.get("Version")),
         requires=tuple(" ".join(line.split()) for line in message.get_all("Requires-Dist", ())),
-        requires_python=str(requires_python).strip() if requires_python else None,
+        requires_python=_stripped(requires_python),
         license=license_of(
             expression=message.get("License-Expression"),
             text=message.get("License"),
             classifiers=message.get_all("Classifier", ()),
         ),
     )
+
+
+def _stripped(field: str | None) -> str | None:
+    return str(field).strip() or None if field else None
 
 
 def license_of(*, expression: str | None, text: str | None, classifiers: Sequence[str]) -> str | None:

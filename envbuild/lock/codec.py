@@ -26,7 +26,17 @@ _RESTORE = "restore it from version control, or delete it and run `envbuild lock
 READ_VERSIONS: Final = (1, 2)
 """The format versions that this release reads, in order."""
 
-VERSION_OF_TABLE: Final[Mapping[str, int]] = {}
+VERSION_OF_TABLE: Final[Mapping[str, int]] = {
+    "request.variants.*.image.prepend": 2,
+    "request.variants.*.pip.build": 2,
+    "request.variants.*.pip.build-constraints": 2,
+    "request.variants.*.pip.build-packages": 2,
+    "request.variants.*.pip.find-links": 2,
+    "request.variants.*.pip.wheels-only": 2,
+    "builders": 2,
+    "sources": 2,
+    "wheels.url": 2,
+}
 """The format version that a table needs, by its path in a lock.
 
 A table (or field) that version 1 lacks is added here with version 2.  Its path has a dot between keys, passes
@@ -158,7 +168,28 @@ def _inconsistencies(lock: Lock) -> Iterator[Problem]:
             yield Problem(f"bases[{position}]", "must have either an image or packages")
         if base.packages:
             yield from _dangling(f"bases[{position}].packages.debs", base.packages.debs, debs, "debs")
+    yield from _dangling_sources(lock, wheels=wheels, debs=debs, bases=bases)
     yield from _uncovered(lock)
+
+
+def _dangling_sources(
+    lock: Lock, *, wheels: tuple[str, ...], debs: tuple[str, ...], bases: tuple[str, ...]
+) -> Iterator[Problem]:
+    builders = tuple(builder.key for builder in lock.builders)
+    yield from _disorder("sources", tuple(source.wheel for source in lock.sources))
+    yield from _disorder("builders", builders)
+    for position, source in enumerate(lock.sources):
+        where = f"sources[{position}]"
+        yield from _dangling(f"{where}.wheel", (source.wheel,), wheels, "wheels")
+        yield from _dangling(f"{where}.requires", source.requires, wheels, "wheels")
+        yield from _dangling(f"{where}.builder", (source.builder,), builders, "builders")
+    for position, builder in enumerate(lock.builders):
+        yield from _dangling(f"builders[{position}].base", (builder.base,), bases, "bases")
+        yield from _dangling(f"builders[{position}].debs", builder.debs, debs, "debs")
+    built = {source.wheel for source in lock.sources}
+    for wheel in lock.wheels:
+        if (wheel.hash_source == "built") != (wheel.file in built):
+            yield Problem("sources", f"`{wheel.file}` must have a source exactly when it is built")
 
 
 def _disorder(field: str, keys: tuple[str, ...]) -> Iterator[Problem]:

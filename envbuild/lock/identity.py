@@ -30,7 +30,7 @@ EARLIER_FORMATS: Final = tuple(sorted(FORMAT_CHANGES.keys() - {RECIPE_FORMAT}, r
 TAG_DIGITS = 12
 """Hexadecimal digits of the target digest that make the tag: 48 bits."""
 
-_NOT_CONTENT_OF_WHEEL = frozenset({"hash_source", "index", "path", "uploaded"})
+_NOT_CONTENT_OF_WHEEL = frozenset({"hash_source", "index", "path", "uploaded", "url"})
 _NOT_CONTENT_OF_CONDA = frozenset({"hash_source", "md5", "env_unread"})
 _NOT_CONTENT_OF_DEB = frozenset({"path", "archive"})
 

@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 
 from envbuild.errors import Problem
 from envbuild.lock.conda import CondaPackage
+from envbuild.lock.merge_builds import MergedBuilds, merge_builds
 from envbuild.lock.model import Base, Deb, Lock, Target, Wheel
 from envbuild.platforms import PlatformName
 from envbuild.spec.request import Request, VariantRequest
@@ -225,7 +226,29 @@ def merge_locks(base: Lock, ours: Lock, theirs: Lock) -> Merged:
     known = _known_wheels((ours, theirs), merge)
     if merge.conflicts:
         return Merged(None, tuple(dict.fromkeys(merge.conflicts)))
-    return Merged(_composed(asked, parts, known, ours, theirs), ())
+    composed = _composed(asked, parts, known, ours, theirs)
+    builds = merge_builds(
+        (file for target in composed.targets for file in target.wheels),
+        (base.key for base in composed.bases),
+        ours,
+        theirs,
+    )
+    if builds.conflicts:
+        return Merged(None, tuple(builds.conflicts))
+    return Merged(_with_builds(composed, builds), ())
+
+
+def _with_builds(lock: Lock, builds: MergedBuilds) -> Lock:
+    debs = builds.debs | {deb.file: deb for deb in lock.debs}
+    wheels = builds.wheels | {wheel.file: wheel for wheel in lock.wheels}
+    return lock.model_copy(
+        update={
+            "debs": tuple(debs[file] for file in sorted(debs)),
+            "wheels": tuple(wheels[file] for file in sorted(wheels)),
+            "sources": tuple(builds.sources[file] for file in sorted(builds.sources)),
+            "builders": tuple(builds.builders[key] for key in sorted(builds.builders)),
+        }
+    )
 
 
 def _files(part: _TargetPart) -> tuple[object, ...]:

@@ -20,6 +20,9 @@ from envbuild.values import Value
 WheelFile = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl$")]
 """A wheel's file name; never a path, for it names files in build contexts and Dockerfiles."""
 
+SourceFile = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+!-]*$")]
+"""A source archive's file name; never a path."""
+
 DebFile = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]*_[A-Za-z0-9.+:~-]+_[a-z0-9]+\.deb$")
 ]
@@ -61,14 +64,18 @@ class Wheel(Value):
 
     sha256: Sha256
 
-    hash_source: Literal["index", "computed"] = "index"
-    """Who said so: the index, or envbuild after fetching the file because the index gave no hash."""
+    hash_source: Literal["index", "computed", "built"] = "index"
+    """Who said so: the index; envbuild after fetching the file, because nobody gave a hash; or envbuild after
+    building it from source."""
 
     index: str = "default"
     """Name of the index of the spec it comes from; ``default`` is the client's own."""
 
     path: RelativePath | None = None
     """Path of the file below the index's file address where it has a stable one (``packages/…``)."""
+
+    url: str | None = None
+    """Address of the file where the spec itself gives it, never with credentials; no index is asked then."""
 
     uploaded: datetime | None = None
     """When the index received it (PEP 700), UTC."""
@@ -236,6 +243,69 @@ class CondaInstaller(Value):
     """The base's own Python, which runs it."""
 
 
+class WheelSource(Value):
+    """What a wheel is built from, and with what; the wheel itself is an artifact like any other."""
+
+    wheel: WheelFile
+    """File name of the wheel; also the key."""
+
+    file: SourceFile
+    """File name of the source archive."""
+
+    size: PositiveInt
+    """Bytes of the archive."""
+
+    sha256: Sha256
+    """Of the archive; of a commit, of its content in one canonical form."""
+
+    hash_source: Literal["index", "computed"] = "index"
+
+    index: str = "default"
+    """Name of the index it comes from."""
+
+    path: RelativePath | None = None
+    """Path of the archive below the index's file address where it has a stable one."""
+
+    url: str | None = None
+    """Address of the archive or of the repository where the spec gives it, never with credentials."""
+
+    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")] | None = None
+    """Commit of the repository at ``url``; None: an archive."""
+
+    reference: str | None = None
+    """Branch, tag or commit that was asked for."""
+
+    described: str | None = None
+    """What ``git describe`` said, where versions come from tags; it is part of the content."""
+
+    subdirectory: RelativePath | None = None
+    """Folder of the project in it."""
+
+    builder: str
+    """Key of the builder."""
+
+    requires: tuple[WheelFile, ...] = ()
+    """File names of the wheels it is built with, sorted."""
+
+    contents: tuple[str, ...]
+    """``path sha256`` of each file of the wheel, sorted: a build that comes out otherwise is told by file."""
+
+
+class Builder(Value):
+    """What wheels are built on: a base, its Python, and packages laid on it for builds alone."""
+
+    key: str
+    """How sources name it."""
+
+    base: str
+    """Key of the base."""
+
+    interpreter: Interpreter
+
+    debs: tuple[str, ...] = ()
+    """Keys of the packages laid on the base, sorted: compilers and headers."""
+
+
 class User(Value):
     """Whom the image runs as."""
 
@@ -298,6 +368,8 @@ class Lock(Value):
     debs: tuple[Deb, ...] = ()
     wheels: tuple[Wheel, ...] = ()
     conda: tuple[CondaPackage, ...] = ()
+    sources: tuple[WheelSource, ...] = ()
+    builders: tuple[Builder, ...] = ()
 
     def base(self, target: Target) -> Base:
         """Return the base of ``target``."""
@@ -311,6 +383,20 @@ class Lock(Value):
     def installer_of(self, target: Target) -> Wheel:
         """Return the wheel that installs the others during a build of ``target``."""
         return next(wheel for wheel in self.wheels if wheel.file == target.installer)
+
+    def sources_of(self, target: Target) -> tuple[WheelSource, ...]:
+        """Return the sources of the wheels of ``target`` that are built."""
+        wheels = set(target.wheels)
+        return tuple(source for source in self.sources if source.wheel in wheels)
+
+    def builder_of(self, source: WheelSource) -> Builder:
+        """Return what a wheel is built on."""
+        return next(builder for builder in self.builders if builder.key == source.builder)
+
+    def build_wheels_of(self, source: WheelSource) -> tuple[Wheel, ...]:
+        """Return the wheels that a source is built with, in its order."""
+        by_file = {wheel.file: wheel for wheel in self.wheels}
+        return tuple(by_file[file] for file in source.requires)
 
     def conda_of(self, target: Target) -> tuple[CondaPackage, ...]:
         """Return the conda packages of ``target`` in its order."""

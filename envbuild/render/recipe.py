@@ -46,6 +46,9 @@ MODULES = ("bytecode.py", "wheel_files.py")
 PYTHON_SCRIPT = "python.sh"
 """Only in a recipe that lays a standalone Python."""
 
+BUILT = "built"
+"""Folder of a recipe for wheels that are built from source."""
+
 SEED = "seed.tar"
 
 
@@ -57,11 +60,14 @@ class Fetch:
     target: str
     """Absolute path in the ``artifacts`` stage."""
 
-    argument: str
-    """Build argument that holds the address."""
+    argument: str | None
+    """Build argument that holds the address; None: none is needed."""
 
     path: str
-    """Path below the address."""
+    """Path below the address; without an argument, the address itself, or a path in the recipe's folder."""
+
+    is_built: bool = False
+    """Whether it is a wheel built from source: a plain build takes it from the recipe's folder."""
 
     @property
     def relative_target(self) -> str:
@@ -94,7 +100,7 @@ class Recipe:
     @property
     def arguments(self) -> tuple[str, ...]:
         """Build arguments a plain build must be given, sorted."""
-        return tuple(sorted({fetch.argument for fetch in self.fetches}))
+        return _arguments(self.fetches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,11 @@ class _Chunk:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return tuple(sorted({file.argument for file in self.files}))
+        return _arguments(self.files)
+
+
+def _arguments(fetches: Iterable[Fetch]) -> tuple[str, ...]:
+    return tuple(sorted({fetch.argument for fetch in fetches if fetch.argument}))
 
 
 def render_recipe(lock: Lock, target: Target, *, probe: bytes) -> Recipe:
@@ -248,6 +258,14 @@ def _layer_folder(position: int) -> str:
 
 
 def _wheel_fetch(wheel: Wheel, folder: str) -> Fetch:
+    if wheel.url or wheel.hash_source == "built":
+        return Fetch(
+            sha256=wheel.sha256,
+            target=f"{folder}/{wheel.file}",
+            argument=None,
+            path=wheel.url or f"{BUILT}/{wheel.file}",
+            is_built=wheel.url is None,
+        )
     index = "" if wheel.index == "default" else f"_{_argument_name(wheel.index)}"
     return Fetch(
         sha256=wheel.sha256,
@@ -289,7 +307,7 @@ def _dockerfile(
         _Chunk(f"fetch-{start // FETCHES_PER_STAGE + 1}", fetches[start : start + FETCHES_PER_STAGE])
         for start in range(0, len(fetches), FETCHES_PER_STAGE)
     )
-    arguments = sorted({fetch.argument for fetch in fetches})
+    arguments = _arguments(fetches)
     values = {
         "title": _title(lock, target),
         "digest": digest,

@@ -1,13 +1,11 @@
-"""What a lock is put together from once all is resolved: environments, accounts, artifacts each once."""
+"""What follows from what was resolved: the environment of an image, and the account it runs as."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from envbuild.errors import NoSolutionError, SpecError
+from envbuild.errors import SpecError
 from envbuild.lock.conda import CONDA_PREFIX, CondaPackage
 from envbuild.lock.gpu import TargetGpu
-from envbuild.lock.model import PREFIX, Base, Deb, User, Wheel
+from envbuild.lock.model import PREFIX, Base, User
 from envbuild.platforms import DEFAULT_PATH
 from envbuild.resolve.conda.activation import expand_value
 from envbuild.resolve.gpu.facts import gpu_environment
@@ -24,8 +22,11 @@ def compose_env(
     """Return the whole environment of an image, by name.
 
     The base's, the prefix's, the GPU's, the seed's and the spec's, each laid over those before it.  With
-    ``conda`` packages the prefix's is what activating them sets, in the order of their names.
+    ``conda`` packages the prefix's is what activating them sets, in the order of their names.  What the spec
+    prepends stands before the base's own value; before it on ``PATH`` is the environment's own folder alone,
+    so that its programs stay the locked ones.
     """
+    base = base.model_copy(update={"env": _prepended(base.env, request.image.prepend)})
     path = base.env.get("PATH", DEFAULT_PATH)
     packages = sorted(conda, key=lambda package: package.name)
     if packages:
@@ -43,6 +44,14 @@ def compose_env(
     return dict(sorted((env | request.image.env).items()))
 
 
+def _prepended(env: Mapping[str, str], folders: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the base's variables with what stands before their own values."""
+    own = {"PATH": DEFAULT_PATH, **env}
+    return dict(env) | {
+        name: ":".join((*before, own[name]) if own.get(name) else before) for name, before in folders.items()
+    }
+
+
 def choose_user(name: str, base: Base) -> User:
     """Return the account the image runs as: the base's own of that name, else the first free ordinary one.
 
@@ -58,62 +67,3 @@ def choose_user(name: str, base: Base) -> User:
     taken = {int(number) for pair in base.users.values() for number in pair.split(":")}
     free = next(number for number in range(FIRST_UID, LAST_UID + 1) if number not in taken)
     return User(name=name, uid=free, gid=free)
-
-
-@dataclass(frozen=True, slots=True)
-class LockedArtifacts:
-    """The artifacts of all targets, each once, by key."""
-
-    bases: dict[str, Base] = field(default_factory=dict)
-    debs: dict[str, Deb] = field(default_factory=dict)
-    wheels: dict[str, Wheel] = field(default_factory=dict)
-    conda: dict[str, CondaPackage] = field(default_factory=dict)
-
-    def sorted(self) -> Mapping[str, Any]:
-        """Return the fields of a lock that hold them, each sorted by key."""
-        tables: dict[str, dict[str, Any]] = {
-            "bases": self.bases,
-            "debs": self.debs,
-            "wheels": self.wheels,
-            "conda": self.conda,
-        }
-        return {name: tuple(table[key] for key in sorted(table)) for name, table in tables.items()}
-
-    def add_base(self, base: Base, variant: str) -> str:
-        """Add ``base`` and return its key: its own, unless another base has that already."""
-        key = base.key
-        if self.bases.get(key, base) != base:
-            key = f"{base.key} for {variant}"
-        self.bases[key] = base.model_copy(update={"key": key})
-        return key
-
-    def add_debs(self, debs: Iterable[Deb]) -> tuple[str, ...]:
-        """Add ``debs`` and return their keys, sorted."""
-        found = {deb.file: deb for deb in debs}
-        self.debs.update(found | self.debs)
-        return tuple(sorted(found))
-
-    def add_conda(self, packages: Iterable[CondaPackage]) -> tuple[str, ...]:
-        """Add ``packages`` and return their keys, sorted."""
-        found = {package.key: package for package in packages}
-        self.conda.update(found)
-        return tuple(sorted(found))
-
-    def add_wheels(self, wheels: Iterable[Wheel]) -> tuple[str, ...]:
-        """Add ``wheels`` and return their file names, sorted.
-
-        :raises NoSolutionError: a file of the same name and another content is there.
-        """
-        keys = []
-        for wheel in wheels:
-            known = self.wheels.get(wheel.file)
-            if known and known.sha256 != wheel.sha256:
-                raise NoSolutionError(
-                    f"two indexes publish different files named {wheel.file}",
-                    hint=f"bind `{wheel.name}` to one index in [pip] sources",
-                )
-            # the same wheel in several targets holds what any of them needs to know of it
-            requires = set(wheel.requires) | set(known.requires if known else ())
-            self.wheels[wheel.file] = wheel.model_copy(update={"requires": tuple(sorted(requires))})
-            keys.append(wheel.file)
-        return tuple(sorted(keys))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName
 
-from envbuild.cache.folders import APT_LISTS
+from envbuild.cache.folders import APT_LISTS, BUILT_WHEELS
 from envbuild.cache.location import cache_folder, vendor_folder
 from envbuild.catalog.active import catalog_in_force
 from envbuild.catalog.bases import DISTRIBUTIONS
@@ -22,17 +22,22 @@ from envbuild.lock.model import Deb, Interpreter, Wheel
 from envbuild.platforms import PLATFORMS, PlatformName
 from envbuild.progress import Progress
 from envbuild.remote.apt import AptSettings, read_settings
+from envbuild.remote.git.client import GitClient
 from envbuild.remote.index.client import PythonIndex
 from envbuild.resolve.apt.archives import AptArchives, archives_of_distribution, archives_of_image
 from envbuild.resolve.apt.client import Apt
-from envbuild.resolve.apt.system import resolve_system
+from envbuild.resolve.apt.system import remembered_system, resolve_system
 from envbuild.resolve.base.packages import resolve_packages_base
 from envbuild.resolve.gpu.architectures import WheelArchitectures, read_architectures
+from envbuild.resolve.live_builds import LiveBuilds, target_python
 from envbuild.resolve.python.pip_tools import PipToolsResolver
+from envbuild.resolve.python.resolution import PythonResolution
 from envbuild.resolve.python.resolve import CONDA_INSTALLER, INSTALLER, pin_tool, resolve_python
-from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.python.uv import UvResolver
 from envbuild.resolve.resolvers import Foundation
+from envbuild.resolve.sources.builder import ResolvedBuilder, builder_packages
+from envbuild.resolve.sources.sandbox import NoSandbox, Sandbox
+from envbuild.resolve.sources.wheel_content import FindBuilt, nowhere
 from envbuild.resolve.upgrade import Upgrade
 from envbuild.spec.request import VariantRequest
 from envbuild.store.fetch import fetch_all
@@ -55,6 +60,12 @@ class LiveResolvers:
     catalog: Catalog
     upgrade: Upgrade
     progress: Progress
+    sandbox: Sandbox = field(default_factory=NoSandbox)
+    """Runs what must be built from source."""
+
+    built_elsewhere: FindBuilt = nowhere
+    """Looks for wheels that others built from source."""
+
     _tools: dict[str, str] = field(default_factory=dict)
     _images: "dict[tuple[object, ...], ImageBaseFacts]" = field(default_factory=dict)
 
@@ -95,27 +106,59 @@ class LiveResolvers:
         )
 
     def python(
-        self, request: VariantRequest, foundation: Foundation, *, previous: tuple[Wheel, ...]
-    ) -> tuple[Wheel, ...]:
-        """Return the wheels of the environment."""
+        self, request: VariantRequest, foundation: Foundation, *, previous: PythonResolution
+    ) -> PythonResolution:
+        """Return the wheels of the environment; what has none is built, where that is allowed."""
         kind = UvResolver if request.pip.resolver == "uv" else PipToolsResolver
         resolver = kind(self.index.configuration, environment=self.environment)
         self._tools |= resolver.tools()
         return resolve_python(
             request,
-            _target_python(foundation),
+            target_python(foundation),
             provided=foundation.provided,
             resolver=resolver,
             index=self.index,
             cache=self.cache,
             progress=self.progress,
-            previous=previous,
+            previous=previous.wheels,
             upgrade=self.upgrade,
+            git=self.git,
+            sources=LiveBuilds(self, request, foundation, previous).builder(),
+        )
+
+    def builder(
+        self, request: VariantRequest, foundation: Foundation, *, previous: tuple[Deb, ...]
+    ) -> ResolvedBuilder:
+        """Return what the wheels of an environment on ``foundation`` are built on."""
+        debs: tuple[Deb, ...] = ()
+        packages = builder_packages(request, foundation.interpreter)
+        try:
+            archives, installed = self._archives(request, foundation)
+        except NoSolutionError:
+            # a base without dpkg can build what needs no compiler
+            if request.system.packages or request.pip.build_packages:
+                raise
+        else:
+            debs = remembered_system(
+                self.apt,
+                archives,
+                (*packages, *foundation.python_packages),
+                installed=installed,
+                keep=self.upgrade.kept(previous),
+                folder=BUILT_WHEELS.path(self.cache),
+            )
+        return ResolvedBuilder(
+            base=foundation.base,
+            base_debs=foundation.debs,
+            interpreter=foundation.interpreter,
+            debs=debs,
+            installer=self.installer(foundation, previous=None),
+            request=request,
         )
 
     def architectures(self, request: VariantRequest, wheels: tuple[Wheel, ...]) -> WheelArchitectures:
         """Return what GPU architectures ``wheels`` have device code for; those not yet read are fetched."""
-        locator = IndexLocator(lambda: self.index.bound_to(request.pip.indexes))
+        locator = IndexLocator(lambda: self.index.bound_to(request.pip.indexes, request.pip.find_links))
 
         def fetch(wanted: Sequence[Wheel]) -> None:
             self.progress.on_stage("fetching wheels to read their GPU architectures")
@@ -170,6 +213,12 @@ class LiveResolvers:
         return read_settings(self.environment)
 
     @property
+    def git(self) -> GitClient:
+        """This machine's git."""
+        configuration = self.index.configuration
+        return GitClient(self.environment, proxy=configuration.proxy, bundle=configuration.ca_bundle)
+
+    @property
     def store(self) -> Store:
         """Where artifacts that are read are fetched to."""
         return Store(self.cache)
@@ -189,7 +238,7 @@ class LiveResolvers:
         if previous and previous.version == importlib.metadata.version(name):
             return previous
         self.progress.on_stage(f"looking up the wheel that {purpose}")
-        return pin_tool(name, _target_python(foundation), index=self.index, cache=self.cache)
+        return pin_tool(name, target_python(foundation), index=self.index, cache=self.cache)
 
     def _archives(
         self, request: VariantRequest, foundation: Foundation
@@ -270,19 +319,16 @@ class LiveResolvers:
         return self._images[key]
 
 
-def _target_python(foundation: Foundation) -> TargetPython:
-    return TargetPython(
-        platform=PLATFORMS[foundation.base.platform],
-        libc=foundation.base.libc,
-        version=foundation.interpreter.version,
-    )
-
-
 @contextlib.contextmanager
 def open_resolvers(
-    upgrade: Upgrade, progress: Progress, *, environment: Mapping[str, str] = os.environ
+    upgrade: Upgrade,
+    progress: Progress,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    sandbox: Sandbox | None = None,
+    built_elsewhere: FindBuilt = nowhere,
 ) -> Iterator[LiveResolvers]:
-    """Yield the resolvers of one run."""
+    """Yield the resolvers of one run; without a ``sandbox`` nothing can be built from source."""
     cache = cache_folder(environment)
     # what is fetched to be read stays until it is read
     with Store(cache).use(), contextlib.closing(PythonIndex.of_this_machine(environment)) as index:
@@ -293,4 +339,6 @@ def open_resolvers(
             catalog=catalog_in_force(environment),
             upgrade=upgrade,
             progress=progress,
+            sandbox=sandbox or NoSandbox(),
+            built_elsewhere=built_elsewhere,
         )

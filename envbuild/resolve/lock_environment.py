@@ -6,11 +6,15 @@ stand.
 
 from envbuild.catalog.tables import BUILT_IN, Catalog
 from envbuild.lock.model import CondaInstaller, Lock, Target, Wheel
+from envbuild.platforms import PlatformName
 from envbuild.progress import Progress
-from envbuild.resolve.compose import LockedArtifacts, choose_user, compose_env
+from envbuild.resolve.compose import choose_user, compose_env
 from envbuild.resolve.gpu.assess import refuse_unknown_gpus
+from envbuild.resolve.locked_artifacts import LockedArtifacts
+from envbuild.resolve.python.resolution import PythonResolution
 from envbuild.resolve.resolvers import Resolvers
 from envbuild.resolve.reuse import PreviousTarget
+from envbuild.resolve.sources.release import locked_builds
 from envbuild.resolve.target import Foundations, ResolvedTarget, TargetResolution
 from envbuild.resolve.upgrade import Upgrade
 from envbuild.spec.request import Request
@@ -24,8 +28,12 @@ def lock_environment(
     upgrade: Upgrade,
     progress: Progress,
     catalog: Catalog = BUILT_IN,
+    platform: PlatformName | None = None,
 ) -> Lock:
     """Resolve ``request`` to exact files, keeping what of ``previous`` need not change.
+
+    With ``platform`` that one alone is resolved.  Others are taken over from ``previous`` if they answer
+    ``request``; if not, the lock is one of the platforms it has, and stale until those are locked too.
 
     :raises NoSolutionError: nothing satisfies the request.
     :raises SpecError: the request contradicts what its base turned out to be.
@@ -35,12 +43,16 @@ def lock_environment(
     foundations: Foundations = {}
     installer = previous.installer_of(previous.targets[0]) if previous and previous.targets else None
     targets = []
-    for variant, platform in request.targets():
+    request, kept = (request, ()) if platform is None else _one_platform(request, platform, previous)
+    for variant, platform_of_target in request.targets():
+        if previous is not None and platform_of_target in kept:
+            targets.append(_kept(previous, variant, platform_of_target, artifacts))
+            continue
         resolution = TargetResolution(
             variant=variant,
-            platform=platform,
+            platform=platform_of_target,
             resolvers=resolvers,
-            previous=PreviousTarget.of(previous, variant, platform, upgrade) if previous else None,
+            previous=PreviousTarget.of(previous, variant, platform_of_target, upgrade) if previous else None,
             foundations=foundations,
             progress=progress,
             catalog=catalog,
@@ -54,24 +66,52 @@ def lock_environment(
     )
 
 
+def _one_platform(
+    request: Request, platform: PlatformName, previous: Lock | None
+) -> tuple[Request, tuple[PlatformName, ...]]:
+    """Return the request of ``platform`` and of what ``previous`` has for others, and these others."""
+    stands = previous is not None and previous.request.variants == request.variants
+    held = previous.request.platforms if previous is not None and stands else ()
+    kept = tuple(other for other in request.platforms if other != platform and other in held)
+    return request.model_copy(update={"platforms": tuple(sorted((platform, *kept)))}), kept
+
+
+def _kept(previous: Lock, variant: str, platform: PlatformName, artifacts: LockedArtifacts) -> Target:
+    """Return a target of ``previous`` as it is, its artifacts added to those of the lock."""
+    target = next(item for item in previous.targets if (item.variant, item.platform) == (variant, platform))
+    base = previous.base(target)
+    key = artifacts.add_base(base, variant)
+    artifacts.add_debs((*previous.base_debs_of(base), *previous.system_debs_of(target)))
+    python = artifacts.apart(
+        PythonResolution(wheels=previous.wheels_of(target), builds=locked_builds(previous, target))
+    )
+    artifacts.add_wheels(previous.tools_of(target))
+    artifacts.add_conda(previous.conda_of(target))
+    artifacts.add_builds(python.builds, base=key, variant=variant)
+    return target.model_copy(update={"base": key, "wheels": artifacts.add_wheels(python.wheels)})
+
+
 def _target(resolved: ResolvedTarget, installer: Wheel, artifacts: LockedArtifacts) -> Target:
     """Return the target of what was resolved, its artifacts added to those of the lock."""
     request, foundation, conda = resolved.request, resolved.foundation, resolved.conda
     base, packages = foundation.base, conda.packages if conda else ()
+    python = artifacts.apart(resolved.python)
     conda_installer = None
     if resolved.conda_installer:
         (file,) = artifacts.add_wheels([resolved.conda_installer])
         conda_installer = CondaInstaller(wheel=file, interpreter=foundation.interpreter)
     (installer_file,) = artifacts.add_wheels([installer])
     artifacts.add_debs(foundation.debs)
+    base_key = artifacts.add_base(base, resolved.variant)
+    artifacts.add_builds(python.builds, base=base_key, variant=resolved.variant)
     return Target(
         variant=resolved.variant,
         platform=resolved.platform,
-        base=artifacts.add_base(base, resolved.variant),
+        base=base_key,
         interpreter=foundation.under(conda).interpreter,
         installer=installer_file,
         debs=artifacts.add_debs(resolved.debs),
-        wheels=artifacts.add_wheels(resolved.wheels),
+        wheels=artifacts.add_wheels(python.wheels),
         conda=artifacts.add_conda(packages),
         conda_installer=conda_installer,
         env=compose_env(request, base, resolved.gpu, conda=packages),

@@ -7,6 +7,7 @@ goes, and everything else stays as both sides had it.
 from collections.abc import Iterator
 
 from envbuild.lock.merge import Merged, merge_locks
+from envbuild.lock.merge_builds import tools_of_builds, without_idle_builds
 from envbuild.lock.model import Lock, Target, Wheel
 from envbuild.resolve.completeness import distributions_of, reach_wheels, unmet_requirements
 
@@ -61,8 +62,7 @@ def _with_wheels(lock: Lock, target: Target, wheels: list[Wheel]) -> tuple[Lock,
     changed = target.model_copy(update={"wheels": tuple(sorted(wheel.file for wheel in wheels))})
     targets = tuple(changed if item == target else item for item in lock.targets)
     used = {file for item in targets for file in (*item.wheels, *(t.file for t in lock.tools_of(item)))}
+    used |= tools_of_builds(lock, used)
     known = {wheel.file: wheel for wheel in (*wheels, *lock.wheels)} | {w.file: w for w in lock.wheels}
-    return (
-        lock.model_copy(update={"targets": targets, "wheels": tuple(known[file] for file in sorted(used))}),
-        changed,
-    )
+    changes = {"targets": targets, "wheels": tuple(known[file] for file in sorted(used))}
+    return without_idle_builds(lock.model_copy(update=changes)), changed

@@ -11,6 +11,7 @@ from envbuild.platforms import PlatformName
 from envbuild.progress import Progress
 from envbuild.resolve.conda.resolution import CondaResolution
 from envbuild.resolve.gpu.architectures import WheelArchitectures
+from envbuild.resolve.python.resolution import PythonResolution
 from envbuild.resolve.upgrade import Upgrade
 from envbuild.spec.request import VariantRequest
 
@@ -70,9 +71,9 @@ class Resolvers(Protocol):
         request: VariantRequest,
         foundation: Foundation,
         *,
-        previous: tuple[Wheel, ...],
-    ) -> tuple[Wheel, ...]:
-        """Return the wheels of the environment."""
+        previous: PythonResolution,
+    ) -> PythonResolution:
+        """Return the wheels of the environment, and what those that are built are made of."""
 
     def architectures(self, request: VariantRequest, wheels: tuple[Wheel, ...]) -> WheelArchitectures:
         """Return what GPU architectures ``wheels`` have device code for."""

@@ -9,7 +9,9 @@ from envbuild.lock.model import Deb, Lock, Wheel
 from envbuild.platforms import PlatformName
 from envbuild.resolve.conda.resolution import CondaResolution
 from envbuild.resolve.gpu.architectures import wheels_to_read
+from envbuild.resolve.python.resolution import PythonResolution
 from envbuild.resolve.resolvers import Foundation
+from envbuild.resolve.sources.release import locked_builds
 from envbuild.resolve.upgrade import Named, Upgrade
 from envbuild.spec.request import BaseRequest, VariantRequest
 
@@ -25,7 +27,7 @@ class PreviousTarget:
     debs: tuple[Deb, ...]
     conda: CondaResolution | None
     conda_installer: Wheel | None
-    wheels: tuple[Wheel, ...]
+    python: PythonResolution
     architectures: tuple[GpuArchitectures, ...] | None
     """None where none were read."""
 
@@ -53,7 +55,7 @@ class PreviousTarget:
             debs=lock.system_debs_of(target),
             conda=CondaResolution(packages=conda, interpreter=target.interpreter) if conda else None,
             conda_installer=next((w for w in lock.wheels if installer and w.file == installer.wheel), None),
-            wheels=lock.wheels_of(target),
+            python=PythonResolution(wheels=lock.wheels_of(target), builds=locked_builds(lock, target)),
             architectures=target.gpu.architectures if target.gpu and has_fleet else None,
             upgrade=upgrade,
         )
@@ -83,12 +85,12 @@ class PreviousTarget:
             foundation.base.libc == before.base.libc
             and foundation.interpreter.version == before.interpreter.version
             and foundation.provided == before.provided
-            and self._stands(request, ("pip", "snapshot"), self.wheels)
+            and self._stands(request, ("pip", "snapshot"), self.python.wheels)
         )
 
     def architectures_of(self, wheels: tuple[Wheel, ...]) -> tuple[GpuArchitectures, ...] | None:
         """Return what was read of ``wheels``, or None where it was not, or of others."""
-        return self.architectures if wheels_to_read(self.wheels) == wheels_to_read(wheels) else None
+        return self.architectures if wheels_to_read(self.python.wheels) == wheels_to_read(wheels) else None
 
     def _stands(self, request: VariantRequest, fields: Iterable[str], locked: Iterable[Named]) -> bool:
         return all(

@@ -11,6 +11,7 @@ from envbuild.progress import Progress
 from envbuild.resolve.conda.resolution import CondaResolution
 from envbuild.resolve.gpu.assess import GpuInputs, gpu_facts
 from envbuild.resolve.gpu.match_base import match
+from envbuild.resolve.python.resolution import PythonResolution
 from envbuild.resolve.resolvers import Foundation, Resolvers
 from envbuild.resolve.reuse import PreviousTarget
 from envbuild.spec.request import BaseRequest, VariantRequest
@@ -31,7 +32,7 @@ class ResolvedTarget:
     foundation: Foundation
     conda: CondaResolution | None
     conda_installer: Wheel | None
-    wheels: tuple[Wheel, ...]
+    python: PythonResolution
     debs: tuple[Deb, ...]
     gpu: TargetGpu | None
 
@@ -50,6 +51,7 @@ class TargetResolution:
     progress: Progress
     catalog: Catalog
     _conda: dict[BaseRequest, CondaResolution | None] = field(default_factory=dict)
+    _python: dict[BaseRequest, PythonResolution] = field(default_factory=dict)
 
     def resolve(self, request: VariantRequest) -> ResolvedTarget:
         """Return what ``request`` comes to.
@@ -68,7 +70,7 @@ class TargetResolution:
             foundation=foundation,
             conda=conda,
             conda_installer=self._conda_installer(foundation) if conda else None,
-            wheels=wheels,
+            python=self._python[request.base],
             debs=debs,
             gpu=gpu,
         )
@@ -117,12 +119,18 @@ class TargetResolution:
         return self.resolvers.conda_installer(foundation, previous=previous)
 
     def _wheels(self, request: VariantRequest) -> tuple[Wheel, ...]:
+        if request.base not in self._python:
+            self._python[request.base] = self._resolve_python(request)
+        return self._python[request.base].wheels
+
+    def _resolve_python(self, request: VariantRequest) -> PythonResolution:
         foundation, previous = self._foundation(request).under(self._conda_of(request)), self.previous
         if previous and previous.wheels_stand(request, foundation):
-            return previous.wheels
+            return previous.python
         if not request.pip.requirements:
-            return ()
-        return self.resolvers.python(request, foundation, previous=previous.wheels if previous else ())
+            return PythonResolution()
+        locked = previous.python if previous else PythonResolution()
+        return self.resolvers.python(request, foundation, previous=locked)
 
     def _system(self, request: VariantRequest, foundation: Foundation) -> tuple[Deb, ...]:
         previous = self.previous

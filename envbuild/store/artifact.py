@@ -12,7 +12,7 @@ from envbuild.remote.address import Address
 class Artifact:
     """One file of the lock, and how to find out where it can be had."""
 
-    kind: Literal["wheel", "deb", "conda", "python"]
+    kind: Literal["wheel", "deb", "conda", "python", "source"]
 
     name: str
     """For people: ``numpy 2.3.4``."""

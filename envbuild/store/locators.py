@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from envbuild.errors import NotFoundError
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Wheel
 from envbuild.remote.address import Address
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class IndexLocator:
-    """Finds wheels on the pages of the index each was locked from."""
+    """Finds wheels at their own addresses, or on the pages of the index each was locked from."""
 
     open_index: Callable[[], "PythonIndex"]
     """Called once, from a worker thread; bound to the named indexes of the spec."""
@@ -32,24 +32,20 @@ class IndexLocator:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def locate(self, wheel: Wheel) -> Iterator[Address]:
-        """Yield the one address the index has for the file.
+        """Yield the one address of the file: the spec's own, else the one that the index has now.
 
-        :raises NotFoundError: the index no longer has it.
+        :raises NotFoundError: the index no longer has it, or never had: it is built from source.
         :raises NetworkError: the index cannot be reached.
         """
+        if wheel.hash_source == "built":
+            raise NotFoundError(
+                f"`{wheel.file}` is built from source, and on no index",
+                hint="`envbuild build` builds it, or takes it from a vendored folder",
+            )
         with self._lock:
             index = self._index = self._index or self.open_index()
-        file = index.locate(wheel.name, wheel.file, wheel.index)
-        plain = Address.of(file.url)
-        configuration = index.configuration
-        yield Address(
-            url=plain.url,
-            credentials=plain.credentials or index.credentials_for(plain.url, wheel.index),
-            proxy=configuration.proxy,
-            ca_bundle=configuration.ca_bundle,
-            client_certificate=configuration.client_certificate,
-            is_trusted=_is_trusted(plain.url, configuration.trusted_hosts),
-        )
+        url = wheel.url or index.locate(wheel.name, wheel.file, wheel.index).url
+        yield index.file_address(url, wheel.index)
 
     def close(self) -> None:
         """Give back the client's threads and connections, if there is one."""
@@ -92,8 +88,3 @@ class ChannelLocator:
         with self._lock:
             configuration = self._configuration = self._configuration or self.read_configuration()
         yield configuration.address(package.channel).address(package.path)
-
-
-def _is_trusted(url: str, hosts: tuple[str, ...]) -> bool:
-    parts = urlsplit(url)
-    return parts.netloc in hosts or parts.hostname in hosts

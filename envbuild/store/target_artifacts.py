@@ -12,6 +12,7 @@ from envbuild.cache.location import vendor_folder
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Lock, Target, Wheel
 from envbuild.progress import Progress
+from envbuild.spec.request import PipRequest
 from envbuild.store.artifact import Artifact
 from envbuild.store.store import Store
 
@@ -26,6 +27,8 @@ class TargetArtifacts:
     progress: Progress
     offline: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    build_wheels: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Brings the wheels that are built from source into the store; called when one of them is missing."""
 
     @cached_property
     def by_sha256(self) -> dict[str, Artifact]:
@@ -37,7 +40,7 @@ class TargetArtifacts:
         found = artifacts_of(
             self.lock,
             self.target,
-            wheels=IndexLocator(lambda: _open_index(request.pip.indexes, self.environment)),
+            wheels=IndexLocator(lambda: _open_index(request.pip, self.environment)),
             debs=ArchiveLocator(lambda: _read_apt_settings(self.environment), day=request.snapshot),
             conda=ChannelLocator(lambda: _read_channels(self.environment)),
         )
@@ -51,6 +54,9 @@ class TargetArtifacts:
         """
         from envbuild.store.fetch import fetch_all  # noqa: PLC0415
 
+        built = {source.wheel for source in self.lock.sources_of(self.target)}
+        if any(item.filename in built and not self.store.holds(item.sha256, item.size) for item in artifacts):
+            self.build_wheels()
         self.progress.on_stage("fetching artifacts")
         fetch_all(
             artifacts,
@@ -89,18 +95,18 @@ def wheel_addresses(
     """Yield where wheels are, as this machine's index says; it is asked when the first one is wanted."""
     from envbuild.store.locators import IndexLocator  # noqa: PLC0415
 
-    indexes = lock.request.variants[variant].pip.indexes
-    locator = IndexLocator(lambda: _open_index(indexes, environment))
+    pip = lock.request.variants[variant].pip
+    locator = IndexLocator(lambda: _open_index(pip, environment))
     try:
         yield lambda wheel: next(iter(locator.locate(wheel))).url
     finally:
         locator.close()
 
 
-def _open_index(indexes: Mapping[str, str], environment: Mapping[str, str]) -> Any:
+def _open_index(pip: PipRequest, environment: Mapping[str, str]) -> Any:
     from envbuild.remote.index.client import PythonIndex  # noqa: PLC0415
 
-    return PythonIndex.of_this_machine(environment).bound_to(indexes)
+    return PythonIndex.of_this_machine(environment).bound_to(pip.indexes, pip.find_links)
 
 
 def _read_apt_settings(environment: Mapping[str, str]) -> Any:

@@ -1,15 +1,21 @@
 """`envbuild build`: the image of a lock, and what is done with it."""
 
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, get_args
 
 from envbuild.errors import UsageError
 from envbuild.workflows.engines import ENGINES, EngineName, engine_of, require_privileges_for
 from envbuild.workflows.html import table
+from envbuild.workflows.image_requests import Compression, held_or_built, image_request
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import outputs_of, refuse_other
 from envbuild.workflows.project import Project, choose_target, fresh_lock
+from envbuild.workflows.sources.wheels import (
+    provide_built_wheels,
+    push_built_wheels,
+    target_artifacts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,9 +26,6 @@ if TYPE_CHECKING:
     from envbuild.oci.blobs import Blobs
     from envbuild.oci.image import OciImage
     from envbuild.workflows.many import ProjectResult
-
-
-Compression = Literal["zstd", "gzip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +175,8 @@ def _build(
         _write(image, output, engine, machine)
     loaded = _load(image, engine, machine) if options.load else None
     pushed = engine.push(image) if options.push else None
+    if pushed is not None:
+        push_built_wheels(lock, target, machine)
     return BuildResult(
         image=image,
         engine=engine.name,
@@ -212,23 +217,11 @@ def build_request(
     any_engine: bool = False,
     compression: Compression = "zstd",
 ) -> "BuildRequest":
-    """Return a target as engines are asked to build it: this machine's artifacts, this release's probe."""
-    from envbuild.image.engine import BuildRequest
-
-    def probe() -> bytes:
-        from envbuild.verify.probe_bundle import build_probe
-
-        return build_probe()
-
-    return BuildRequest(
-        lock=lock,
-        target=target,
-        artifacts=machine.artifacts(lock, target),
-        probe=probe,
-        use_cache=use_cache,
-        any_engine=any_engine,
-        compression=compression,
+    """Return a target as engines are asked to build it; wheels that are missing are built from source."""
+    request = image_request(
+        lock, target, machine, use_cache=use_cache, any_engine=any_engine, compression=compression
     )
+    return replace(request, artifacts=target_artifacts(lock, target, machine))
 
 
 def ensure_image(
@@ -238,22 +231,14 @@ def ensure_image(
 
     ``check`` says that the image will be built once more, which needs the same privileges.
     """
-    found = engine.find_target(request) if request.use_cache else None
-    if found is None or check:
-        engine.require_privileges(machine.restart_as_root)
-    if found is None and request.use_cache:
-        _note_earlier(request, engine, machine)
-    return found or engine.build(request)
-
-
-def _note_earlier(request: "BuildRequest", engine: "Engine", machine: Machine) -> None:
-    """Say that the engine holds the image of an earlier release, where that is why it is built now."""
-    from envbuild.image.built_image import earlier_images, held_image
-
-    if held_image(request.lock, request.target, engine) is not None:
-        return
-    for earlier in earlier_images(request.lock, request.target, engine):
-        machine.progress.on_note(f"{earlier.reference} is in an older recipe format; building it again")
+    return held_or_built(
+        request,
+        engine,
+        machine,
+        check=check,
+        # by the engine that is open: another one may not be there
+        prepare=lambda: provide_built_wheels(request.lock, request.target, engine, machine),
+    )
 
 
 def _refuse_contradictions(lock: "Lock", engine: "Engine", options: BuildOptions, machine: Machine) -> None:

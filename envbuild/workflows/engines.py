@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, get_args
 
-from envbuild.errors import SpecError, UsageError
+from envbuild.errors import EnvbuildError, SpecError, UsageError
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import refuse_other
 
@@ -59,6 +59,26 @@ def engine_of(
     :raises UsageError: see :func:`choose_engine` and :func:`open_engine`.
     """
     return open_engine(choose_engine(option, project, machine.environment), machine, gpus=gpus)
+
+
+def any_engine(machine: Machine) -> "Engine":
+    """Return an engine of this machine, where it does not matter which: the first that can work."""
+    named = machine.environment.get(VARIABLE)
+    for name in ENGINES:
+        engine = open_engine(name, machine)
+        if name == named or (not named and _can_work(engine)):
+            return engine
+        engine.close()
+    return open_engine(DEFAULT, machine)
+
+
+def _can_work(engine: "Engine") -> bool:
+    try:
+        for check in engine.checks():
+            check.look()
+    except EnvbuildError:
+        return False
+    return True
 
 
 def require_privileges_for(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from envbuild.errors import NetworkError, Problem, UsageError
+from envbuild.errors import NetworkError, Problem, SourcesNeededError, UsageError
 from envbuild.files.sizes import counted
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import names_of
@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from envbuild.lock.model import Lock
+    from envbuild.platforms import PlatformName
     from envbuild.progress import Progress
     from envbuild.resolve.resolvers import OpenResolvers, Resolvers
     from envbuild.resolve.upgrade import Upgrade
+    from envbuild.spec.request import Request
     from envbuild.workflows.many import ProjectResult
+
+MOST_ROUNDS = 8
+"""How often packages to build are added to a spec before locking gives up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +42,18 @@ class LockOptions:
     upgrade_packages: frozenset[str] = frozenset()
     """Names of packages, of Python, conda or apt, to take the newest of.  Any iterable of texts will do."""
 
+    add_builds: bool = False
+    """Write what must be built from source into ``build`` of [pip], and lock with that."""
+
+    platform: str | None = None
+    """The one platform to lock; what the previous lock has for others is kept only by locking them again."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "upgrade_packages", names_of("upgrade_packages", self.upgrade_packages))
         if self.check and (self.upgrade or self.upgrade_packages):
             raise UsageError("--check writes nothing, so there is nothing to upgrade")
+        if self.check and self.add_builds:
+            raise UsageError("--check writes nothing, so --add-builds has nowhere to write")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,22 +158,74 @@ def lock_project(
     machine: Machine | None = None,
     resolvers: "OpenResolvers | None" = None,
     on_stale: Callable[[Project, Problem], None] = lambda _project, _problem: None,
+    allow_builds: Callable[[SourcesNeededError], bool] = lambda _error: False,
 ) -> LockResult:
     """Return the lock of ``project``, resolved and written when it does not answer the spec.
 
     ``resolvers`` opens what answers questions about indexes, archives and registries; None: this machine's.
     ``on_stale`` is called with each thing the previous lock does not answer, before it is resolved.
+    ``allow_builds`` is asked whether what must be built from source may be written into the spec, unless the
+    options say so.  It is written after the lock: where there is none in the end, the spec is as it was.
 
     :raises SpecError: the spec has problems.
     :raises LockError: only a check is wanted, and the lock is missing or does not answer the spec; or a lock
         is there that cannot be read.
     :raises NoSolutionError: nothing satisfies the spec.
+    :raises SourcesNeededError: something must be built from source, and nobody allowed it.
+    :raises BuildFailedError: a source cannot be built.
+    :raises EngineError: something must be built, and no engine of this machine can do it.
     :raises NetworkError: an index, archive or registry cannot be reached, or the machine is offline.
     """
+    options, machine = options or LockOptions(), machine or Machine()
+    asked = options.add_builds
+    tried = project
+    packages: tuple[str, ...] = ()
+    for _ in range(MOST_ROUNDS):
+        try:
+            result = _lock_once(tried, options, machine, resolvers, on_stale)
+            break
+        except SourcesNeededError as error:
+            asked = asked or allow_builds(error)
+            if not asked:
+                raise
+            packages = error.packages
+            tried = _allowing(tried, packages)
+    else:
+        result = _lock_once(tried, options, machine, resolvers, on_stale)
+    if not packages:
+        return result
+    return LockResult(project=_allowed(project, packages, machine), lock=result.lock, written=result.written)
+
+
+def _allowing(project: Project, packages: Sequence[str]) -> Project:
+    """Return the project as if its spec allowed these builds; the file is not changed yet."""
+    from envbuild.workflows.upkeep.spec_edits import read_exactly, require_writable, with_builds
+
+    require_writable(project.spec)
+    text = with_builds(project.text or read_exactly(project.spec), packages, name=project.spec.name)
+    return Project(project.spec, named=project.named, text=text)
+
+
+def _allowed(project: Project, packages: Sequence[str], machine: Machine) -> Project:
+    """Write what is built into the spec, which may have been edited meanwhile; return it to be read again."""
+    from envbuild.workflows.upkeep.spec_edits import set_builds
+
+    set_builds(project.spec, packages)
+    machine.progress.on_note(f"{project.spec.name} now allows builds from source: {', '.join(packages)}")
+    return Project(project.spec, named=project.named)
+
+
+def _lock_once(
+    project: Project,
+    options: LockOptions,
+    machine: Machine,
+    resolvers: "OpenResolvers | None",
+    on_stale: Callable[[Project, Problem], None],
+) -> LockResult:
     from envbuild.lock.freshness import stale_fields, stale_lock
 
-    options, machine = options or LockOptions(), machine or Machine()
     request = project.request
+    platform = _platform(options.platform, request)
     previous = read_project_lock(project) if project.lock.exists() else None
     stale = stale_fields(request, previous.request) if previous else ()
     if previous and not stale and not options.upgrade and not options.upgrade_packages:
@@ -185,7 +250,7 @@ def lock_project(
     from envbuild.resolve.lock_environment import lock_environment
     from envbuild.resolve.upgrade import Upgrade
 
-    open_resolvers = resolvers or partial(_open_resolvers, machine)
+    open_resolvers = resolvers or partial(_open_resolvers, machine, project)
     upgrade = Upgrade(options.upgrade, options.upgrade_packages)
     with open_resolvers(upgrade, machine.progress) as opened:
         lock = lock_environment(
@@ -195,9 +260,25 @@ def lock_project(
             upgrade=upgrade,
             progress=machine.progress,
             catalog=catalog_in_force(machine.environment),
+            platform=platform,
         )
     atomic.write_text(project.lock, dumps(lock))
     return LockResult(project=project, lock=lock, written=True)
+
+
+def _platform(name: str | None, request: "Request") -> "PlatformName | None":
+    """Return the platform that is called ``name``.
+
+    :raises UsageError: the spec has none of that name.
+    """
+    for platform in request.platforms:
+        if platform == name:
+            return platform
+    if name is not None:
+        raise UsageError(
+            f"the spec has no platform `{name}`", hint=f"platforms: {', '.join(request.platforms)}"
+        )
+    return None
 
 
 def lock_projects(
@@ -221,7 +302,7 @@ def lock_projects(
             project,
             options,
             machine=machine,
-            resolvers=share_resolvers(partial(_open_resolvers, machine), answers),
+            resolvers=share_resolvers(partial(_open_resolvers, machine, project), answers),
             on_stale=on_stale,
         )
 
@@ -229,8 +310,16 @@ def lock_projects(
 
 
 def _open_resolvers(
-    machine: Machine, upgrade: "Upgrade", progress: "Progress"
+    machine: Machine, project: Project, upgrade: "Upgrade", progress: "Progress"
 ) -> "AbstractContextManager[Resolvers]":
     from envbuild.resolve.live import open_resolvers
+    from envbuild.workflows.sources.kept import find_built
+    from envbuild.workflows.sources.sandbox import EngineSandbox
 
-    return open_resolvers(upgrade, progress, environment=machine.environment)
+    return open_resolvers(
+        upgrade,
+        progress,
+        environment=machine.environment,
+        sandbox=EngineSandbox.of_project(project, machine),
+        built_elsewhere=partial(find_built, machine=machine, repository=project.request.repository),
+    )

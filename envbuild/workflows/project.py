@@ -29,6 +29,9 @@ class Project:
     named: Path | None = field(default=None, compare=False, repr=False)
     """The spec by the name a person opened it with, for people to read; None: as ``spec`` has it."""
 
+    text: str | None = field(default=None, compare=False, repr=False)
+    """What is read in place of the spec's own text; None: that.  A change is tried so before it is made."""
+
     @property
     def folder(self) -> Path:
         """The folder both lie in."""
@@ -64,7 +67,7 @@ class Project:
         """
         from envbuild.spec.load import read_spec
 
-        return read_spec(self.spec)
+        return read_spec(self.spec, text=self.text)
 
     @cached_property
     def request(self) -> "Request":

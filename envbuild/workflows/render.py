@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import Project, choose_target, fresh_lock
+from envbuild.workflows.sources.wheels import target_artifacts
 
 if TYPE_CHECKING:
     from envbuild.lock.model import Lock, Target
@@ -77,11 +78,12 @@ def write_target_folder(lock: "Lock", target: "Target", folder: Path, *, machine
     :raises NetworkError: a package of the seed cannot be had.
     """
     from envbuild.image.built_image import image_reference_for
-    from envbuild.image.docker.recipe_folder import write_recipe, write_seed_of
+    from envbuild.image.docker.recipe_folder import write_built_wheels, write_recipe, write_seed_of
 
     recipe = render_target(lock, target)
     write_recipe(recipe, folder)
-    artifacts = machine.artifacts(lock, target)
+    artifacts = target_artifacts(lock, target, machine)
+    write_built_wheels(recipe, artifacts.path, folder)
     if recipe.seed:
         seed_files = {deb.sha256 for deb in recipe.seed}
         artifacts.fetch([artifacts.by_sha256[sha256] for sha256 in sorted(seed_files)])
@@ -107,7 +109,7 @@ def _addresses(recipe: "Recipe", artifacts: "TargetArtifacts") -> dict[str, str]
     """Return an address for each build argument, as this machine is configured; credentials never."""
     found: dict[str, str] = {}
     for fetch in recipe.fetches:
-        if fetch.argument in found:
+        if fetch.argument is None or fetch.argument in found:
             continue
         found[fetch.argument] = "https://…"
         if not artifacts.offline:

@@ -1,10 +1,11 @@
 """Real resolvers, asked about a loopback index."""
 
+import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from envbuild.lock.model import Libc, Wheel
-from envbuild.platforms import AMD64
+from envbuild.platforms import AMD64, host
 from envbuild.remote.index.client import PythonIndex
 from envbuild.remote.index.configuration import ClientConfiguration
 from envbuild.resolve.python.backend import PythonResolver
@@ -18,6 +19,9 @@ from tests.rig.index import PackageIndex
 from tests.rig.progress import RecordedProgress
 
 TARGET = TargetPython(AMD64, Libc(family="glibc", version="2.36"), "3.11.2")
+
+THIS_PYTHON = TargetPython(host() or AMD64, Libc(family="glibc", version="2.36"), platform.python_version())
+"""What pip-tools can resolve for: the Python the tests run on."""
 
 
 @dataclass
@@ -64,4 +68,4 @@ class Desk:
             provided=provided,
             previous=previous,
             upgrade=upgrade,
-        )
+        ).wheels

@@ -8,6 +8,7 @@ from envbuild.lock.conda import CondaPackage
 from envbuild.lock.gpu import GpuArchitectures, GpuLibrary, GpuVerdict, TargetGpu
 from envbuild.lock.model import (
     Base,
+    Builder,
     CondaInstaller,
     Deb,
     ImageSource,
@@ -19,6 +20,7 @@ from envbuild.lock.model import (
     Target,
     User,
     Wheel,
+    WheelSource,
 )
 from envbuild.spec.request import (
     BaseRequest,
@@ -323,5 +325,37 @@ def conda_lock(base: Base | None = None) -> Lock:
             "targets": (target,),
             "wheels": (INSTALLER, joblib, RATTLER),
             "conda": packages,
+        }
+    )
+
+
+BUILD_TOOL = wheel("setuptools", "84.2.1", size=1_000_000)
+COMPILER = deb("gcc", "4:12.2.0-3")
+
+
+def source_lock(base: Base | None = None, *, name: str = "langdetect", source: str = "source") -> Lock:
+    """Return the sample lock with a wheel that is built; ``source`` stands for what it is built from."""
+    plain = sample_lock(base)
+    built = wheel(name, "1.0.9").model_copy(update={"hash_source": "built"})
+    (target,) = plain.targets
+    key = target.base
+    return plain.model_copy(
+        update={
+            "targets": (target.model_copy(update={"wheels": tuple(sorted((*target.wheels, built.file)))}),),
+            "wheels": tuple(sorted((*plain.wheels, built, BUILD_TOOL), key=lambda item: item.file)),
+            "debs": tuple(sorted((*plain.debs, COMPILER), key=lambda item: item.file)),
+            "builders": (Builder(key=key, base=key, interpreter=target.interpreter, debs=(COMPILER.file,)),),
+            "sources": (
+                WheelSource(
+                    wheel=built.file,
+                    file=f"{name}-1.0.9.tar.gz",
+                    size=981_474,
+                    sha256=hexadecimal(source),
+                    path=f"packages/aa/{name}-1.0.9.tar.gz",
+                    builder=key,
+                    requires=(BUILD_TOOL.file,),
+                    contents=(f"{name}/__init__.py {hexadecimal('content')}",),
+                ),
+            ),
         }
     )

@@ -5,6 +5,7 @@ from envbuild.lock.model import Deb, Wheel
 from envbuild.platforms import PlatformName
 from envbuild.resolve.conda.resolution import CondaResolution
 from envbuild.resolve.gpu.architectures import WheelArchitectures
+from envbuild.resolve.python.resolution import PythonResolution
 from envbuild.resolve.resolvers import Foundation, Resolvers
 from envbuild.spec.request import VariantRequest
 from tests.rig.locks import BASE_DEBS, GIT, INSTALLER, RATTLER, WHEELS, conda_lock, packages_base, sample_lock
@@ -36,10 +37,10 @@ class FakeResolvers:
         return (GIT,)
 
     def python(
-        self, request: VariantRequest, foundation: Foundation, *, previous: tuple[Wheel, ...]
-    ) -> tuple[Wheel, ...]:
+        self, request: VariantRequest, foundation: Foundation, *, previous: PythonResolution
+    ) -> PythonResolution:
         self.asked.append("python")
-        return self.wheels
+        return PythonResolution(wheels=self.wheels)
 
     def architectures(self, request: VariantRequest, wheels: tuple[Wheel, ...]) -> WheelArchitectures:
         self.asked.append("architectures")

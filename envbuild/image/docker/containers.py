@@ -219,6 +219,8 @@ def _alone(limits: RunLimits | None) -> dict[str, Any]:
     if limits is not None:
         # where the engine's machine cannot bound memory or processes, the engine warns and goes on
         options |= {
+            # else each has one of its own, and what is built can have it in it; the local engine has this too
+            "hostname": "envbuild",
             "mem_limit": limits.memory,
             # memory and swap together: no swap
             "memswap_limit": limits.memory,

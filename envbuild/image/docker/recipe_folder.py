@@ -14,6 +14,16 @@ def write_recipe(recipe: Recipe, folder: Path) -> None:
         atomic.write_bytes(folder / name, content)
 
 
+def write_built_wheels(recipe: Recipe, artifact: Callable[[str], Path], folder: Path) -> None:
+    """Write the wheels that are built from source into ``folder``: no plain build could fetch them.
+
+    ``artifact`` gives the verified file of a sha256.
+    """
+    for fetch in recipe.fetches:
+        if fetch.is_built:
+            atomic.write_bytes(folder / fetch.path, artifact(fetch.sha256).read_bytes())
+
+
 def write_seed_of(recipe: Recipe, artifact: Callable[[str], Path], folder: Path) -> None:
     """Write the seed of a bootstrapped base into ``folder``; nothing for an image base.
 

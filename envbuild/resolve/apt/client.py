@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from envbuild import process
 from envbuild.cache.folders import FOLDER_LOCK
+from envbuild.digest import sha256_bytes
 from envbuild.errors import EnvbuildError, IntegrityError, NetworkError, ToolMissingError
 from envbuild.files.last_use import note_use
 from envbuild.formats.deb822 import stanzas
@@ -181,6 +182,11 @@ class AptSession:
             if suite in {fields.get("Codename"), fields.get("Suite")}:
                 return parse_release_date(fields)
         raise IntegrityError(f"no Release file of the archives says it is of suite {suite}")
+
+    def state(self) -> str:
+        """Return what tells these lists from any others: a digest of what the archives signed."""
+        releases = (path.read_bytes() for path in sorted(self._root.lists.glob("*Release")))
+        return sha256_bytes(b"".join(sha256_bytes(content).encode() for content in releases))
 
     def update(self) -> None:
         """Fetch the lists.  :raises NetworkError, IntegrityError: see :meth:`Apt.session`."""

@@ -6,7 +6,10 @@ result too, and the user is told.
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
+from envbuild.cache.notes import read_note, try_note
+from envbuild.digest import canonical_json, sha256_bytes
 from envbuild.formats.dpkg_status import InstalledPackage, installed_packages, provided_names
 from envbuild.lock.model import Deb
 from envbuild.resolve.apt.archives import AptArchives
@@ -73,6 +76,35 @@ def resolve_system(
                 "a package that was asked for needs it"
             )
     return debs
+
+
+def remembered_system(
+    apt: Apt,
+    archives: AptArchives,
+    packages: Iterable[str],
+    *,
+    installed: str | tuple[Deb, ...],
+    keep: Iterable[Deb],
+    folder: Path,
+) -> tuple[Deb, ...]:
+    """Return what :func:`resolve_system` does; from ``folder`` where apt was asked the same before.
+
+    ``keep`` are packages whose versions stay while the archives have them.
+
+    :raises SpecError, NoSolutionError, NetworkError, IntegrityError, ToolMissingError: as that function.
+    """
+    asked, kept = sorted(set(packages)), tuple(keep)
+    with apt.session(archives) as session:
+        state = session.state()
+    present = installed if isinstance(installed, str) else sorted(deb.sha256 for deb in installed)
+    question = [archives.key(), state, apt.version(), asked, present, sorted(deb.sha256 for deb in kept)]
+    name = sha256_bytes(canonical_json(question))
+    note = folder / name[:2] / f"{name}.json"
+    known = read_note(note, lambda document: tuple(Deb.model_validate(item) for item in document["debs"]))
+    if known is None:
+        known = resolve_system(apt, archives, asked, installed=installed, previous=kept)
+        try_note(note, {"debs": [deb.model_dump(mode="json", by_alias=True) for deb in known]})
+    return known
 
 
 def install(

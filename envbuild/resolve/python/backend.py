@@ -45,6 +45,16 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedPin(Pin):
+    """One distribution whose file is known before anything is resolved."""
+
+    requires: tuple[str, ...] = ()
+    """``Requires-Dist`` lines, without addresses."""
+
+    requires_python: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What a resolver is asked, once per target."""
 
@@ -57,11 +67,17 @@ class Question:
     indexes: tuple[IndexAddress, ...] = ()
     """Named indexes that `sources` speaks of."""
 
+    pages: tuple[IndexAddress, ...] = ()
+    """Named pages of files that `sources` speaks of."""
+
     sources: Mapping[NormalizedName, str] = field(default_factory=dict)
-    """Name of the one index a distribution may come from; others come from the default."""
+    """Name of the one index or page a distribution may come from; others come from the default."""
 
     provided: tuple[Pin, ...] = ()
     """Distributions that are there already, from conda: they stay as they are and bring nothing along."""
+
+    placed: tuple[PlacedPin, ...] = ()
+    """Distributions that the request has addresses for: no other version will do."""
 
     snapshot: date | None = None
     preferred: tuple[Pin, ...] = ()
@@ -69,6 +85,11 @@ class Question:
 
     upgrade: Upgrade = NO_UPGRADE
     """Preferences to forget."""
+
+    @property
+    def there(self) -> frozenset[NormalizedName]:
+        """Distributions that no index is asked about."""
+        return frozenset(pin.name for pin in (*self.provided, *self.placed))
 
     def index_of(self, name: NormalizedName) -> str:
         """Return the name of the index a distribution comes from."""
@@ -91,6 +112,8 @@ class PythonResolver(Protocol):
 
     def resolve(self, question: Question, *, on_candidate: OnCandidate = lambda *_: None) -> tuple[Pin, ...]:
         """Return what satisfies the question, sorted by name; it may hold more than is needed.
+
+        What is provided or placed is not among it.
 
         ``on_candidate`` hears, from another thread and as far as the resolver tells, what it looks at.
 

@@ -36,6 +36,9 @@ _VERSIONS = re.compile(r"\(from versions: (?:[^)]*, )?((?:[^),]+, ){3}[^),]+)\)"
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?(?:(==|[<>~!]=?)\s*([0-9][\w.!+]*))?")
 _QUOTED = re.compile(r"`([A-Za-z0-9][A-Za-z0-9._-]*)` \(v([^)]+)\)")
 _MISSING = re.compile(r"(\S+) was not found in|satisfies the requirement ([A-Za-z0-9][\w.-]*)")
+_BY_ADDRESS = re.compile(
+    r"Package `([^`]+)` was included as a URL dependency.*Consider adding `([^`]+)`", re.DOTALL
+)
 _UNREADABLE = re.compile(
     r"Failed to fetch|error sending request|connection broken|Could not connect", re.IGNORECASE
 )
@@ -44,7 +47,7 @@ _UNREADABLE = re.compile(
 def without_secrets(text: str, question: Question) -> str:
     """Return ``text`` without colours, the user part of any address, or a password of the indexes asked."""
     text = _USERINFO.sub("://", _ANSI.sub("", text))
-    for address in (question.default, *question.indexes):
+    for address in (question.default, *question.indexes, *question.pages):
         if address and address.credentials and address.credentials.password:
             text = text.replace(address.credentials.password, "****")
     return text
@@ -106,6 +109,12 @@ def explained(error: EnvbuildError, question: Question, index: PythonIndex) -> E
         return unreachable
     detail = shortened(said)
     if not isinstance(error, NoSolutionError):
+        if placed := _BY_ADDRESS.search(said):
+            return NoSolutionError(
+                f"`{placed[1]}` is required from an address, and only the spec says where packages are",
+                hint=f'add it to [pip] packages: "{placed[2]}"',
+                detail=detail,
+            )
         if _UNREADABLE.search(said):
             return NetworkError("the resolver could not read an index", hint="try again later", detail=detail)
         return EnvbuildError(error.message, hint=error.hint, detail=detail)
@@ -122,6 +131,8 @@ def explained(error: EnvbuildError, question: Question, index: PythonIndex) -> E
 def _require_reachable(question: Question, index: PythonIndex) -> None:
     for text in question.requirements:
         name = canonicalize_name(Requirement(text).name)
+        if name in question.there:
+            continue
         try:
             index.page(name, question.index_of(name))
         except NotFoundError:
@@ -140,6 +151,8 @@ class _Suspect:
 
 def _problems(said: str, question: Question, index: PythonIndex) -> Iterator[Problem]:
     for suspect in _suspects(said, question):
+        if suspect.name in question.there:
+            continue
         try:
             page = index.page(suspect.name, question.index_of(suspect.name))
         except NotFoundError as error:

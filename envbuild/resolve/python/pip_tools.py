@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -26,6 +28,7 @@ from envbuild.resolve.python.backend import (
 )
 from envbuild.resolve.python.failure import without_secrets
 from envbuild.resolve.python.files import end_of_snapshot
+from envbuild.resolve.python.provided import stand_ins
 from envbuild.resolve.python.target import differences_from_host
 
 FIELD = "pip.resolver"
@@ -101,7 +104,7 @@ class PipToolsResolver:
                 f"pip-tools resolves for the Python it runs on, and {' and '.join(differences)}; "
                 f"the target is {question.target}"
             )
-        if question.sources:
+        if question.indexes:
             found.append("pip-tools cannot bind packages to named indexes, as [pip] sources asks")
         pip = importlib.metadata.version("pip")
         if question.snapshot and Version(pip) < _KNOWS_UPLOAD_TIMES:
@@ -110,7 +113,7 @@ class PipToolsResolver:
 
     def _arguments(self, question: Question, folder: Path, answer: Path) -> list[str | Path]:
         # fast-deps reads metadata by ranges; without it pip fetches every wheel it considers
-        write_lines(folder / _INPUT, question.requirements)
+        write_lines(folder / _INPUT, _input(question, folder))
         pip_arguments = ["--only-binary=:all:", "--use-feature=fast-deps"]
         if question.snapshot:
             moment = end_of_snapshot(question.snapshot)
@@ -144,12 +147,28 @@ class PipToolsResolver:
         environment = process_environment(self._environment, self._configuration)
         if question.default:
             environment["PIP_INDEX_URL"] = question.default.url_with_credentials
+        if question.pages:
+            # whatever pip takes from them that is not bound is not found on its own index afterwards
+            environment["PIP_FIND_LINKS"] = " ".join(page.url_with_credentials for page in question.pages)
         return environment | {
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_INPUT": "1",
             "PYTHONUNBUFFERED": "1",
         }
+
+
+def _input(question: Question, folder: Path) -> list[str]:
+    """Return the requirements, addresses as those of stand-ins: pip takes none in constraints."""
+    lines = (line.partition(" @ ") for line in stand_ins(question.placed, folder / "placed"))
+    addresses = {name: address for name, _, address in lines}
+    found = []
+    for text in question.requirements:
+        requirement = Requirement(text)
+        requirement.url = addresses.get(canonicalize_name(requirement.name))
+        requirement.specifier = SpecifierSet() if requirement.url else requirement.specifier
+        found.append(str(requirement) if requirement.url else text)
+    return found
 
 
 def _what_matters(stdout: str, stderr: str, question: Question) -> str:

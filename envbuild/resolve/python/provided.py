@@ -1,8 +1,8 @@
-"""Distributions that conda packages bring: a resolver takes them as they are, and nobody installs them.
+"""Distributions that conda packages bring, or that have addresses: a resolver takes them as they are.
 
-uv resolves against indexes, not against what is installed.  So each provided distribution is handed over as a
-constraint to a file of its own: a wheel without content, whose metadata says name and version and requires
-nothing, for its dependencies are conda's affair.
+uv resolves against indexes, not against what is installed.  So each such distribution is handed over as a
+constraint to a file of its own: a wheel without content, whose metadata says name and version.  What conda
+provides requires nothing, for its dependencies are conda's affair; what has an address requires what it says.
 """
 
 import zipfile
@@ -14,7 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from envbuild.errors import NoSolutionError, Problem
-from envbuild.resolve.python.backend import Pin
+from envbuild.resolve.python.backend import Pin, PlacedPin
+from envbuild.resolve.python.requirements import extras_of
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
@@ -34,7 +35,7 @@ def stand_ins(provided: Iterable[Pin], folder: Path) -> list[str]:
         stem = f"{pin.name.replace('-', '_')}-{pin.version}"
         path = folder / f"{stem}-py3-none-any.whl"
         members = {
-            "METADATA": f"Metadata-Version: 2.1\nName: {pin.name}\nVersion: {pin.version}\n",
+            "METADATA": _metadata(pin),
             "WHEEL": "Wheel-Version: 1.0\nGenerator: envbuild\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
             "RECORD": "",
         }
@@ -43,6 +44,15 @@ def stand_ins(provided: Iterable[Pin], folder: Path) -> list[str]:
                 wheel.writestr(zipfile.ZipInfo(f"{stem}.dist-info/{name}", _EARLIEST), text)
         lines.append(f"{pin.name} @ {path.as_uri()}")
     return lines
+
+
+def _metadata(pin: Pin) -> str:
+    lines = ["Metadata-Version: 2.1", f"Name: {pin.name}", f"Version: {pin.version}"]
+    if isinstance(pin, PlacedPin):
+        lines += [f"Requires-Python: {pin.requires_python}"] if pin.requires_python else []
+        lines += [f"Requires-Dist: {line}" for line in pin.requires]
+        lines += [f"Provides-Extra: {extra}" for extra in sorted(extras_of(pin.requires))]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def refuse_conflicts(

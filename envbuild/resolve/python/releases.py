@@ -33,7 +33,7 @@ class Release:
     file: IndexFile
     """Size and sha256 are known."""
 
-    hash_source: Literal["index", "computed"]
+    hash_source: Literal["index", "computed", "built"]
     metadata: WheelMetadata
 
 
@@ -72,6 +72,18 @@ class ReleaseFinder:
             self._index.prefetch((name,), self._question.index_of(name))
         else:
             self._index.background.submit(self._candidate, Pin(name=name, version=version))
+
+    def know(self, pin: Pin, file: IndexFile, metadata: WheelMetadata | None) -> None:
+        """Take the file and the metadata of a distribution from who has read them already."""
+        future: Future[_ReleaseCandidate] = Future()
+        future.set_result(_ReleaseCandidate(file=file, metadata=metadata))
+        with self._lock:
+            self._candidates.setdefault(pin, future)
+
+    @property
+    def keep(self) -> Mapping[NormalizedName, str]:
+        """The file of each distribution that is locked already."""
+        return self._keep
 
     def find(self, pins: Sequence[Pin], progress: Progress) -> tuple[Release, ...]:
         """Return the file to install for each of ``pins``, in their order.

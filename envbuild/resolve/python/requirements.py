@@ -105,6 +105,11 @@ def parse_requirement(line: str) -> Requirement:
         return Requirement(f"{name[0]}{separator}{marker}")
 
 
+def extras_of(lines: Iterable[str]) -> set[NormalizedName]:
+    """Return the extras that ``Requires-Dist`` lines speak of."""
+    return {canonicalize_name(name) for line in lines for name in _EXTRA_TEST.findall(line) if name}
+
+
 def _may_hold(line: str, extra: str) -> bool:
     """Return False for lines that only hold under another extra: parsing them would take most of the time."""
     if "extra" not in line:

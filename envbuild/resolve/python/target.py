@@ -51,6 +51,11 @@ class TargetPython:
         """Place of each accepted tag in the order of preference, 0 being the best."""
         return {tag: place for place, tag in reversed(tuple(enumerate(self.tags)))}
 
+    @cached_property
+    def tag_names(self) -> frozenset[str]:
+        """The accepted tags as file names have them: ``cp311-cp311-manylinux_2_17_x86_64``."""
+        return frozenset(str(tag) for tag in self.tags)
+
     @property
     def marker_environment(self) -> dict[str, str]:
         """Values of the environment markers (PEP 508); the kernel's are empty, as it is not the image's."""

@@ -14,7 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from envbuild import process
 from envbuild.errors import EnvbuildError, NoSolutionError
-from envbuild.remote.index.configuration import ClientConfiguration
+from envbuild.remote.index.configuration import ClientConfiguration, IndexAddress
 from envbuild.resolve.python.backend import (
     OnCandidate,
     Pin,
@@ -33,10 +33,14 @@ from envbuild.resolve.python.target import TargetPython, libc_version
 MANYLINUX_MINORS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 """glibc 2.x versions that ``--python-platform`` knows; the next older one is asked for in between."""
 
+LONGEST_ANSWER = 7 * 24 * 3600
+"""Seconds that uv waits for what is served by this process, which builds within limits of its own."""
+
 PROJECT = "your-request"
 """Name of the project uv resolves where packages are bound to indexes; its messages speak of it."""
 
 _SELECTING = re.compile(r"DEBUG Selecting: ([A-Za-z0-9][\w.-]*)==(\S+)")
+_SEARCHING = re.compile(r"DEBUG Searching for a compatible version of ([A-Za-z0-9][\w.-]*)")
 _LOG = re.compile(r"(TRACE|DEBUG|INFO|WARN) ")
 _NO_SOLUTION = re.compile(r"No solution found", re.IGNORECASE)
 
@@ -52,11 +56,17 @@ class UvResolver:
         *,
         environment: Mapping[str, str] = os.environ,
         program: Path | None = None,
+        on_loopback: bool = False,
     ) -> None:
-        """Run ``program``, by default the uv that is installed beside envbuild."""
+        """Run ``program``, by default the uv that is installed beside envbuild.
+
+        ``on_loopback`` says that the indexes are served by this process: no proxy is asked, and as their
+        addresses are never the same again, nothing is cached.
+        """
         self._configuration = configuration
         self._environment = environment
         self._program = program
+        self._on_loopback = on_loopback
 
     def tools(self) -> dict[str, str]:
         """Return uv's version."""
@@ -96,9 +106,10 @@ class UvResolver:
         said: list[str] = []
 
         def on_line(line: str) -> None:
-            match = _SELECTING.match(line)
-            if match:
+            if match := _SELECTING.match(line):
                 on_candidate(canonicalize_name(match[1]), match[2])
+            elif match := _SEARCHING.match(line):
+                on_candidate(canonicalize_name(match[1]), None)
             elif not _LOG.match(line):
                 said.append(line)
 
@@ -141,7 +152,8 @@ class UvResolver:
             f"--python-version={question.target.version}",
             f"--python-platform={uv_platform(question.target)}",
         ]
-        constraints = [*question.constraints, *stand_ins(question.provided, folder / "provided")]
+        there = (*question.provided, *question.placed)
+        constraints = [*question.constraints, *stand_ins(there, folder / "provided")]
         if constraints:
             arguments.append(f"--constraints={write_lines(folder / 'constraints.txt', constraints)}")
         if question.snapshot:
@@ -153,9 +165,13 @@ class UvResolver:
         environment["UV_PYTHON_DOWNLOADS"] = "never"
         # on standard error, so that files can be looked up while uv is still at work
         environment["RUST_LOG"] = "uv_resolver=debug"
+        if self._on_loopback:
+            environment |= {"UV_NO_CACHE": "1", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+            # an answer may need builds, one after the other
+            environment["UV_HTTP_TIMEOUT"] = str(LONGEST_ANSWER)
         if question.default:
             environment["UV_DEFAULT_INDEX"] = question.default.url_with_credentials
-        for index in question.indexes:
+        for index in (*question.indexes, *question.pages):
             if index.credentials:
                 variable = re.sub(r"[^A-Z0-9]", "_", index.name.upper())
                 environment[f"UV_INDEX_{variable}_USERNAME"] = index.credentials.username
@@ -183,7 +199,8 @@ def _input_file(question: Question, folder: Path, also: set[NormalizedName]) -> 
         "tool": {
             "uv": {
                 "index": [
-                    {"name": index.name, "url": index.url, "explicit": True} for index in question.indexes
+                    *(_index(index) for index in question.indexes),
+                    *(_index(page) | {"format": "flat"} for page in question.pages),
                 ],
                 "sources": {name: {"index": index} for name, index in sorted(question.sources.items())},
             }
@@ -192,6 +209,10 @@ def _input_file(question: Question, folder: Path, also: set[NormalizedName]) -> 
     path = folder / "pyproject.toml"
     path.write_text(tomli_w.dumps(project), encoding="utf-8")
     return path
+
+
+def _index(address: IndexAddress) -> dict[str, object]:
+    return {"name": address.name, "url": address.url, "explicit": True}
 
 
 def _mentioned(text: str, names: set[NormalizedName]) -> set[NormalizedName]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from envbuild.errors import BuildFailedError, EngineError, ImageError, NetworkError, VerificationError
 from envbuild.workflows.machine import Machine
+from envbuild.workflows.sources.wheels import target_artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,7 +166,7 @@ class ImageVerification:
         progress.on_stage(f"reading {image.digest[:19]} from {image.source}")
         listed = list_image(image, listings)
         progress.on_stage("comparing every file")
-        artifacts = self.machine.artifacts(self.lock, self.target)
+        artifacts = target_artifacts(self.lock, self.target, self.machine)
         return compare_stored(
             StoredComparison(
                 lock=self.lock,
@@ -237,7 +238,7 @@ class ImageVerification:
         request = BuildRequest(
             lock=self.lock,
             target=self.target,
-            artifacts=machine.artifacts(self.lock, self.target),
+            artifacts=target_artifacts(self.lock, self.target, machine),
             probe=build_probe,
             use_cache=use_cache,
         )

@@ -5,6 +5,7 @@ import pytest
 from envbuild.errors import NoSolutionError, SpecError
 from envbuild.lock.codec import dumps, loads
 from envbuild.lock.gpu import GpuArchitectures
+from envbuild.platforms import DEFAULT_PATH
 from envbuild.progress import SilentProgress
 from envbuild.resolve.compose import choose_user, compose_env
 from envbuild.resolve.gpu.architectures import WheelArchitectures
@@ -142,6 +143,19 @@ def test_the_environment_has_the_prefix_first_and_the_spec_last():
     assert env["LANG"] == "de_DE.UTF-8"
     assert env["PYTHONHASHSEED"] == "7"
     assert list(env) == sorted(env)
+
+
+def test_what_the_spec_prepends_stands_before_the_base_s_own_value():
+    base = packages_base()
+    base = base.model_copy(update={"env": {"LD_LIBRARY_PATH": "/usr/local/cuda/lib64"}})
+    image = ImageRequest(prepend={"PATH": ("/b", "/a"), "LD_LIBRARY_PATH": ("/x",), "PYTHONPATH": ("/y",)})
+    variant = request().variants["default"].model_copy(update={"image": image})
+
+    env = compose_env(variant, base)
+
+    assert env["PATH"] == f"/opt/venv/bin:/b:/a:{DEFAULT_PATH}"
+    assert env["LD_LIBRARY_PATH"] == "/x:/usr/local/cuda/lib64"
+    assert env["PYTHONPATH"] == "/y"
 
 
 def test_what_conda_s_scripts_left_open_is_settled_with_the_base_s_variables():

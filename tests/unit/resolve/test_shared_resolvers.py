@@ -11,6 +11,7 @@ from envbuild.errors import NoSolutionError
 from envbuild.lock.codec import dumps
 from envbuild.progress import SILENT
 from envbuild.resolve.lock_environment import lock_environment
+from envbuild.resolve.python.resolution import PythonResolution
 from envbuild.resolve.shared_resolvers import Answers, SharedResolvers, share_resolvers
 from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from envbuild.spec.request import ImageRequest, PipRequest, SystemRequest
@@ -53,7 +54,8 @@ class Desk(FakeResolvers):
         if "impossible" in request.pip.requirements:
             raise NoSolutionError("no version of impossible")
         names = {requirement.partition(">")[0] for requirement in request.pip.requirements}
-        return tuple(item for item in (*WHEELS, wheel("polars")) if item.name in {*names, "joblib"})
+        wheels = tuple(item for item in (*WHEELS, wheel("polars")) if item.name in {*names, "joblib"})
+        return PythonResolution(wheels=wheels)
 
     def installer(self, foundation, *, previous):
         self.counter["installer"] += 1

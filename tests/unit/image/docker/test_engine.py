@@ -104,6 +104,7 @@ def test_a_command_with_limits_is_bounded_by_the_engine_and_gains_nothing() -> N
     assert (made["mem_limit"], made["memswap_limit"], made["pids_limit"]) == (1 << 30, 1 << 30, 7)
     assert made["security_opt"] == ["no-new-privileges"]
     assert (made["network_mode"], made["healthcheck"]) == ("none", {"test": ["NONE"]})
+    assert made["hostname"] == "envbuild"
     assert made["log_config"].type == "none"
     # a running one is killed, and volumes that its image declares go with it
     assert machine.removed == {"force": True, "v": True}

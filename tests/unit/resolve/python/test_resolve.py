@@ -461,7 +461,7 @@ def ask_fake(desk: Desk, answer: tuple[Pin, ...] | EnvbuildError) -> tuple[Wheel
         index=desk.client(),
         cache=desk.cache,
         progress=desk.progress,
-    )
+    ).wheels
 
 
 def test_a_resolver_that_leaves_something_out_is_caught(desk: Desk) -> None:
