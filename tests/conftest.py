@@ -10,6 +10,8 @@ from tests.rig.engine import note_forgotten, remove_forgotten
 
 pytest_plugins = ["tests.rig.fixtures"]
 
+collect_ignore = ["corpus"]
+
 # The machines this runs on are small and shared: a deadline would test them, not the code.
 # `make property` tries twenty times as many.
 settings.register_profile(

@@ -51,7 +51,7 @@ def resolved(
 ) -> tuple[Wheel, ...]:
     return resolve_python(
         request, target, resolver=resolver, index=index, cache=cache, progress=SilentProgress()
-    )
+    ).wheels
 
 
 CORPUS = [
