@@ -166,7 +166,7 @@ def _missing_module(said: str) -> tuple[str, str] | None:
     found = _MODULE.search(said)
     if found is None:
         return None
-    hint = "it may build with other versions of its tools: bound them in [pip] build-constraints"
+    hint = "it cannot be added yet; older tools may bring it: bound them in [pip] build-constraints"
     return f"its build imports {found[1]}, which it does not ask for", hint
 
 

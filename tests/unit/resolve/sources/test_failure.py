@@ -58,7 +58,7 @@ PACKAGES = 'build-packages = ["{}"] in [pip]; what it links to must be in [syste
         (
             "ModuleNotFoundError: No module named 'numpy'",
             "its build imports numpy, which it does not ask for",
-            "it may build with other versions of its tools: bound them in [pip] build-constraints",
+            "it cannot be added yet; older tools may bring it: bound them in [pip] build-constraints",
         ),
         ("something\nRuntimeError: bad luck: 7\nmore", "RuntimeError: bad luck: 7", None),
         ("", "exit status 1", None),
