@@ -60,12 +60,6 @@ def published(package_index: PackageIndex) -> PackageIndex:
             "2.39 or newer; the base has 2.36\n{words}" + WHEEL_HINT,
             id="newer-libc-only",
         ),
-        pytest.param(
-            ["sources"],
-            "error: `sources` 1.0 cannot be installed: the index has only a source archive of it\n"
-            "{words}" + WHEEL_HINT,
-            id="source-archive-only",
-        ),
     ],
 )
 def test_what_no_index_has_is_explained(
@@ -82,6 +76,25 @@ def test_what_no_index_has_is_explained(
     assert (answer.code, answer.stdout) == (5, "")
     assert answer.stderr == TALK + expected
     assert "unsatisfiable" in words
+    assert with_index.lock.read_bytes() == before
+
+
+def test_what_only_a_source_gives_is_told_with_the_line_to_write(
+    with_index: Program, published: PackageIndex
+):
+    with_index.asks_for("sources")
+    before = with_index.lock.read_bytes()
+
+    answer = with_index("lock")
+
+    assert (answer.code, answer.stdout) == (5, "")
+    assert answer.stderr == (
+        TALK + "  resolving Python packages, sources included\n"
+        "error: some versions have no wheel, and only a source gives them\n"
+        "  • `sources`: no wheel will do, a source gives 1.0\n"
+        "\n"
+        'hint: build = ["sources"] in [pip], which `envbuild lock --add-builds` writes\n'
+    )
     assert with_index.lock.read_bytes() == before
 
 

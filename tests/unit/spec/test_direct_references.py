@@ -90,7 +90,7 @@ WHEEL_CREDENTIALS = "write it without them; each machine has them in ~/.netrc, o
         ("pkg @ file:///src/pkg", "`pkg` is asked for by address", MOUNT_HINT),
         ("pkg @ file:///src/pkg-1.0.tar.gz", "`pkg` is asked for by address", INDEX_HINT),
         (
-            "pkg @ file:///builds/pkg/pkg",
+            "pkg @ file:///croot/pkg_1671487769961/work/pkg",
             "`pkg` is asked for by address",
             "`pip freeze` writes this of what conda built: write `pkg`, with the version you had",
         ),
