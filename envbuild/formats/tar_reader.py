@@ -198,7 +198,16 @@ class _StrictInfo(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        header = super().frombuf(buf, encoding, errors)
+        return cls._checked(super().frombuf(buf, encoding, errors), buf)
+
+    @classmethod
+    def _frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str, **options: bool) -> Self:
+        """Do the same where newer releases of Python read headers by this name, and never by the other."""
+        found: Self = super()._frombuf(buf, encoding, errors, **options)  # type: ignore[misc]
+        return cls._checked(found, buf)
+
+    @classmethod
+    def _checked(cls, header: Self, buf: bytes | bytearray) -> Self:
         if any(not buf[field][0] and buf[field].strip(b"\0 ") for field in _NUMBERS):
             raise LayerError("a layer has an entry that engines read in different ways: a number begins late")
         header.written_type = bytes(buf[156:157])

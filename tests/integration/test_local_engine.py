@@ -118,6 +118,7 @@ def test_it_comes_out_the_same_with_more_workers(project, image, away, cache, tm
         "folder": str(tmp_path / "again"),
         "workers": 4,
         "offline": False,
+        "use-cache": True,
         "compression": "gzip" if IS_OLD else "zstd",
         "cache": str(cache),
         "probe": base64.b64encode(build_probe()).decode(),
