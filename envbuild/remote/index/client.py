@@ -188,14 +188,13 @@ class PythonIndex:
     def file_address(self, url: str, index: str = DEFAULT_INDEX) -> Address:
         """Return the address of a file of ``index`` with all that it takes to fetch it from here."""
         plain, configuration = Address.of(url), self.configuration
-        parts = urlsplit(plain.url)
         return Address(
             url=plain.url,
             credentials=plain.credentials or self.credentials_for(plain.url, index),
             proxy=configuration.proxy,
             ca_bundle=configuration.ca_bundle,
             client_certificate=configuration.client_certificate,
-            is_trusted=bool({parts.netloc, parts.hostname} & set(configuration.trusted_hosts)),
+            is_trusted=self._is_trusted(plain.url),
         )
 
     def credentials_for(self, url: str, index: str = DEFAULT_INDEX) -> IndexCredentials | None:
@@ -323,9 +322,13 @@ class PythonIndex:
             raise
         return content, response.headers.get("Content-Type", "text/html"), response.url or url
 
-    def _verify(self, url: str) -> bool | str | None:
+    def _is_trusted(self, url: str) -> bool:
+        """Return whether this machine takes any certificate of the server of ``url``."""
         parts = urlsplit(url)
-        if {parts.netloc, parts.hostname} & set(self.configuration.trusted_hosts):
+        return bool({parts.netloc, parts.hostname} & set(self.configuration.trusted_hosts))
+
+    def _verify(self, url: str) -> bool | str | None:
+        if self._is_trusted(url):
             return False
         # the environment's bundle is the session's already, and wins over pip.conf's
         return None if ca_bundle() else self.configuration.ca_bundle

@@ -23,6 +23,7 @@ HTML_TYPES = ("application/vnd.pypi.simple.v1+html", "text/html")
 ACCEPT = f"{JSON_TYPE}, {HTML_TYPES[0]};q=0.5, {HTML_TYPES[1]};q=0.1"
 
 SOURCE_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
+"""Of source archives, the best first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

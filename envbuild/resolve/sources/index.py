@@ -24,14 +24,17 @@ from envbuild.formats.core_metadata import WheelMetadata
 from envbuild.remote.index.client import PythonIndex
 from envbuild.remote.index.configuration import DEFAULT_INDEX, IndexAddress
 from envbuild.remote.index.metadata import MetadataReader
-from envbuild.remote.index.page import JSON_TYPE, IndexFile, ProjectPage, version_of_file
+from envbuild.remote.index.page import (
+    JSON_TYPE,
+    SOURCE_SUFFIXES,
+    IndexFile,
+    ProjectPage,
+    version_of_file,
+)
 from envbuild.resolve.python.backend import Pin, Question
 from envbuild.resolve.python.files import choose_file, may_fit, python_allowed, too_new
 from envbuild.resolve.sources.release import SourceRelease
 from envbuild.resolve.sources.turns import Turns
-
-_SUFFIXES: Final = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
-"""Of source archives, the best first."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 """What a lock takes for the name of a file; an index can write anything."""
@@ -52,7 +55,7 @@ def choose_source(
     fitting = [
         file
         for file in files
-        if file.filename.endswith(_SUFFIXES)
+        if file.filename.endswith(SOURCE_SUFFIXES)
         and (any_python or python_allowed(file.requires_python, question.target))
         and _NAME.fullmatch(file.filename)
         and not too_new(file, question.snapshot)
@@ -61,7 +64,7 @@ def choose_source(
 
 
 def _order(file: IndexFile) -> tuple[bool, int, str]:
-    place = next(place for place, suffix in enumerate(_SUFFIXES) if file.filename.endswith(suffix))
+    place = next(place for place, suffix in enumerate(SOURCE_SUFFIXES) if file.filename.endswith(suffix))
     return file.yanked is not None, place, file.filename
 
 
@@ -219,7 +222,7 @@ class SourceIndex:
         others: dict[Version | None, str] = {}
 
         def may_do(filename: str) -> bool:
-            if may_fit(filename, question.target) or filename.endswith(_SUFFIXES):
+            if may_fit(filename, question.target) or filename.endswith(SOURCE_SUFFIXES):
                 return True
             others.setdefault(version_of_file(filename), filename)
             return False

@@ -3,8 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from envbuild.spec.foreign.pins import ForeignLock, ForeignPin, git_address, name_and_version, tables, text_at
-from envbuild.spec.problems import RefusedError
+from envbuild.spec.foreign.pins import (
+    ForeignLock,
+    ForeignPin,
+    git_address,
+    name_and_version,
+    read_packages,
+    text_at,
+)
 
 
 def read_pdm_lock(document: Mapping[str, Any], file: str) -> ForeignLock:
@@ -15,11 +21,7 @@ def read_pdm_lock(document: Mapping[str, Any], file: str) -> ForeignLock:
     for target in targets if isinstance(targets, list) else ():
         if python := text_at(target, "requires_python"):
             lock.pythons.append((python, True))
-    for index, package in enumerate(tables(document, "package", file, lock.problems)):
-        try:
-            _package(package, lock)
-        except RefusedError as error:
-            lock.problems.append(error.at(f"{file}: package[{index}]"))
+    read_packages(document, "package", file, lock, _package)
     return lock
 
 

@@ -169,6 +169,23 @@ def tables(
     return items
 
 
+def read_packages(
+    document: Mapping[str, Any],
+    key: str,
+    file: str,
+    lock: ForeignLock,
+    read: Callable[[Mapping[str, Any], ForeignLock], None],
+) -> list[dict[str, Any]]:
+    """Return the packages of a lock's array ``key``, each given to ``read``; what it refuses is a problem."""
+    packages = tables(document, key, file, lock.problems)
+    for index, package in enumerate(packages):
+        try:
+            read(package, lock)
+        except RefusedError as error:
+            lock.problems.append(error.at(f"{file}: {key}[{index}]"))
+    return packages
+
+
 def text_at(table: Any, *path: str) -> str | None:
     """Return the text at ``path``, or None if there is none."""
     for key in path:

@@ -13,7 +13,7 @@ from envbuild.spec.foreign.pins import (
     git_address,
     name_and_version,
     plain_index,
-    tables,
+    read_packages,
     text_at,
 )
 from envbuild.spec.foreign.target_markers import MarkerTarget
@@ -26,12 +26,7 @@ def read_poetry_lock(document: Mapping[str, Any], file: str) -> ForeignLock:
     lock = ForeignLock()
     if python := text_at(document, "metadata", "python-versions"):
         lock.pythons += _python(python)
-    packages = tables(document, "package", file, lock.problems)
-    for index, package in enumerate(packages):
-        try:
-            _package(package, lock)
-        except RefusedError as error:
-            lock.problems.append(error.at(f"{file}: package[{index}]"))
+    packages = read_packages(document, "package", file, lock, _package)
     lock.choose = _ByDependants(packages).choose
     return lock
 

@@ -10,7 +10,7 @@ from envbuild.spec.foreign.pins import (
     git_address,
     name_and_version,
     plain_index,
-    tables,
+    read_packages,
     text_at,
 )
 from envbuild.spec.problems import RefusedError
@@ -25,11 +25,7 @@ def read_pylock(document: Mapping[str, Any], file: str) -> ForeignLock:
         return lock
     if python := text_at(document, "requires-python"):
         lock.pythons.append((python, True))
-    for index, package in enumerate(tables(document, "packages", file, lock.problems)):
-        try:
-            _package(package, lock)
-        except RefusedError as error:
-            lock.problems.append(error.at(f"{file}: packages[{index}]"))
+    read_packages(document, "packages", file, lock, _package)
     lock.roots = [pin.name for pin in lock.pins]
     return lock
 

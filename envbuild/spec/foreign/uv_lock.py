@@ -17,11 +17,10 @@ from envbuild.spec.foreign.pins import (
     git_address,
     name_and_version,
     plain_index,
-    tables,
+    read_packages,
     text_at,
 )
 from envbuild.spec.foreign.target_markers import MarkerTarget
-from envbuild.spec.problems import RefusedError
 
 _LOCAL = ("editable", "virtual", "directory", "path")
 
@@ -34,12 +33,7 @@ def read_uv_lock(document: Mapping[str, Any], file: str) -> ForeignLock:
         return lock
     if python := text_at(document, "requires-python"):
         lock.pythons.append((python, True))
-    packages = tables(document, "package", file, lock.problems)
-    for index, package in enumerate(packages):
-        try:
-            _package(package, lock)
-        except RefusedError as error:
-            lock.problems.append(error.at(f"{file}: package[{index}]"))
+    packages = read_packages(document, "package", file, lock, _package)
     lock.choose = _Walk(packages).choose
     return lock
 

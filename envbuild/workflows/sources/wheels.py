@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from envbuild.errors import EnvbuildError, NetworkError, NotFoundError
+from envbuild.errors import EnvbuildError, NetworkError
 from envbuild.workflows.machine import Machine
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ def provide_built_wheels(lock: "Lock", target: "Target", engine: "Engine | None"
         for source in lock.sources_of(target)
         if not store.holds(wheels[source.wheel].sha256, wheels[source.wheel].size)
     ]
-    lacking = [source for source in lacking if not _from_vendor(wheels[source.wheel], machine)]
+    artifacts = machine.artifacts(lock, target).by_sha256 if lacking else {}
+    lacking = [
+        source for source in lacking if not _from_vendor(artifacts[wheels[source.wheel].sha256], machine)
+    ]
     if not lacking:
         return
     lacking = [
@@ -56,13 +59,13 @@ def provide_built_wheels(lock: "Lock", target: "Target", engine: "Engine | None"
         _build(lock, target, lacking, engine, machine)
 
 
-def _from_vendor(wheel: "Wheel", machine: Machine) -> bool:
+def _from_vendor(artifact: "Artifact", machine: Machine) -> bool:
     from envbuild.store.fetch import fetch_all
 
     if machine.vendor is None:
         return False
     try:
-        fetch_all([_artifact(wheel)], store=machine.store, vendor=machine.vendor, offline=True)
+        fetch_all([artifact], store=machine.store, vendor=machine.vendor, offline=True)
     except NetworkError:
         return False
     return True
@@ -179,22 +182,6 @@ def _fetch_commit(source: "WheelSource", wheel: "Wheel", index: "PythonIndex", m
         git=GitClient(machine.environment, proxy=configuration.proxy, bundle=configuration.ca_bundle),
         known=known,
         progress=machine.progress,
-    )
-
-
-def _artifact(wheel: "Wheel") -> "Artifact":
-    from envbuild.store.artifact import Artifact
-
-    def locate() -> "Iterable[Address]":
-        raise NotFoundError(f"`{wheel.file}` is built from source, and on no index")
-
-    return Artifact(
-        kind="wheel",
-        name=f"{wheel.name} {wheel.version}",
-        filename=wheel.file,
-        sha256=wheel.sha256,
-        size=wheel.size,
-        locate=locate,
     )
 
 
