@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from envbuild.errors import NoSolutionError
 from envbuild.lock.model import Deb, Wheel
+from envbuild.platforms import PLATFORMS
 from envbuild.progress import Progress
 from envbuild.remote.index.client import PythonIndex
 from envbuild.resolve.python.direct_requirements import without_userinfo
@@ -138,12 +139,10 @@ class LiveBuilds:
                 hint="take another version, or one that has a wheel",
             )
         pip = self.request.pip
-        names = {canonicalize_name(name) for name in pip.sources}
         asked = pip.model_copy(
             update={
                 "requirements": wanted,
                 "constraints": pip.build_constraints,
-                "sources": {name: pip.sources[name] for name in pip.sources if name in names},
                 "build": (),
                 "wheels_only": True,
             }
@@ -175,8 +174,6 @@ class LiveBuilds:
 
 def target_python(foundation: Foundation) -> TargetPython:
     """Return the Python that environments on ``foundation`` run."""
-    from envbuild.platforms import PLATFORMS  # noqa: PLC0415
-
     return TargetPython(
         platform=PLATFORMS[foundation.base.platform],
         libc=foundation.base.libc,

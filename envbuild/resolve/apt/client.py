@@ -65,12 +65,15 @@ class Apt:
         }
         self._ca_bundle = ca_bundle(environment)
         self._updated: set[str] = set()
+        self._version: str | None = None
         self._guard = threading.Lock()
 
     def version(self) -> str:
         """Return apt's version.  :raises ToolMissingError: there is no apt on this machine."""
-        words = self.run(["apt-get", "--version"], timeout=SOLVE_SECONDS).stdout.split()
-        return words[1] if len(words) > 1 else "unknown"
+        if self._version is None:
+            words = self.run(["apt-get", "--version"], timeout=SOLVE_SECONDS).stdout.split()
+            self._version = words[1] if len(words) > 1 else "unknown"
+        return self._version
 
     @contextlib.contextmanager
     def session(self, archives: AptArchives) -> Iterator["AptSession"]:

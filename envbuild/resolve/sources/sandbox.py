@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from envbuild.errors import EngineError
 from envbuild.lock.model import Lock, Target
 
 
@@ -72,6 +73,4 @@ class NoSandbox:
         limits: SandboxLimits = LIMITS,  # noqa: ARG002
     ) -> SandboxOutcome:
         """Refuse.  :raises EngineError: always."""
-        from envbuild.errors import EngineError  # noqa: PLC0415
-
         raise EngineError("nothing can be built from source here", hint="run `envbuild lock`")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from envbuild.digest import CHUNK, sha256_bytes
@@ -235,8 +236,6 @@ def _read(data: bytes, path: str) -> bytes:
 
 def _spelled(lines: Iterable[str]) -> set[tuple[str, ...]]:
     """Return what lines ask for, without the conditions: those have many spellings."""
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
-
     found: set[tuple[str, ...]] = set()
     for line in lines:
         try:
