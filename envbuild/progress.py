@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Final, Protocol
 
 EVERY_SECONDS = 0.1
@@ -47,6 +48,62 @@ class SilentProgress:
 
 
 SILENT: Final = SilentProgress()
+
+
+class SharedDisplay:
+    """One display for several works at once: what one of them reports stands below its own stage."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._shown: object = None
+        self._lock = threading.Lock()
+
+    def work(self) -> Progress:
+        """Return the progress of one of the works."""
+        return _DisplayedWork(self)
+
+    def report(
+        self, work: "_DisplayedWork", report: Callable[[Progress], None], *, is_stage: bool = False
+    ) -> None:
+        """Pass on what ``work`` reports, after its stage where that of another is shown."""
+        with self._lock:
+            if self._shown is not work and not is_stage and work.stage:
+                self._progress.on_stage(work.stage)
+            self._shown = work
+            report(self._progress)
+
+    def note(self, text: str) -> None:
+        """Pass on a note, which is of no stage."""
+        self._progress.on_note(text)
+
+
+class _DisplayedWork:
+    """One of the works that share a display."""
+
+    def __init__(self, display: SharedDisplay) -> None:
+        self._display = display
+        self.stage = ""
+
+    def on_stage(self, text: str) -> None:
+        """Show the stage."""
+        self.stage = text
+        self._display.report(self, lambda progress: progress.on_stage(text), is_stage=True)
+
+    def on_item(self, text: str) -> None:
+        """Show the item."""
+        self._display.report(self, lambda progress: progress.on_item(text))
+
+    def on_count(self, done: int, total: int) -> None:
+        """Show the count."""
+        self._display.report(self, lambda progress: progress.on_count(done, total))
+
+    def on_bytes(self, done: int, total: int) -> None:
+        """Show the bytes."""
+        self._display.report(self, lambda progress: progress.on_bytes(done, total))
+
+    def on_note(self, text: str) -> None:
+        """Show the note."""
+        self._display.note(text)
 
 
 class ByteCounter:

@@ -6,6 +6,7 @@ Facts only, read from ``data/bases.toml``; addresses of mirrors are configuratio
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import ClassVar
 
 from envbuild.catalog.tables import BUILT_IN, CatalogTable, Row
@@ -31,6 +32,9 @@ class Family(Row):
     """Files the distribution's own package of keys installs, newest name first."""
 
     keyring_package: str
+    keys: str | None = None
+    """File in ``data/keys`` with those same keys, for machines without that package."""
+
     archives: dict[str, Archive]
     """By name: the main label in lower case."""
 
@@ -57,6 +61,9 @@ class Distribution(Row):
     components: tuple[str, ...]
     packages: tuple[str, ...]
     """What an empty system gets, in the words of ``apt-get install`` (apt-patterns(7))."""
+
+    apt_packages: tuple[str, ...]
+    """The packages that hold apt's programs, ``sleep``, and the libraries these are linked with."""
 
     os: ReleaseFields
 
@@ -108,6 +115,11 @@ def archive_of_label(label: str) -> str:
             if label in archive.labels:
                 return name
     return label.lower()
+
+
+def shipped_keys(family: Family) -> bytes | None:
+    """Return the keys a family signs its archives with, as this release knows them, or None."""
+    return (Path(__file__).parent / "data" / "keys" / family.keys).read_bytes() if family.keys else None
 
 
 def family_of_archive(archive: str) -> Family | None:

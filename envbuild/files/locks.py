@@ -66,6 +66,16 @@ def wait_for_lock(path: Path, *, stop: threading.Event = _NO_STOP) -> int:
 
 
 @contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock on the file at ``path``, created if it is missing, when its holder has ended."""
+    descriptor = wait_for_lock(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def shared(path: Path) -> Iterator[None]:
     """Hold a lock that many processes may hold together, waiting for an exclusive holder to end."""
     # reading is all that a shared lock needs, and all that is allowed in a folder of another user

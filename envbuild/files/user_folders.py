@@ -6,22 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["cache", "data"]
+Kind = Literal["cache", "data", "config"]
 
 _BELOW_HOME: Mapping[Kind, str] = (
-    {"cache": "Library/Caches", "data": "Library/Application Support"}
+    {"cache": "Library/Caches", "data": "Library/Application Support", "config": ".config"}
     if sys.platform == "darwin"
-    else {"cache": ".cache", "data": ".local/share"}
+    else {"cache": ".cache", "data": ".local/share", "config": ".config"}
 )
 
 
 def user_folder(kind: Kind, environment: Mapping[str, str]) -> Path:
     """Return envbuild's folder in the user's own of that kind, absolute; it need not exist.
 
-    That is in ``XDG_CACHE_HOME`` or ``XDG_DATA_HOME``, else where the operating system has it below the home.
+    That is in ``XDG_CACHE_HOME`` and the like, else where the operating system has it below the home.
+    Configuration is in ``~/.config`` on every system, as that of most command-line programs is.
+
+    :raises RuntimeError: nobody knows the home.
     """
     variable = f"XDG_{kind.upper()}_HOME"
-    if all(environment.get(name) == os.environ.get(name) for name in (variable, "HOME")):
+    if kind != "config" and all(environment.get(name) == os.environ.get(name) for name in (variable, "HOME")):
         import platformdirs  # noqa: PLC0415 - only a few commands look here
 
         of_process = {"cache": platformdirs.user_cache_dir, "data": platformdirs.user_data_dir}[kind]

@@ -18,6 +18,7 @@ from envbuild.catalog.distributions import (
     distributions,
     families,
     family_of_archive,
+    shipped_keys,
 )
 from envbuild.errors import NetworkError, Problem, SpecError, UsageError
 from envbuild.formats.apt_sources_list import AptSource, SourceListError, parse_source_list
@@ -194,6 +195,8 @@ def distribution_sources(name: str, *, settings: AptSettings, snapshot: date | N
 def distribution_keyrings(name: str, *, settings: AptSettings) -> tuple[Keyring, ...]:
     """Return the keys a distribution is signed with: the environment's, or those of its keyring package.
 
+    Where that package is not installed, the keys that this release came with.
+
     :raises NetworkError: there are none on this machine.
     """
     found = configured_keyring(settings) or family_keyrings(families()[distributions()[name].family])
@@ -213,9 +216,14 @@ def configured_keyring(settings: AptSettings) -> tuple[Keyring, ...]:
 
 
 def family_keyrings(family: Family | None) -> tuple[Keyring, ...]:
-    """Return the keys a family's keyring package put on this machine; empty when it is not there."""
-    paths = [Path(path) for path in family.keyrings] if family else []
-    return tuple(Keyring(path=str(path), content=path.read_bytes()) for path in paths if path.is_file())[:1]
+    """Return the keys a family's keyring package put on this machine, else those this release came with."""
+    if family is None:
+        return ()
+    for path in map(Path, family.keyrings):
+        if path.is_file():
+            return (Keyring(path=str(path), content=path.read_bytes()),)
+    shipped = shipped_keys(family)
+    return () if shipped is None else (Keyring(path=family.keyrings[0], content=shipped),)
 
 
 def require_snapshot_service(settings: AptSettings) -> None:

@@ -3,17 +3,19 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Base, Deb, Interpreter, Wheel
 from envbuild.platforms import PlatformName
 from envbuild.progress import Progress
-from envbuild.resolve.conda.resolution import CondaResolution
-from envbuild.resolve.gpu.architectures import WheelArchitectures
-from envbuild.resolve.python.resolution import PythonResolution
 from envbuild.resolve.upgrade import Upgrade
 from envbuild.spec.request import VariantRequest
+
+if TYPE_CHECKING:
+    from envbuild.resolve.conda.resolution import CondaResolution
+    from envbuild.resolve.gpu.architectures import WheelArchitectures
+    from envbuild.resolve.python.resolution import PythonResolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class Foundation:
     provided: tuple[str, ...] = ()
     """Python distributions that conda packages bring, ``name==version``, sorted."""
 
-    def under(self, conda: CondaResolution | None) -> "Foundation":
+    def under(self, conda: "CondaResolution | None") -> "Foundation":
         """Return what Python packages are installed on: with conda packages on this base, conda's Python."""
         if conda is None:
             return self
@@ -47,6 +49,14 @@ class Foundation:
 
 class Resolvers(Protocol):
     """Answers from outside: registries, archives, indexes.  What may be upgraded is known to them."""
+
+    def expect_lists(self, request: VariantRequest, platform: PlatformName) -> None:
+        """Begin with what :meth:`foundation` needs first, if it is asked what a base of packages comes to."""
+
+    def expect_python(
+        self, request: VariantRequest, platform: PlatformName, *, previous: "PythonResolution"
+    ) -> None:
+        """Begin to answer what :meth:`python` will most likely be asked once the base is known."""
 
     def foundation(
         self,
@@ -71,11 +81,11 @@ class Resolvers(Protocol):
         request: VariantRequest,
         foundation: Foundation,
         *,
-        previous: PythonResolution,
-    ) -> PythonResolution:
+        previous: "PythonResolution",
+    ) -> "PythonResolution":
         """Return the wheels of the environment, and what those that are built are made of."""
 
-    def architectures(self, request: VariantRequest, wheels: tuple[Wheel, ...]) -> WheelArchitectures:
+    def architectures(self, request: VariantRequest, wheels: tuple[Wheel, ...]) -> "WheelArchitectures":
         """Return what GPU architectures ``wheels`` have device code for."""
 
     def conda(
@@ -84,7 +94,7 @@ class Resolvers(Protocol):
         foundation: Foundation,
         *,
         previous: tuple[CondaPackage, ...],
-    ) -> CondaResolution:
+    ) -> "CondaResolution":
         """Return the conda packages of the environment, and the Python among them."""
 
     def conda_installer(self, foundation: Foundation, *, previous: Wheel | None) -> Wheel:

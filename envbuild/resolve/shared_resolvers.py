@@ -77,6 +77,12 @@ class SharedResolvers:
         """Return the version of each program and table that had a say in the answers of this lock."""
         return dict(self._tools)
 
+    def expect_lists(self, *_: object, **__: object) -> None:
+        """Do nothing, as below."""
+
+    def expect_python(self, *_: object, **__: object) -> None:
+        """Do nothing: each question is answered by resolvers of its own, which could not take it over."""
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return the question ``name`` of :class:`Resolvers`."""
         if not hasattr(Resolvers, name):

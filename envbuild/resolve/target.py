@@ -14,6 +14,7 @@ from envbuild.resolve.gpu.match_base import match
 from envbuild.resolve.python.resolution import PythonResolution
 from envbuild.resolve.resolvers import Foundation, Resolvers
 from envbuild.resolve.reuse import PreviousTarget
+from envbuild.resolve.side_by_side import side_by_side
 from envbuild.spec.request import BaseRequest, VariantRequest
 
 Foundations = dict[tuple[str, PlatformName], Foundation]
@@ -59,9 +60,9 @@ class TargetResolution:
         :raises NoSolutionError: nothing satisfies it.
         :raises SpecError: it contradicts what its base turned out to be.
         """
-        request, wheels = self._choose_base(request)
+        request = self._choose_base(request)
         foundation, conda = self._foundation(request), self._conda_of(request)
-        debs = self._system(request, foundation)
+        wheels, debs = self._packages(request, foundation)
         gpu = self._gpu(request, foundation.under(conda), wheels, conda)
         return ResolvedTarget(
             variant=self.variant,
@@ -75,32 +76,50 @@ class TargetResolution:
             gpu=gpu,
         )
 
-    def _choose_base(self, request: VariantRequest) -> tuple[VariantRequest, tuple[Wheel, ...]]:
-        """Return the request with its base named, matched to the GPU if need be, and the wheels on it."""
+    def _choose_base(self, request: VariantRequest) -> VariantRequest:
+        """Return the request with its base named, matched to the GPU if need be."""
         if request.conda and request.base == BaseRequest():
             # conda packages bring the CUDA they need: the base has none
             request = request.model_copy(update={"base": BaseRequest(image=default_image(request.python))})
         if request.gpu is None or request.base != BaseRequest():
-            return request, self._wheels(request)
+            return request
         previous = self.previous
         start = previous.request.base if previous and not previous.upgrade.everything else None
-        matched = match(request, request.gpu, self._wheels, start=start, catalog=self.catalog)
-        return matched.request, matched.wheels
+        return match(request, request.gpu, self._wheels, start=start, catalog=self.catalog).request
+
+    def _packages(
+        self, request: VariantRequest, foundation: Foundation
+    ) -> tuple[tuple[Wheel, ...], tuple[Deb, ...]]:
+        """Return the wheels and the system packages, which do not depend on each other."""
+        debs = self._kept_system(request, foundation)
+        if debs is not None:
+            return self._wheels(request), debs
+        return side_by_side(
+            lambda: self._wheels(request),
+            lambda: self._system(request, foundation),
+            progress=self.progress,
+        )
 
     def _foundation(self, request: VariantRequest) -> Foundation:
         fields = request.model_dump_json(include={"base", "python", "snapshot"})
         key = (f"{fields} {request.gpu is not None} {request.conda is not None}", self.platform)
         if key not in self.foundations:
             self.progress.on_stage(f"base of {self.variant} on {self.platform}")
-            previous = self.previous
-            self.foundations[key] = (
-                previous.foundation
-                if previous and previous.base_stands(request)
-                else self.resolvers.foundation(
-                    request, self.platform, previous=previous.foundation if previous else None
-                )
-            )
+            self.foundations[key] = self._resolve_foundation(request)
         return self.foundations[key]
+
+    def _resolve_foundation(self, request: VariantRequest) -> Foundation:
+        previous = self.previous
+        if previous and previous.base_stands(request):
+            return previous.foundation
+        if previous is None or not previous.wheels_stand(request, previous.foundation.under(previous.conda)):
+            # which Python it has is only known in the end, but it can be guessed
+            self.resolvers.expect_python(
+                request, self.platform, previous=previous.python if previous else PythonResolution()
+            )
+        return self.resolvers.foundation(
+            request, self.platform, previous=previous.foundation if previous else None
+        )
 
     def _conda_of(self, request: VariantRequest) -> CondaResolution | None:
         if request.base not in self._conda:
@@ -132,13 +151,17 @@ class TargetResolution:
         locked = previous.python if previous else PythonResolution()
         return self.resolvers.python(request, foundation, previous=locked)
 
-    def _system(self, request: VariantRequest, foundation: Foundation) -> tuple[Deb, ...]:
+    def _kept_system(self, request: VariantRequest, foundation: Foundation) -> tuple[Deb, ...] | None:
+        """Return the system packages where nobody need be asked for them, else None."""
         previous = self.previous
         if previous and previous.system_stands(request, foundation):
             return previous.debs
-        if not request.system.packages and not foundation.python_packages:
-            return ()
-        return self.resolvers.system(request, foundation, previous=previous.debs if previous else ())
+        return None if request.system.packages or foundation.python_packages else ()
+
+    def _system(self, request: VariantRequest, foundation: Foundation) -> tuple[Deb, ...]:
+        return self.resolvers.system(
+            request, foundation, previous=self.previous.debs if self.previous else ()
+        )
 
     def _gpu(
         self,

@@ -5,7 +5,10 @@ differently, so they are left alone; `ignored` says which were seen.  Files and 
 pip's documentation (topics/configuration) and uv's (configuration/files).
 """
 
+import ast
 import configparser
+import contextlib
+import importlib.util
 import os
 import re
 import sys
@@ -273,7 +276,16 @@ def _uv_default_index(table: Mapping[str, object]) -> str | None:
 
 
 def _pip_default() -> str:
-    # imported here: it brings an HTML parser along, a third of a second
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415
+    """Return the index that pip asks when nobody says otherwise: a constant that pypi_simple has."""
+    # read, not imported: it brings an HTML parser along, a third of a second
+    with contextlib.suppress(OSError, SyntaxError, ValueError):
+        spec = importlib.util.find_spec("pypi_simple")
+        for statement in ast.parse(Path(spec.origin if spec and spec.origin else "").read_bytes()).body:
+            match statement:
+                case ast.AnnAssign(
+                    target=ast.Name(id="PYPI_SIMPLE_ENDPOINT"), value=ast.Constant(value=str(url))
+                ):
+                    return url
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415 - a release that writes it otherwise
 
     return PYPI_SIMPLE_ENDPOINT

@@ -63,10 +63,14 @@ class ProjectPage:
     read: Callable[[Callable[[str], bool]], Iterable[IndexFile]]
     """Yield the files whose names pass the test."""
 
+    def version_of(self, filename: str) -> Version | None:
+        """Return the version that a file of this project is of; see :func:`version_of_file`."""
+        return version_of_file(filename, self.project)
+
     def files(self, version: str) -> tuple[IndexFile, ...]:
         """Return the files of ``version``, wheels and source archives, in the order of the page."""
         wanted = _canonical(version)
-        return tuple(self.read(lambda name: version_of_file(name, self.project) == wanted))
+        return tuple(self.read(lambda name: self.version_of(name) == wanted))
 
     def file(self, filename: str) -> IndexFile | None:
         """Return the file of this name, if the index still has it."""
@@ -77,7 +81,7 @@ class ProjectPage:
         found: set[Version] = set()
 
         def note(filename: str) -> bool:
-            version = version_of_file(filename, self.project)
+            version = self.version_of(filename)
             if version is not None:
                 found.add(version)
             return False
@@ -90,7 +94,7 @@ class ProjectPage:
         """Return the files whose names pass ``test``, by the version they are of."""
         found: dict[Version, list[IndexFile]] = {}
         for file in self.read(test):
-            version = version_of_file(file.filename, self.project)
+            version = self.version_of(file.filename)
             if version is not None:
                 found.setdefault(version, []).append(file)
         return found

@@ -5,6 +5,7 @@ asks for them; they go to it and to the token service it names, and unencrypted 
 """
 
 import base64
+import json
 import re
 import threading
 import time
@@ -26,6 +27,9 @@ SHORTEST_TOKEN_SECONDS: Final = 60.0
 
 TOKEN_MARGIN_SECONDS: Final = 10.0
 """A token this close to its end is asked for anew: the request with it takes time, too."""
+
+LARGEST_ANSWER: Final = 1 << 20
+"""Bytes of what a token service answers."""
 
 _CHALLENGE = re.compile(r"(?:^|,\s*)(Bearer|Basic)(?:\s+|$)", re.IGNORECASE)
 _PARAMETER = re.compile(r'([A-Za-z_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
@@ -60,9 +64,14 @@ class Authorizer:
         credentials: Callable[[str], RegistryCredentials | None],
         *,
         is_safe: Callable[[str], bool],
+        timeout: tuple[float, float] = TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Wrap ``session``; ``is_safe`` says whether an address may be sent a secret."""
+        """Wrap ``session``; ``is_safe`` says whether an address may be sent a secret.
+
+        ``timeout`` are the seconds to connect to a token service, and between two reads.
+        """
+        self._timeout = timeout
         self._session = session
         self._credentials = credentials
         self._is_safe = is_safe
@@ -157,7 +166,8 @@ class Authorizer:
                     data=[*form, ("scope", " ".join(wanted))],
                     auth=as_it_is,
                     allow_redirects=False,
-                    timeout=TIMEOUT_SECONDS,
+                    timeout=self._timeout,
+                    stream=True,
                 )
             else:
                 headers = {"Authorization": basic_header(credentials)} if credentials else {}
@@ -167,8 +177,11 @@ class Authorizer:
                     headers=headers,
                     auth=as_it_is,
                     allow_redirects=False,
-                    timeout=TIMEOUT_SECONDS,
+                    timeout=self._timeout,
+                    stream=True,
                 )
+            with response:
+                content = _bounded(response)
         if response.status_code in {400, 401, 403}:
             raise self.refusal(registry)
         if not response.ok:
@@ -176,19 +189,29 @@ class Authorizer:
                 f"the token service of {registry} answered HTTP {response.status_code}",
                 hint="try again later",
             )
-        return self._ticket(registry, response)
+        return self._ticket(registry, content)
 
-    def _ticket(self, registry: str, response: requests.Response) -> _Ticket:
+    def _ticket(self, registry: str, content: bytes) -> _Ticket:
         try:
-            answer = response.json()
+            answer = json.loads(content)
             token = answer.get("token") or answer.get("access_token")
             seconds = max(float(answer.get("expires_in") or 0), SHORTEST_TOKEN_SECONDS)
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, OverflowError, RecursionError, AttributeError, TypeError):
             token, seconds = None, 0.0
         if not isinstance(token, str) or not token:
             # not chained: the answer may hold a secret
             raise NetworkError(f"the token service of {registry} gave no token") from None
         return _Ticket(f"Bearer {token}", self._clock() + seconds - TOKEN_MARGIN_SECONDS)
+
+
+def _bounded(response: requests.Response) -> bytes:
+    """Return what a token service answered; nothing where that is more than a token could be."""
+    content = bytearray()
+    for chunk in response.iter_content(1 << 14):
+        content += chunk
+        if len(content) > LARGEST_ANSWER:
+            return b""
+    return bytes(content)
 
 
 def parse_challenges(text: str) -> tuple[Challenge, ...]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import requests
 import urllib3.exceptions
@@ -61,6 +61,9 @@ PAGES_OF_ALL_TAGS: Final = 500
 
 TAGS_A_PAGE: Final = "1000"
 
+Actions = Literal["pull", "pull,push"]
+"""What an authorization allows in a repository (Distribution, token scopes)."""
+
 _OK, _PARTIAL, _NOT_FOUND, _METHOD_NOT_ALLOWED = 200, 206, 404, 405
 _NEXT_PAGE = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 
@@ -98,9 +101,15 @@ class RegistryClient:
         environment: Mapping[str, str] = os.environ,
         documents: Path | None = None,
         transport: RegistryTransport | None = None,
+        actions: Actions = "pull",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Use the credentials of ``environment``'s client; keep documents by digest in ``documents``."""
+        """Use the credentials of ``environment``'s client; keep documents by digest in ``documents``.
+
+        ``actions`` is what authorizations are asked for: some registries answer only who may push where
+        nothing has been pushed yet.
+        """
+        self._actions = actions
         self._transport = transport or RegistryTransport(environment=environment, sleep=sleep)
         self._documents = DocumentFolder(documents)
         self._sleep = sleep
@@ -170,7 +179,11 @@ class RegistryClient:
     def digest_of(self, reference: ImageReference) -> str | None:
         """Return the digest ``reference`` names now, or None when it names nothing."""
         response = self._transport.send(
-            "HEAD", reference, f"{reference.repository}/manifests/{reference.locator}", headers=_ACCEPT
+            "HEAD",
+            reference,
+            f"{reference.repository}/manifests/{reference.locator}",
+            actions=self._actions,
+            headers=_ACCEPT,
         )
         if response.status_code == _NOT_FOUND:
             return None
@@ -192,7 +205,7 @@ class RegistryClient:
         found: list[str] = []
         for number, page in enumerate(self._tag_pages(reference)):
             if number == PAGES_OF_ALL_TAGS:
-                raise NetworkError(f"{reference.registry} does not come to an end of the tags")
+                raise NetworkError(f"{reference.registry} kept paginating tags; gave up")
             found += page
         return tuple(found)
 
@@ -280,6 +293,7 @@ class RegistryClient:
             "GET",
             reference,
             f"{reference.repository}/manifests/{reference.locator}",
+            actions=self._actions,
             headers=_ACCEPT,
             stream=True,
         )
@@ -314,7 +328,9 @@ class RegistryClient:
         """Yield the blob from byte ``start`` on."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         path = f"{reference.repository}/blobs/{blob.digest}"
-        response = self._transport.send("GET", reference, path, headers=headers, stream=True)
+        response = self._transport.send(
+            "GET", reference, path, actions=self._actions, headers=headers, stream=True
+        )
         with contextlib.closing(response):
             if response.status_code not in {_OK, _PARTIAL}:
                 raise missing_blob(reference, blob)

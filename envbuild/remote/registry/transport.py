@@ -17,6 +17,7 @@ from envbuild.errors import NetworkError
 from envbuild.formats.json_text import parse_json
 from envbuild.oci.reference import ImageReference
 from envbuild.remote.http import (
+    RETRIES,
     TIMEOUT_SECONDS,
     network_errors,
     open_session,
@@ -37,6 +38,24 @@ LONGEST_WAIT_SECONDS: Final = 10.0
 
 UPLOAD_TIMEOUT_SECONDS: Final = (10.0, 600.0)
 """A registry answers an upload only once it has stored and hashed all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a registry is waited for."""
+
+    connect_seconds: float = TIMEOUT_SECONDS[0]
+    read_seconds: float = TIMEOUT_SECONDS[1]
+    """Between two reads."""
+
+    repeats: int = RETRIES
+    """How often a question that got no answer is asked again."""
+
+
+PATIENT: Final = Patience()
+
+SHORT_PATIENCE: Final = Patience(connect_seconds=3.0, read_seconds=10.0, repeats=0)
+"""For a question whose answer only saves work: a laptop without a network must not wait for it."""
 
 _UNAUTHORIZED, _FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 401, 403, 429, 500
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -100,13 +119,19 @@ class RegistryTransport:
         *,
         environment: Mapping[str, str] = os.environ,
         session: requests.Session | None = None,
+        patience: Patience = PATIENT,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._session = session or _open_session()
+        self._session = session or _open_session(patience.repeats)
+        self._timeout = (patience.connect_seconds, patience.read_seconds)
+        self._most_waits = MOST_WAITS if patience.repeats else 0
         insecure = environment.get(INSECURE_VARIABLE, "").split(",")
         self._insecure = frozenset(host.strip() for host in insecure if host.strip())
         self._authorizer = Authorizer(
-            self._session, DockerConfig(environment).credentials_for, is_safe=self._is_safe
+            self._session,
+            DockerConfig(environment).credentials_for,
+            is_safe=self._is_safe,
+            timeout=self._timeout,
         )
         self._sleep = sleep
 
@@ -158,7 +183,9 @@ class RegistryTransport:
                 response.close()
                 login = self._authorizer.answer(reference.registry, scopes, response, sent=login)
                 has_answered = True
-            elif response.status_code == _TOO_MANY and waits < MOST_WAITS and _wait(response) is not None:
+            elif (
+                response.status_code == _TOO_MANY and waits < self._most_waits and _wait(response) is not None
+            ):
                 response.close()
                 self._sleep(_wait(response) or 0.0)
                 waits += 1
@@ -198,7 +225,7 @@ class RegistryTransport:
                 allow_redirects=False,
                 # as every engine: a proxy is never asked for what is on this machine
                 proxies={"no_proxy": host} if _is_loopback(host) else None,
-                timeout=TIMEOUT_SECONDS if body is None else UPLOAD_TIMEOUT_SECONDS,
+                timeout=self._timeout if body is None else UPLOAD_TIMEOUT_SECONDS,
             )
 
     def _accept(self, response: requests.Response, reference: ImageReference) -> requests.Response:
@@ -250,7 +277,7 @@ class OfflineTransport(RegistryTransport):
     def send(self, method: str, reference: ImageReference, path: str, **_: object) -> requests.Response:  # noqa: ARG002
         """Refuse.  :raises NetworkError: always."""
         raise NetworkError(
-            f"what is known of `{reference.familiar}` is not in the cache", hint="run without --offline"
+            f"`{reference.familiar}` has not been downloaded yet", hint="run without --offline"
         )
 
 
@@ -266,13 +293,13 @@ def server_message(response: requests.Response) -> str | None:
     return found[:300] or None
 
 
-def _open_session() -> requests.Session:
+def _open_session(repeats: int) -> requests.Session:
     """Return a session that repeats only reading, and leaves HTTP 429 to us.
 
     urllib3 would sleep for as long as a registry asks, an hour if need be; and an upload that broke must be
     begun anew, not sent again.
     """
-    session = open_session()
+    session = open_session(retries=repeats)
     for adapter in session.adapters.values():
         if isinstance(adapter, HTTPAdapter):
             adapter.max_retries = adapter.max_retries.new(

@@ -8,7 +8,7 @@ from datetime import date
 from envbuild.catalog.distributions import archive_of_suite, family_of_archive
 from envbuild.digest import canonical_json
 from envbuild.formats.apt_sources_list import AptSource, format_sources, parse_source_list
-from envbuild.platforms import Platform
+from envbuild.platforms import Platform, PlatformName
 from envbuild.remote.apt import (
     AptSettings,
     Keyring,
@@ -36,6 +36,12 @@ class AptArchives:
 
     snapshot: date | None = None
     """The day the sources are dated to, if they are."""
+
+    image: str | None = None
+    """The image whose archives these are, by digest, if its own apt can decide on them."""
+
+    image_platform: PlatformName | None = None
+    """What that image is for."""
 
     left_out: tuple[str, ...] = ()
     """Addresses of sources that are not read because there is no dated form of them."""
@@ -77,11 +83,13 @@ def archives_of_image(
     platform: Platform,
     settings: AptSettings,
     snapshot: date | None,
+    image: str | None = None,
 ) -> AptArchives:
     """Return the archives an image base itself is configured with, through the mirrors of the environment.
 
-    ``sources`` are its source lists and ``keyrings`` its keys, by the paths of the files.  To its own keys
-    comes the one the environment names; where there is none at all, this machine's count.
+    ``image`` is the image by digest; ``sources`` are its source lists and ``keyrings`` its keys, by the paths
+    of the files.  To its own keys comes the one the environment names; where there is none at all, this
+    machine's count, or those this release came with.
 
     :raises SpecError: ``snapshot`` is given and no service of dated archives is configured.
     """
@@ -112,5 +120,7 @@ def archives_of_image(
         sources=read,
         keyrings=keys,
         snapshot=snapshot,
+        image=image,
+        image_platform=platform.name if image else None,
         left_out=tuple(sorted(unknown)),
     )

@@ -27,31 +27,56 @@ _NOT_FOUND = re.compile(r"does not have a Release file|\b404\b|File not found|41
 def update_error(errors: str, archives: AptArchives) -> EnvbuildError:
     """Return why the lists of ``archives`` could not be fetched."""
     detail = shortened(errors)
-    if _EXPIRED.search(errors):
-        return NetworkError(
-            f"the package lists of {archives.name} are out of date",
-            hint="the mirror may be stale, or this machine's clock wrong; "
-            f"name another mirror in {MIRROR_VARIABLE}",
-            detail=detail,
-        )
-    if _UNSIGNED.search(errors):
-        return IntegrityError(
-            f"an archive of {archives.name} is not signed by a key that is known here",
-            hint=f"check the mirror's address; name a keyring with the archive's keys in {KEYRING_VARIABLE}",
-            detail=detail,
-        )
-    if _MISMATCH.search(errors):
-        return IntegrityError(
-            f"the package lists of {archives.name} do not match what the archive signed",
-            hint="the mirror may be in the middle of an update: try again in a few minutes",
-            detail=detail,
-        )
-    if _NOT_FOUND.search(errors):
-        return NotFoundError(
-            f"an archive of {archives.name} is not at the address it is looked for",
-            hint=f"check the mirror; {MIRROR_VARIABLE} names another one",
-            detail=detail,
-        )
+    for pattern, error in (
+        (_EXPIRED, outdated_error),
+        (_UNSIGNED, unsigned_error),
+        (_MISMATCH, mismatched_error),
+        (_NOT_FOUND, not_found_error),
+    ):
+        if pattern.search(errors):
+            return error(archives, detail)
+    return unreachable_error(archives, detail)
+
+
+def outdated_error(archives: AptArchives, detail: str) -> NetworkError:
+    """Return the error of lists that are past their date, or before it."""
+    return NetworkError(
+        f"the package lists of {archives.name} are out of date",
+        hint="the mirror may be stale, or this machine's clock wrong; "
+        f"name another mirror in {MIRROR_VARIABLE}",
+        detail=detail,
+    )
+
+
+def unsigned_error(archives: AptArchives, detail: str) -> IntegrityError:
+    """Return the error of an archive that no key of its source signed."""
+    return IntegrityError(
+        f"an archive of {archives.name} is not signed by a key that is known here",
+        hint=f"check the mirror's address; name a keyring with the archive's keys in {KEYRING_VARIABLE}",
+        detail=detail,
+    )
+
+
+def mismatched_error(archives: AptArchives, detail: str) -> IntegrityError:
+    """Return the error of lists that are not what was signed."""
+    return IntegrityError(
+        f"the package lists of {archives.name} do not match what the archive signed",
+        hint="the mirror may be in the middle of an update: try again in a few minutes",
+        detail=detail,
+    )
+
+
+def not_found_error(archives: AptArchives, detail: str) -> NotFoundError:
+    """Return the error of an archive that is not there."""
+    return NotFoundError(
+        f"an archive of {archives.name} is not at the address it is looked for",
+        hint=f"check the mirror; {MIRROR_VARIABLE} names another one",
+        detail=detail,
+    )
+
+
+def unreachable_error(archives: AptArchives, detail: str) -> NetworkError:
+    """Return the error of an archive that does not answer."""
     return NetworkError(
         f"cannot reach the archives of {archives.name}",
         hint=f"check the proxy and the network; {MIRROR_VARIABLE} names another mirror",

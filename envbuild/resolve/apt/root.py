@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envbuild.formats.apt_sources_list import AptSource, format_sources
+from envbuild.platforms import DEFAULT_PATH
 from envbuild.remote.apt import Keyring
 from envbuild.resolve.apt.archives import AptArchives
 
@@ -79,14 +80,33 @@ class AptRoot:
         """Pins: apt_preferences(5)."""
         return self.folder / "preferences"
 
+    @property
+    def sources(self) -> Path:
+        """The source lists, in deb822 form."""
+        return self.folder / "sources.d" / "envbuild.sources"
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the keys that may sign where a source names none."""
+        return self.folder / "keys"
+
+    @property
+    def machine(self) -> Path:
+        """Configuration that apt reads first, in place of the machine's own: it names no file of that."""
+        return self.folder / "machine.conf"
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables of an apt that is not the machine's own, and has nothing to fetch."""
+        return {"APT_CONFIG": str(self.machine), "LC_ALL": "C", "PATH": DEFAULT_PATH}
+
 
 def write_root(root: AptRoot, archives: AptArchives, *, ca_bundle: str | None) -> None:
     """Write everything apt reads of some archives, with nothing installed and nothing pinned yet.
 
     ``ca_bundle`` is for archives behind TLS, where the machine's apt configuration does not name one.
     """
-    sources = root.folder / "sources.d"
-    for folder in (sources, root.folder / "keys", root.folder / "none", root.lists):
+    sources = root.sources.parent
+    for folder in (sources, root.keys, root.folder / "none", root.lists):
         folder.mkdir(parents=True, exist_ok=True)
     root.status.write_text("", encoding="utf-8")
     root.preferences.write_text("", encoding="utf-8")
@@ -96,13 +116,15 @@ def write_root(root: AptRoot, archives: AptArchives, *, ca_bundle: str | None) -
         for number, source in enumerate(archives.sources)
         if _serves(source, archives.architecture)
     )
-    file = sources / "envbuild.sources"
-    file.write_text(format_sources(written), encoding="utf-8")
+    root.sources.write_text(format_sources(written), encoding="utf-8")
     # apt takes its cache for stale when a source file is newer; the folder's name already holds their content
-    for path in (file, sources):
+    for path in (root.sources, sources):
         os.utime(path, (0, 0))
     text = _configuration(root, archives.architecture, ca_bundle=ca_bundle)
     root.configuration.write_text(text, encoding="utf-8")
+    none = root.folder / "none"
+    machine = f'Dir::Etc::main "{none}/apt.conf";\nDir::Etc::parts "{none}";\n'
+    root.machine.write_text(machine, encoding="utf-8")
 
 
 def _serves(source: AptSource, architecture: str) -> bool:
@@ -112,7 +134,7 @@ def _serves(source: AptSource, architecture: str) -> bool:
 def _write_key(root: AptRoot, number: int, key: Keyring) -> Path:
     # apt tells the two forms of a key file apart by the ending
     ending = "asc" if key.content.lstrip().startswith(_ARMOUR) else "gpg"
-    path = root.folder / "keys" / f"{number}.{ending}"
+    path = root.keys / f"{number}.{ending}"
     path.write_bytes(key.content)
     return path
 
@@ -140,7 +162,7 @@ def _signed_by(value: str, keys: dict[str, Path], root: AptRoot, number: int) ->
     if value.lstrip().encode().startswith(_ARMOUR):
         # the value of a stanza is indented, and has a full stop for an empty line: deb822(5)
         lines = ("" if line.strip() == "." else line.strip() for line in value.strip().split("\n"))
-        path = root.folder / "keys" / f"source-{number}.asc"
+        path = root.keys / f"source-{number}.asc"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return str(path)
     words = re.split(r"[\s,]+", value.strip())
@@ -178,7 +200,7 @@ def _configuration(root: AptRoot, architecture: str, *, ca_bundle: str | None) -
         "Dir::Etc::sourcelist": "/dev/null",
         "Dir::Etc::sourceparts": folder / "sources.d",
         "Dir::Etc::trusted": "/dev/null",
-        "Dir::Etc::trustedparts": folder / "keys",
+        "Dir::Etc::trustedparts": root.keys,
         "Dir::Log": folder,
         "Dir::State": folder,
         "Dir::State::extended_states": folder / "extended_states",

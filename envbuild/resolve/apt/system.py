@@ -6,12 +6,10 @@ result too, and the user is told.
 """
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
-from envbuild.cache.notes import read_note, try_note
-from envbuild.digest import canonical_json, sha256_bytes
 from envbuild.formats.dpkg_status import InstalledPackage, installed_packages, provided_names
 from envbuild.lock.model import Deb
+from envbuild.resolve.apt.answers import plain_debs, remembered
 from envbuild.resolve.apt.archives import AptArchives
 from envbuild.resolve.apt.client import Apt, AptSession
 from envbuild.resolve.apt.debs import compose_debs
@@ -56,17 +54,12 @@ def resolve_system(
         )
     with apt.session(archives) as session:
         apt.progress.on_stage(f"system packages on {archives.name} for {archives.architecture}")
-        if isinstance(installed, str):
-            session.set_installed(installed)
-        else:
-            records = session.records(f"{deb.name}={deb.version}" for deb in installed)
-            session.set_installed(status_of_debs(installed, records))
-        debs = install(
+        pins = {deb.name: deb.version for deb in upgrade.kept(previous)}
+        there = installed if isinstance(installed, str) else plain_debs(installed)
+        debs = remembered(
             session,
-            asked,
-            wanted,
-            pins={deb.name: deb.version for deb in upgrade.kept(previous)},
-            present=present,
+            ["system", sorted(map(str, wanted)), there, pins],
+            lambda: _resolve(session, asked, wanted, installed=installed, pins=pins, present=present),
         )
     for deb in debs:
         before = present.get(deb.name)
@@ -78,33 +71,21 @@ def resolve_system(
     return debs
 
 
-def remembered_system(
-    apt: Apt,
-    archives: AptArchives,
-    packages: Iterable[str],
+def _resolve(
+    session: AptSession,
+    asked: AskedPackages,
+    wanted: tuple[PackageRequest, ...],
     *,
     installed: str | tuple[Deb, ...],
-    keep: Iterable[Deb],
-    folder: Path,
+    pins: Mapping[str, str],
+    present: Mapping[str, InstalledPackage],
 ) -> tuple[Deb, ...]:
-    """Return what :func:`resolve_system` does; from ``folder`` where apt was asked the same before.
-
-    ``keep`` are packages whose versions stay while the archives have them.
-
-    :raises SpecError, NoSolutionError, NetworkError, IntegrityError, ToolMissingError: as that function.
-    """
-    asked, kept = sorted(set(packages)), tuple(keep)
-    with apt.session(archives) as session:
-        state = session.state()
-    present = installed if isinstance(installed, str) else sorted(deb.sha256 for deb in installed)
-    question = [archives.key(), state, apt.version(), asked, present, sorted(deb.sha256 for deb in kept)]
-    name = sha256_bytes(canonical_json(question))
-    note = folder / name[:2] / f"{name}.json"
-    known = read_note(note, lambda document: tuple(Deb.model_validate(item) for item in document["debs"]))
-    if known is None:
-        known = resolve_system(apt, archives, asked, installed=installed, previous=kept)
-        try_note(note, {"debs": [deb.model_dump(mode="json", by_alias=True) for deb in known]})
-    return known
+    if isinstance(installed, str):
+        session.set_installed(installed)
+    else:
+        records = session.records(f"{deb.name}={deb.version}" for deb in installed)
+        session.set_installed(status_of_debs(installed, records))
+    return install(session, asked, wanted, pins=pins, present=present)
 
 
 def install(

@@ -1,7 +1,7 @@
 """Bases bootstrapped from a distribution's packages: no registry, no image, every file locked by sha256."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -10,6 +10,7 @@ from envbuild.errors import IntegrityError, SpecError
 from envbuild.lock.model import Base, Deb, Interpreter, Libc, OsRelease, PackagesSource
 from envbuild.platforms import DEFAULT_PATH, Platform
 from envbuild.remote.apt import AptSettings
+from envbuild.resolve.apt.answers import remembered
 from envbuild.resolve.apt.archives import AptArchives, archives_of_distribution
 from envbuild.resolve.apt.client import Apt, AptSession
 from envbuild.resolve.apt.requests import AskedPackages, PackageRequest
@@ -52,22 +53,15 @@ def resolve_packages_base(
         no service of dated archives is configured.
     :raises NoSolutionError, NetworkError, IntegrityError, ToolMissingError: as ``resolve_system``.
     """
-    distribution = _distribution(name)
+    distribution, package = _distribution(name), _python_package(python)
     archives = archives_of_distribution(name, platform=platform, settings=settings, snapshot=snapshot)
     with apt.session(archives) as session:
         apt.progress.on_stage(f"packages of {name} for {platform.debian}")
-        package = _python_package(session, name, python)
-        patterns = [entry for entry in distribution.packages if entry.startswith(("?", "~"))]
-        names = {entry for entry in distribution.packages if entry not in patterns}
-        names |= {package} | _default_python(session, package)
-        requests = tuple(PackageRequest(entry) for entry in sorted(names))
-        debs = install(
+        pins = {deb.name: deb.version for deb in upgrade.kept(previous)}
+        debs = remembered(
             session,
-            AskedPackages(requests, dict.fromkeys(names, "base.packages")),
-            requests,
-            pins={deb.name: deb.version for deb in upgrade.kept(previous)},
-            present={},
-            patterns=patterns,
+            ["base", name, sorted(distribution.packages), package, pins],
+            lambda: _install(session, distribution, name, python, pins=pins),
         )
         created = session.release_date(distribution.suites[0])
     by_name = {deb.name: deb for deb in debs}
@@ -87,16 +81,33 @@ def _distribution(name: str) -> Distribution:
     return known[name]
 
 
-def _python_package(session: AptSession, distribution: str, python: str) -> str:
-    """Return the package of a Python, and make sure the distribution has it.  Patch releases come later."""
-    minor = ".".join(python.split(".")[:2])
+def _install(
+    session: AptSession, distribution: Distribution, name: str, python: str, *, pins: Mapping[str, str]
+) -> tuple[Deb, ...]:
+    """Return the packages of the base.  :raises SpecError: the distribution does not have that Python."""
+    _require_python(session, name, python)
+    package = _python_package(python)
+    patterns = [entry for entry in distribution.packages if entry.startswith(("?", "~"))]
+    names = {entry for entry in distribution.packages if entry not in patterns}
+    names |= {package} | _default_python(session, package)
+    requests = tuple(PackageRequest(entry) for entry in sorted(names))
+    asked = AskedPackages(requests, dict.fromkeys(names, "base.packages"))
+    return install(session, asked, requests, pins=pins, present={}, patterns=patterns)
+
+
+def _python_package(python: str) -> str:
+    """Return the package of a Python.  Patch releases come later."""
+    return f"python{'.'.join(python.split('.')[:2])}"
+
+
+def _require_python(session: AptSession, distribution: str, python: str) -> None:
+    """Make sure that the distribution has a Python.  :raises SpecError: it has not."""
     offered = sorted(
         int(match[1]) for name in session.names("python3.") if (match := _PYTHON_PACKAGE.fullmatch(name))
     )
-    if minor not in {f"3.{number}" for number in offered}:
+    if _python_package(python) not in {f"python3.{number}" for number in offered}:
         has = " and ".join(f"Python 3.{number}" for number in offered) or "no Python 3"
         raise _no_python(f"{distribution} has {has}, not {python}")
-    return f"python{minor}"
 
 
 def _default_python(session: AptSession, package: str) -> set[str]:

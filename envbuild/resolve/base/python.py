@@ -1,7 +1,9 @@
 """A Python for a base that has not the wanted one: the distribution's own, or a standalone build."""
 
 import hashlib
+import os
 import tarfile
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import IO, Final
@@ -57,6 +59,7 @@ def standalone_python(
     snapshot: date | None,
     store: Store,
     vendor: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> Interpreter:
     """Return the interpreter of the newest standalone build of ``python``, fetched into ``store``.
 
@@ -78,10 +81,10 @@ def standalone_python(
     size = (
         vendored.stat().st_size
         if vendored and vendored.is_file()
-        else _stored_size(store, build.sha256) or size_of(standalone_address(build.path))
+        else _stored_size(store, build.sha256) or size_of(standalone_address(build.path, environment))
     )
     archive = PythonArchive(file=build.file, path=build.path, size=size, sha256=build.sha256)
-    fetch_all([python_artifact(archive)], store=store, vendor=vendor)
+    fetch_all([python_artifact(archive, environment)], store=store, vendor=vendor)
     minor = ".".join(build.version.split(".")[:2])
     with store.open_verified(archive.sha256) as stream:
         executable = executable_of(stream, f"bin/python{minor}", file=archive.file)

@@ -59,18 +59,8 @@ class CondaResolver:
         :raises IntegrityError: a package is corrupt, or not what it was locked as.
         :raises SpecError: a package has a link script that the spec does not allow.
         """
-        conda = request.conda
-        if conda is None:
-            raise ValueError("the request has no conda packages")
-        question = CondaQuestion(
-            specs=conda.packages,
-            channels=tuple(self.configuration.address(name) for name in conda.channels),
-            subdir=PLATFORMS[base.platform].conda,
-            virtual_packages=virtual_packages(base, cuda_of(request)),
-            program=conda.solver,
-            prefer=tuple(f"{item.name} {item.version} {item.build}" for item in self.upgrade.kept(previous)),
-            snapshot=request.snapshot,
-        )
+        conda = _conda_of(request)
+        question = self._question(request, base, previous)
         with self._login_file(question.channels) as login_file:
             records = self._records(question, conda, login_file)
         packages = tuple(
@@ -80,6 +70,44 @@ class CondaResolver:
         self.progress.on_stage("reading conda packages")
         filled = tuple(self._filled(package, conda) for package in packages)
         return CondaResolution(packages=filled, interpreter=self._interpreter(filled))
+
+    def choose(
+        self, request: VariantRequest, base: Base, *, previous: Sequence[CondaPackage] = ()
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return the records of the packages that :meth:`resolve` would take; none of them is fetched.
+
+        :raises NoSolutionError, NetworkError: as that method.
+        """
+        question = self._question(request, base, previous)
+        with self._login_file(question.channels) as login_file:
+            return self._records(question, _conda_of(request), login_file)
+
+    def offered(
+        self, request: VariantRequest, base: Base, names: Collection[str]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return what the channels have of packages, all versions of them.
+
+        :raises NetworkError: a channel cannot be read.
+        """
+        question = self._question(request, base, ())
+        with self._login_file(question.channels) as login_file:
+            return read_records(
+                question, names, cache=self.cache, environment=self.environment, login_file=login_file
+            )
+
+    def _question(
+        self, request: VariantRequest, base: Base, previous: Sequence[CondaPackage]
+    ) -> CondaQuestion:
+        conda = _conda_of(request)
+        return CondaQuestion(
+            specs=conda.packages,
+            channels=tuple(self.configuration.address(name) for name in conda.channels),
+            subdir=PLATFORMS[base.platform].conda,
+            virtual_packages=virtual_packages(base, cuda_of(request)),
+            program=conda.solver,
+            prefer=tuple(f"{item.name} {item.version} {item.build}" for item in self.upgrade.kept(previous)),
+            snapshot=request.snapshot,
+        )
 
     def _records(
         self, question: CondaQuestion, conda: CondaRequest, login_file: Path | None
@@ -179,6 +207,12 @@ class CondaResolver:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
                 json.dump(logins, stream)
             yield path
+
+
+def _conda_of(request: VariantRequest) -> CondaRequest:
+    if request.conda is None:
+        raise ValueError("the request has no conda packages")
+    return request.conda
 
 
 def _pinned(question: CondaQuestion, pins: Sequence[str], read: Any) -> list[Mapping[str, Any]]:

@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 from envbuild.errors import IntegrityError, NoSolutionError, Problem, SpecError
 from envbuild.formats.core_metadata import WheelMetadata
 from envbuild.lock.model import Wheel, WheelSource
+from envbuild.lock.requires_dist import parse_requirement
 from envbuild.progress import SILENT, Progress
 from envbuild.remote.git.client import GitClient
 from envbuild.remote.http import without_credentials
@@ -21,7 +22,6 @@ from envbuild.remote.index.page import IndexFile
 from envbuild.resolve.python.backend import Pin, PlacedPin
 from envbuild.resolve.python.direct import DirectSource, SourceMetadata, fetch_direct
 from envbuild.resolve.python.files import fits
-from envbuild.resolve.python.requirements import parse_requirement
 from envbuild.resolve.python.shortage import what_there_is
 from envbuild.resolve.python.target import TargetPython
 from envbuild.spec.direct_references import DirectReference, is_direct, parse_direct

@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from envbuild.errors import NoSolutionError, Problem
+from envbuild.lock.requires_dist import extras_of
 from envbuild.resolve.python.backend import Pin, PlacedPin
-from envbuild.resolve.python.requirements import extras_of
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 

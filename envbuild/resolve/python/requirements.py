@@ -1,16 +1,12 @@
 """Which requirements really hold in one resolution: markers evaluated, extras followed from the request."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-_EXTRA_TEST = re.compile(r"""\bextra\s*==\s*["']([^"']*)["']""")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+from envbuild.lock.requires_dist import holds, may_hold, parse_requirement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +49,15 @@ def activate(
 
     for text in asked:
         requirement = parse_requirement(text)
-        if _holds(requirement, environment, ""):
+        if holds(requirement, environment, ""):
             want(requirement)
     while waiting:
         name, extra = waiting.pop()
         for line in declared.get(name, ()):
-            if not _may_hold(line, extra):
+            if not may_hold(line, extra):
                 continue
             requirement = parse_requirement(line)
-            if _holds(requirement, environment, extra):
+            if holds(requirement, environment, extra):
                 held[name][str(requirement)] = canonicalize_name(requirement.name)
                 want(requirement)
     return {
@@ -84,47 +80,3 @@ def left_out(
             name,
             next((by for by, entry in sorted(activated.items()) if name in entry.requires_names), None),
         )
-
-
-@lru_cache(maxsize=16384)
-def parse_requirement(line: str) -> Requirement:
-    """Return a requirement; of a line that is none by today's rules, its name alone.
-
-    Old releases state things like ``foo (>=1.0.*)``; resolvers repair them; here only name and marker
-    count.
-
-    :raises InvalidRequirement: not even a name can be made out.
-    """
-    try:
-        return Requirement(line)
-    except InvalidRequirement:
-        name = _NAME.match(line)
-        if name is None:
-            raise
-        _, separator, marker = line.partition(";")
-        return Requirement(f"{name[0]}{separator}{marker}")
-
-
-def extras_of(lines: Iterable[str]) -> set[NormalizedName]:
-    """Return the extras that ``Requires-Dist`` lines speak of."""
-    return {canonicalize_name(name) for line in lines for name in _EXTRA_TEST.findall(line) if name}
-
-
-def _may_hold(line: str, extra: str) -> bool:
-    """Return False for lines that only hold under another extra: parsing them would take most of the time."""
-    if "extra" not in line:
-        return not extra
-    tested = _EXTRA_TEST.findall(line)
-    if not tested or " or " in line:
-        return True
-    return canonicalize_name(extra) in {canonicalize_name(name) for name in tested}
-
-
-def _holds(requirement: Requirement, environment: Mapping[str, str], extra: str) -> bool:
-    if requirement.marker is None:
-        return True
-    try:
-        return requirement.marker.evaluate({**environment, "extra": extra})
-    except (UndefinedComparison, UndefinedEnvironmentName):
-        # such a marker can be true nowhere; resolvers ignore the line as well
-        return False

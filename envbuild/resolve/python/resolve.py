@@ -12,6 +12,7 @@ from packaging.version import Version
 from envbuild.cache.folders import WHEEL_METADATA
 from envbuild.errors import EnvbuildError, NoSolutionError, SourcesNeededError, SpecError
 from envbuild.lock.model import Wheel
+from envbuild.parallel import DaemonPool
 from envbuild.progress import SILENT, Progress
 from envbuild.remote.git.client import GitClient
 from envbuild.remote.index.client import PythonIndex
@@ -26,6 +27,7 @@ from envbuild.resolve.python.provided import provided_pins, refuse_conflicts
 from envbuild.resolve.python.releases import Release, ReleaseFinder
 from envbuild.resolve.python.requirements import activate, left_out
 from envbuild.resolve.python.resolution import PythonResolution
+from envbuild.resolve.python.started import StartedResolution
 from envbuild.resolve.python.target import TargetPython
 from envbuild.resolve.sources.build import SourceBuilder, source_release
 from envbuild.resolve.sources.release import BuiltWheel, SourceRelease, WheelBuilds
@@ -59,6 +61,7 @@ def resolve_python(
     upgrade: Upgrade = NO_UPGRADE,
     sources: SourceBuilder | None = None,
     git: GitClient | None = None,
+    started: Iterable[StartedResolution] = (),
 ) -> PythonResolution:
     """Return the wheels ``target`` installs for ``request``.
 
@@ -67,6 +70,7 @@ def resolve_python(
     speaks against them.  ``provided`` are distributions of conda packages,
     ``name==version``: they are taken as they are and not among the wheels.  ``cache`` is envbuild's cache
     folder.  ``sources`` builds what has no wheel; None: wheels are taken, whatever sources would give.
+    Of ``started`` the one is taken over that was asked the same.
 
     :raises SpecError: the resolver cannot answer such a request.
     :raises NoSolutionError: nothing satisfies the request on this target.
@@ -112,8 +116,11 @@ def resolve_python(
         if source in request.pip.find_links:
             # read before the resolver does, whose words for a page that is none say less
             index.page(name, source)
-    keep = {canonicalize_name(wheel.name): wheel.file for wheel in upgrade.kept(previous)}
-    releases_of = ReleaseFinder(question, index=index, cache=cache, keep=keep)
+    keep = _files_of(upgrade.kept(previous))
+    begun = next((one for one in started if one.answers(question, keep)), None)
+    if begun:
+        resolver = begun
+    releases_of = begun.finder if begun else ReleaseFinder(question, index=index, cache=cache, keep=keep)
     try:
         chosen = choose_versions(
             question,
@@ -139,6 +146,36 @@ def resolve_python(
     by_address = [release for release in direct.releases if not release.is_source]
     wheels = _wheels([*releases, *made], question, index, by_address)
     return PythonResolution(wheels=wheels, builds=_builds(wheels, built.values(), sources))
+
+
+def start_python(
+    request: VariantRequest,
+    target: TargetPython,
+    *,
+    resolver: PythonResolver,
+    index: PythonIndex,
+    cache: Path,
+    threads: DaemonPool,
+    previous: Sequence[Wheel] = (),
+    upgrade: Upgrade = NO_UPGRADE,
+) -> StartedResolution | None:
+    """Begin with what :func:`resolve_python` asks first, or return None where more must be known for that."""
+    pip = request.pip
+    if not pip.requirements or pip.build or request.conda or any(map(is_direct, pip.requirements)):
+        return None
+    index = index.bound_to(pip.indexes, pip.find_links)
+    return StartedResolution.start(
+        replace(_question(request, target, index, previous), upgrade=upgrade),
+        keep=_files_of(upgrade.kept(previous)),
+        resolver=resolver,
+        index=index,
+        cache=cache,
+        threads=threads,
+    )
+
+
+def _files_of(wheels: Iterable[Wheel]) -> dict[NormalizedName, str]:
+    return {canonicalize_name(wheel.name): wheel.file for wheel in wheels}
 
 
 def _refuse_builds(request: VariantRequest, resolver: PythonResolver) -> None:

@@ -11,7 +11,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.version import Version
 
 from envbuild.lock.model import Libc
-from envbuild.platforms import Platform, host
+from envbuild.platforms import Platform, host, marker_environment
 
 _LEGACY_ALIASES = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 """Names manylinux tags had before they spelled the glibc version (PEP 600)."""
@@ -59,19 +59,7 @@ class TargetPython:
     @property
     def marker_environment(self) -> dict[str, str]:
         """Values of the environment markers (PEP 508); the kernel's are empty, as it is not the image's."""
-        return {
-            "implementation_name": "cpython",
-            "implementation_version": self.version,
-            "os_name": "posix",
-            "platform_machine": self.platform.machine,
-            "platform_python_implementation": "CPython",
-            "platform_release": "",
-            "platform_system": "Linux",
-            "platform_version": "",
-            "python_full_version": self.version,
-            "python_version": f"{self.minor[0]}.{self.minor[1]}",
-            "sys_platform": "linux",
-        }
+        return marker_environment(self.platform, self.version)
 
     def _platform_tags(self) -> Iterator[str]:
         machine = self.platform.machine

@@ -46,11 +46,19 @@ def _has_newer_source(
         return False
     # a pre-release is what is left where no release has a wheel: any release would be better
     older = chosen if chosen is not None and not chosen.is_prerelease else None
-    newer = {version for version in page.versions() if older is None or version > older}
-    newer = {version for version in newer if version != chosen and asked.contains(version)}
-    by_version = page.by_version() if newer else {}
-    for version in sorted(newer, reverse=True):
-        files = by_version.get(version, [])
+    known: dict[Version | None, bool] = {None: False}
+
+    def is_newer(filename: str) -> bool:
+        version = page.version_of(filename)
+        if version is not None and version not in known:
+            later = older is None or version > older
+            known[version] = later and version != chosen and asked.contains(version)
+        return known[version]
+
+    # a page has thousands of files: it is read once, and only what is newer becomes values
+    by_version = page.by_version(is_newer)
+    for version in sorted(by_version, reverse=True):
+        files = by_version[version]
         if (
             choose_file(files, question.target, snapshot=question.snapshot) is None
             and (source := choose_source(files, question)) is not None

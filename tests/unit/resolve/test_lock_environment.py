@@ -84,7 +84,8 @@ def test_only_what_changed_is_resolved_again(fields, asked):
 def test_an_upgrade_asks_only_who_can_answer(upgrade, asked):
     resolvers = FakeResolvers()
     lock_with(resolvers, previous=sample_lock(), upgrade=upgrade)
-    assert resolvers.asked == asked
+    # wheels and system packages are asked for at the same time
+    assert (resolvers.asked[:1], sorted(resolvers.asked)) == (asked[:1], sorted(asked))
 
 
 @pytest.mark.parametrize(

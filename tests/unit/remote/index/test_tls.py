@@ -6,9 +6,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import certifi
 import pytest
 
-from envbuild.errors import NetworkError
+from envbuild.errors import NetworkError, NotFoundError
 from envbuild.remote.http import CA_VARIABLES
 from envbuild.remote.index.client import PythonIndex
 from envbuild.remote.index.configuration import ClientConfiguration
@@ -83,3 +84,60 @@ def test_a_trusted_host_needs_no_certificate(host: str, with_port: bool) -> None
     trusted = host if with_port else host.partition(":")[0]
     configuration = ClientConfiguration(default_url=f"https://{host}/simple", trusted_hosts=(trusted,))
     assert files_seen(configuration) == ["demo-1.0-py3-none-any.whl"]
+
+
+def test_a_bundle_is_read_once_for_all_connections(
+    host: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def watched(context: ssl.SSLContext, *arguments: object, **named: object) -> None:
+        read.append(named)
+        load(context, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", watched)
+    configuration = ClientConfiguration(default_url=f"https://{host}/simple", ca_bundle=str(certificate))
+    client = PythonIndex(configuration, retries=0)
+    missing = [client.start(f"missing-{number}") for number in range(5)]
+    assert [file.filename for file in client.page("demo").files("1.0")] == ["demo-1.0-py3-none-any.whl"]
+    assert all(isinstance(future.exception(), NotFoundError) for future in missing)
+
+    assert len(read) == 1
+
+
+def test_what_one_bundle_vouches_for_another_does_not(host: str, certificate: Path, tmp_path: Path) -> None:
+    configuration = ClientConfiguration(default_url=f"https://{host}/simple", ca_bundle=str(certificate))
+    assert files_seen(configuration)
+    other = tmp_path / "other.pem"
+    other.write_bytes(Path(certifi.where()).read_bytes())
+
+    with pytest.raises(NetworkError, match="is not trusted"):
+        files_seen(ClientConfiguration(default_url=f"https://{host}/simple", ca_bundle=str(other)))
+
+
+def test_a_bundle_that_was_changed_is_read_again(host: str, certificate: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(Path(certifi.where()).read_bytes())
+    configuration = ClientConfiguration(default_url=f"https://{host}/simple", ca_bundle=str(bundle))
+    with pytest.raises(NetworkError, match="is not trusted"):
+        files_seen(configuration)
+
+    bundle.write_bytes(certificate.read_bytes())
+
+    assert files_seen(configuration) == ["demo-1.0-py3-none-any.whl"]
+
+
+def test_a_bundle_that_is_not_there_is_named(host: str, tmp_path: Path) -> None:
+    configuration = ClientConfiguration(
+        default_url=f"https://{host}/simple", ca_bundle=str(tmp_path / "missing.pem")
+    )
+    with pytest.raises(NetworkError) as caught:
+        files_seen(configuration)
+    assert "missing.pem" in (caught.value.detail or "")
+
+
+def test_a_certificate_of_another_host_is_refused(host: str, certificate: Path) -> None:
+    other = host.replace("127.0.0.1", "localhost")
+    with pytest.raises(NetworkError, match=f"the certificate of {other} is not trusted"):
+        files_seen(ClientConfiguration(default_url=f"https://{other}/simple", ca_bundle=str(certificate)))

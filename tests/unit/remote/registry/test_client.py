@@ -17,7 +17,7 @@ from envbuild.remote.http import open_session
 from envbuild.remote.registry import client as registry
 from envbuild.remote.registry.auth import LoginError, parse_challenges
 from envbuild.remote.registry.client import RegistryClient
-from envbuild.remote.registry.transport import RegistryTransport
+from envbuild.remote.registry.transport import SHORT_PATIENCE, RegistryTransport
 from tests.rig.loopback_registry import (
     CONFIG,
     INDEX,
@@ -664,6 +664,9 @@ def test_missing_helper_matters_only_if_a_login_is_needed(
         ((200, b"<html>"), "gave no token"),
         ((200, b'{"token": 5}'), "gave no token"),
         ((200, b'{"token": "x", "expires_in": "soon"}'), "gave no token"),
+        ((200, b'{"token": "x", "expires_in": 1' + b"0" * 400 + b"}"), "gave no token"),
+        ((200, b"[" * 100_000), "gave no token"),
+        ((200, b'{"token": "' + b"x" * (2 << 20) + b'"}'), "gave no token"),
     ],
 )
 def test_token_service_that_gives_none_is_named(
@@ -835,7 +838,7 @@ def test_more_tags_than_any_repository_has_are_an_error(
 
     with pytest.raises(NetworkError) as caught:
         client.all_tags(at(fake, "x"))
-    assert caught.value.message == f"{fake.host} does not come to an end of the tags"
+    assert caught.value.message == f"{fake.host} kept paginating tags; gave up"
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}"])
@@ -861,3 +864,13 @@ def test_configuration_too_large_is_refused(fake: FakeRegistry, client: Registry
 
     with pytest.raises(ManifestError, match="the configuration is larger than registries may store"):
         client.resolve(at(fake, "a:1"), AMD64)
+
+
+def test_with_a_short_patience_nothing_is_asked_twice(fake: FakeRegistry) -> None:
+    fake.limited = 5
+    client = RegistryClient(transport=RegistryTransport(environment={}, patience=SHORT_PATIENCE))
+
+    with pytest.raises(NetworkError, match="limits how often"):
+        client.digest_of(at(fake, "a:1"))
+
+    assert len(fake.seen) == 1

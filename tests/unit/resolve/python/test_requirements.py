@@ -1,10 +1,9 @@
 import pytest
-from packaging.requirements import InvalidRequirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from envbuild.lock.model import Libc
 from envbuild.platforms import AMD64
-from envbuild.resolve.python.requirements import Activated, activate, left_out, parse_requirement
+from envbuild.resolve.python.requirements import Activated, activate, left_out
 from envbuild.resolve.python.target import TargetPython
 
 ENVIRONMENT = TargetPython(AMD64, Libc(family="glibc", version="2.36"), "3.11.2").marker_environment
@@ -87,12 +86,6 @@ def test_what_a_resolver_left_out_is_found() -> None:
         ("gone", None),
         ("setuptools", "app"),
     ]
-
-
-def test_a_line_that_is_no_requirement_today_counts_by_its_name() -> None:
-    assert str(parse_requirement('old (>=1.0.*) ; python_version > "3"')) == 'old; python_version > "3"'
-    with pytest.raises(InvalidRequirement):
-        parse_requirement("!!!")
 
 
 def test_a_marker_nobody_can_evaluate_does_not_hold() -> None:

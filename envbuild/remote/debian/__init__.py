@@ -1,0 +1,1 @@
+"""Debian archives: signatures, Release files and package lists, fetched and checked without apt."""
