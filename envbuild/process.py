@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Literal, NoReturn
@@ -20,10 +21,14 @@ from envbuild.errors import EnvbuildError, ToolMissingError
 Stream = Literal["standard output", "standard error"]
 OnLine = Callable[[str], None]
 
+STANDARD_INPUT: Final = 0
+
 _PIECE_BYTES: Final = 1 << 16
 
 _running: set[subprocess.Popen[bytes]] = set()
 _running_lock = threading.Lock()
+
+MOST_INTERRUPTS: Final = 3
 
 GRACE_SECONDS = 5.0
 """How long a program may take to end after SIGTERM before it is killed."""
@@ -129,7 +134,7 @@ def run(
         if child.stdin is not None:
             with contextlib.suppress(BrokenPipeError), child.stdin:
                 child.stdin.write(standard_input or b"")
-        child.wait(timeout)
+        _wait(child, readers, timeout)
     except subprocess.TimeoutExpired as error:
         _end(child)
         raise ProgramTimeoutError(f"`{words[0]}` did not finish within {timeout:.0f} seconds") from error
@@ -159,26 +164,118 @@ def end_all() -> None:
         _end(child)
 
 
-def run_attached(arguments: Sequence[str | Path], *, environment: Mapping[str, str]) -> int:
+@contextlib.contextmanager
+def ending_programs() -> Iterator[None]:
+    """End every program that :func:`run` waits for, in any thread, when the block is interrupted."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        end_all()
+        raise
+
+
+def run_attached(
+    arguments: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str],
+    kept: Sequence[int] = (),
+    interrupt: int = signal.SIGINT,
+    tell: Callable[[int], bool] | None = None,
+    apart: bool = False,
+) -> int:
     """Run a program on this terminal's own streams and return its exit status.
 
-    Ctrl-C reaches the program through the terminal; it decides what to do with it.
+    Ctrl-C reaches the program through the terminal; it decides what to do with it.  An interrupt that comes
+    from elsewhere, such as a supervisor, is passed on as the signal ``interrupt``.  Whatever else ends this
+    thread ends the program first.  ``kept`` are descriptors that it gets besides its streams.  The settings
+    of the terminal are the same afterwards, whatever the program did to them.
+
+    A program that only shows what runs elsewhere is not told itself: ``tell`` sends a signal there, and
+    returns whether it arrived; the third interrupt ends it, for that may not listen.  With ``apart`` it has a
+    session of its own, where no terminal interrupts it.
 
     :raises ProgramMissingError: the program cannot be found.
     """
     words = [str(argument) for argument in arguments]
-    try:
-        child = subprocess.Popen(words, env=dict(environment))
-    except FileNotFoundError as error:
-        raise ProgramMissingError(words[0]) from error
-    while True:
+    with terminal_settings_kept():
         try:
-            return child.wait()
-        except KeyboardInterrupt:
-            continue
-        except BaseException:
-            child.terminate()
-            raise
+            child = subprocess.Popen(words, env=dict(environment), pass_fds=kept, start_new_session=apart)
+        except FileNotFoundError as error:
+            raise ProgramMissingError(words[0]) from error
+        interrupts = 0
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                interrupts += 1
+                if tell is not None:
+                    tell(signal.SIGINT)
+                    if interrupts == MOST_INTERRUPTS:
+                        _end_attached(child, tell)
+                        raise
+                elif not _is_interrupted_by_terminal():
+                    child.send_signal(interrupt)
+            except BaseException:
+                _end_attached(child, tell)
+                raise
+
+
+def _is_interrupted_by_terminal() -> bool:
+    """Return whether Ctrl-C on a terminal would interrupt this process, and all others of its job."""
+    try:
+        import termios  # noqa: PLC0415 - Windows has none
+
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    except (ImportError, OSError):
+        return False
+    try:
+        is_raw = not termios.tcgetattr(terminal)[3] & termios.ISIG
+        return not is_raw and os.tcgetpgrp(terminal) == os.getpgrp()
+    except (termios.error, OSError):
+        return False
+    finally:
+        os.close(terminal)
+
+
+def _end_attached(child: subprocess.Popen[bytes], tell: Callable[[int], bool] | None) -> None:
+    """End a program on this terminal's own streams: it, or what it shows, gets time to end in order."""
+    if tell is not None and tell(signal.SIGTERM):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE_SECONDS)
+            return
+    child.terminate()
+    try:
+        child.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+@contextlib.contextmanager
+def terminal_settings_kept() -> Iterator[None]:
+    """Have the terminal of standard input, if it is one, as it was at the end of the block.
+
+    A program that is killed leaves it without echo and line ends.
+    """
+    try:
+        import termios  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        yield
+        return
+    try:
+        before = termios.tcgetattr(STANDARD_INPUT)
+    except termios.error:
+        yield
+        return
+    try:
+        yield
+    finally:
+        # a process in the background would be stopped
+        with contextlib.suppress(termios.error, OSError):
+            if os.tcgetpgrp(STANDARD_INPUT) == os.getpgrp():
+                termios.tcsetattr(STANDARD_INPUT, termios.TCSADRAIN, before)
 
 
 def replace(arguments: Sequence[str | Path], *, environment: Mapping[str, str]) -> NoReturn:
@@ -217,6 +314,18 @@ def _start(
         )
     except FileNotFoundError as error:
         raise ProgramMissingError(words[0]) from error
+
+
+def _wait(child: subprocess.Popen[bytes], readers: Sequence[threading.Thread], timeout: float | None) -> None:
+    """Wait until a program has ended.  :raises subprocess.TimeoutExpired: it has not after ``timeout``."""
+    if timeout is None:
+        child.wait()
+        return
+    deadline = time.monotonic() + timeout
+    # its streams end with it: to wait for that wakes at once, while `wait` looks every 50 milliseconds
+    for reader in readers:
+        reader.join(max(0.0, deadline - time.monotonic()))
+    child.wait(max(0.0, deadline - time.monotonic()))
 
 
 def _collect(stream: IO[bytes], kept: bytearray, on_line: OnLine | None, *, limit: int | None) -> bool:

@@ -1,15 +1,32 @@
 """`envbuild run`."""
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from envbuild.cli.containers import (
+    Copies,
+    CopyOut,
+    Cpus,
+    Env,
+    EnvFile,
+    Memory,
+    Mounts,
+    Network,
+    NoMount,
+    Publish,
+    ShmSize,
+    Tty,
+    User,
+    Workdir,
+    finish,
+    passed_variables,
+)
 from envbuild.cli.options import (
     EngineOption,
     Frozen,
     Gpus,
+    LockFirst,
     Offline,
     PlatformOption,
     Quiet,
@@ -22,51 +39,65 @@ from envbuild.cli.options import (
 def run(
     *,
     command: Annotated[list[str], typer.Argument(help="Command to run, after `--`.", show_default=False)],
-    copy: Annotated[
-        list[Path] | None,
-        typer.Option("--copy", "-c", help="File or folder to lay into the working directory first."),
-    ] = None,
-    env: Annotated[
-        list[str] | None, typer.Option("--env", "-e", help="NAME=VALUE, or NAME to pass this shell's value.")
-    ] = None,
+    copy: Copies = None,
+    copy_out: CopyOut = None,
+    env: Env = None,
+    env_file: EnvFile = None,
+    no_mount: NoMount = False,
+    mount: Mounts = None,
+    publish: Publish = None,
+    network: Network = None,
+    shm_size: ShmSize = None,
+    workdir: Workdir = None,
+    user: User = None,
+    memory: Memory = None,
+    cpus: Cpus = None,
     gpus: Gpus = "auto",
+    tty: Tty = None,
     spec: SpecPath = None,
     variant: Variant = None,
     platform: PlatformOption = None,
     engine: EngineOption = None,
     frozen: Frozen = False,
+    lock: LockFirst = False,
     offline: Offline = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Run a command in the locked image.
 
-    The image is built first when it is not there; exits with the command's own code.
+    The spec's folder is mounted at the working directory, and what the command creates there is
+    yours.  The image is built first when it is not there; exits with the command's own code.
     """
-    from envbuild.cli.machine import command_machine
-    from envbuild.cli.output import Output
     from envbuild.cli.project import project_of
-    from envbuild.errors import EnvbuildError, RunError
-    from envbuild.workflows.run import RunOptions, prepare_run, variables_of
+    from envbuild.workflows.containers.options import RunOptions
+    from envbuild.workflows.containers.run import prepare_run
 
     options = RunOptions(
         copies=tuple(copy or ()),
-        env=variables_of(env or (), os.environ),
+        copy_out=tuple(copy_out or ()),
+        env=passed_variables(env or (), quiet=quiet),
+        env_files=tuple(env_file or ()),
+        mount=not no_mount,
+        mounts=tuple(mount or ()),
+        ports=tuple(publish or ()),
+        network=network,
+        shm_size=shm_size,
+        workdir=workdir,
+        user=user,
+        memory=memory,
+        cpus=cpus,
         gpus=gpus,
+        tty=tty,
         variant=variant,
         platform=platform,
         engine=engine,
         frozen=frozen,
+        lock=lock,
     )
-    try:
-        with Output(quiet=quiet, verbose=verbose).activity() as activity:
-            machine = command_machine(activity, offline=offline)
-            project = project_of(spec, frozen=frozen)
-            prepared = prepare_run(project, command, options, machine=machine)
-        status = prepared.start()
-    except EnvbuildError as error:
-        # codes below 125 belong to the command
-        raise RunError(
-            error.message, hint=error.hint, problems=error.problems, detail=error.detail
-        ) from error
-    raise typer.Exit(status)
+    finish(
+        lambda machine: prepare_run(project_of(spec, frozen=frozen), command, options, machine=machine),
+        offline=offline,
+        quiet=quiet,
+        verbose=verbose,
+    )

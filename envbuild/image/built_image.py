@@ -4,12 +4,16 @@ The tag alone proves nothing: anybody can give an image another's name.  Every c
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from envbuild.errors import VerificationError
 from envbuild.image.engine import ImageHolder
 from envbuild.image.facts import ImageFacts
+from envbuild.image.registry_image import RegistryImage, find_in_registry
 from envbuild.lock.identity import EARLIER_FORMATS, RECIPE_FORMAT, tag_of, target_digest
 from envbuild.lock.model import Lock, Target
+from envbuild.platforms import PLATFORMS
+from envbuild.remote.registry.client import RegistryClient
 from envbuild.render import labels
 
 
@@ -48,6 +52,28 @@ def held_image(
     return HeldImage(reference=reference, facts=facts, made_by=facts.labels.get(labels.ENGINE, ""))
 
 
+def registry_image(lock: Lock, target: Target, client: RegistryClient) -> RegistryImage | None:
+    """Return the image of a target that its registry has, whichever engine built it; None: it has none.
+
+    :raises VerificationError: the tag names another image there.
+    :raises NetworkError: the registry is out of reach or refuses.
+    :raises IntegrityError: an answer of the registry is not what its digest says.
+    """
+    reference = image_reference_for(lock, target)
+    found = find_in_registry(reference, PLATFORMS[target.platform], client)
+    if found is None:
+        return None
+    digest = target_digest(lock, target)
+    if not is_image_of(found.facts, digest):
+        raise VerificationError(
+            f"{reference} in its registry is not the image of this lock",
+            detail="\n".join(_wrong_labels(found.facts, digest)),
+            hint=f"somebody pushed {found.pinned} under this tag: delete the tag in the registry, then build "
+            "and push again",
+        )
+    return replace(found, base_layers=_base_layers(lock, target, found))
+
+
 def earlier_images(lock: Lock, target: Target, holder: ImageHolder) -> Iterator[HeldImage]:
     """Yield the images of a target that earlier releases built in earlier recipe formats, newest first.
 
@@ -67,5 +93,24 @@ def earlier_format(facts: ImageFacts) -> int | None:
 
 def is_image_of(facts: ImageFacts, digest: str, *, recipe_format: int = RECIPE_FORMAT) -> bool:
     """Return whether the labels of an image say that it was built from the target of ``digest``."""
-    expected = {labels.TARGET: digest, labels.FORMAT: str(recipe_format)}
+    expected = _expected_labels(digest, recipe_format)
     return all(facts.labels.get(label) == value for label, value in expected.items())
+
+
+def _expected_labels(digest: str, recipe_format: int) -> dict[str, str]:
+    return {labels.TARGET: digest, labels.FORMAT: str(recipe_format)}
+
+
+def _wrong_labels(facts: ImageFacts, digest: str) -> Iterator[str]:
+    for label, value in _expected_labels(digest, RECIPE_FORMAT).items():
+        found = facts.labels.get(label)
+        if found != value:
+            yield f"label {label} is {found or 'not there'}, not {value}"
+
+
+def _base_layers(lock: Lock, target: Target, image: RegistryImage) -> int:
+    """Return how many layers of an image are its locked base's own, byte for byte."""
+    source = lock.base(target).image
+    below = source.layers if source else ()
+    own = tuple(layer.digest for layer in image.layers[: len(below)])
+    return len(below) if own == below else 0

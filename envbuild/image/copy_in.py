@@ -11,6 +11,8 @@ from envbuild.errors import UsageError
 def tar_of(paths: Iterable[Path], *, uid: int, gid: int) -> bytes:
     """Return a tar of ``paths`` by their last names, owned by the image's user so that it may write there.
 
+    Of the current folder, ``.``, it has what is in it.
+
     :raises UsageError: one does not exist; all are named.
     """
     wanted = tuple(paths)
@@ -24,7 +26,22 @@ def tar_of(paths: Iterable[Path], *, uid: int, gid: int) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path in wanted:
-            archive.add(path, arcname=path.resolve().name, filter=own)
+            # the current folder is not copied as one, but what is in it
+            name = "." if path == Path() else path.resolve().name
+            archive.add(path, arcname=name, filter=own)
+    return buffer.getvalue()
+
+
+def owned(archive: bytes, *, uid: int, gid: int) -> bytes:
+    """Return a tar of :func:`tar_of` with another owner."""
+    buffer = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as before,
+        tarfile.open(fileobj=buffer, mode="w") as after,
+    ):
+        for entry in before:
+            entry.uid, entry.gid = uid, gid
+            after.addfile(entry, before.extractfile(entry) if entry.isreg() else None)
     return buffer.getvalue()
 
 

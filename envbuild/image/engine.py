@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from envbuild.image.container_options import ContainerOptions
 from envbuild.image.facts import ImageFacts
 
 OutputKind = Literal["oci", "archive"]
 
 if TYPE_CHECKING:
     from envbuild.formats.compression import Compression
+    from envbuild.image.registry_image import RegistryImage
     from envbuild.image.stored.image import StoredImage
     from envbuild.image.stored.listings import ListingCache
     from envbuild.lock.model import Lock, Target
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from envbuild.platforms import Platform
     from envbuild.store.target_artifacts import TargetArtifacts
 
-Feature = Literal["compression", "export", "gpus", "load", "pull"]
+Feature = Literal["compression", "export", "gpus", "load"]
 """What not every engine can do: choose the compression of layers, write an image to a folder or an archive,
-give GPUs to containers, give an image to a Docker Engine, pull one from a registry."""
+give GPUs to containers, give an image to a Docker Engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,9 @@ class RunRequest:
     limits: RunLimits | None = None
     """None: no bounds.  Attached commands have none in any case: somebody watches them."""
 
+    options: ContainerOptions = field(default_factory=ContainerOptions)
+    """Of attached commands alone: others get neither mounts nor a terminal."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
@@ -124,6 +129,18 @@ class BuiltImage:
 
     content: "OciImage | None" = field(default=None, repr=False)
     """Its documents, where the engine keeps them on this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineImage:
+    """One name of an image that an engine holds and envbuild built."""
+
+    reference: str
+    """``repository:tag``; the engine's ID where the image lost its name to another."""
+
+    facts: ImageFacts
+    used: float | None = None
+    """When it was last used, in seconds since 1970; None: the engine does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,8 +212,14 @@ class ContainerRunner(ImageHolder, Protocol):
     def run_attached(self, request: RunRequest) -> int:
         """Run a command with network on this terminal's streams, and return its exit status.
 
-        :raises RunError: the engine does not answer, or does not start the command: it is not in the image,
-            or not executable.  No status is returned for those, as each could be the command's own.
+        It ends when this process is told to end, after :data:`envbuild.process.GRACE_SECONDS` at most;
+        nothing of it stays.
+
+        :raises CopyOutError: the command has ended, and what was to be copied is not there or cannot be
+            written here.
+        :raises CommandMissingError: the command is not in the image, or not executable.
+        :raises RunError: the engine does not answer, or does not start the command.  No status is returned
+            for those, as each could be the command's own.
         """
 
 
@@ -222,6 +245,13 @@ class Engine(ContainerRunner, Protocol):
         :raises EngineError: this machine and user allow neither.
         """
 
+    def require_options(self, options: ContainerOptions) -> None:
+        """Return if attached commands can have ``options``; nothing is built for those that cannot.
+
+        :raises UsageError: the engine has not what they ask for; it is named, with what to do instead.
+        :raises EngineError: the engine does not answer.
+        """
+
     def checks(self) -> tuple[EngineCheck, ...]:
         """Return what the engine needs of this machine, for `envbuild doctor` to look at."""
 
@@ -241,11 +271,26 @@ class Engine(ContainerRunner, Protocol):
         :raises VerificationError: they differ; every difference is named by layer, file and field.
         """
 
-    def pull(self, reference: str) -> bool:
-        """Pull an image; return whether its registry has one of that name.
+    def images(self) -> tuple[EngineImage, ...]:
+        """Return the images it holds that say envbuild built them, each by all its names, sorted.
+
+        :raises EngineError: the engine does not answer.
+        """
+
+    def remove(self, reference: str) -> None:
+        """Remove a name, and with its last name the image, and what nothing else needs of it.
+
+        What other images need stays.
+
+        :raises EngineError: there is no such image, a command runs in it, or the engine does not answer.
+        """
+
+    def pull(self, image: "RegistryImage") -> ImageFacts:
+        """Bring an image of a registry into the engine, by its digest, and give it its ``reference``.
 
         :raises NetworkError: the registry refuses or is out of reach.
-        :raises EngineError: the engine does not answer, or has not the feature.
+        :raises EngineError: the engine does not answer, or gave the name to another image.
+        :raises IntegrityError: the registry sent something else than the image of that digest.
         """
 
     def push(self, image: BuiltImage) -> str:

@@ -8,7 +8,9 @@ from envbuild.image.facts import ImageFacts
 from envbuild.oci.reference import ImageReference, parse_reference
 from envbuild.platforms import PLATFORMS
 from envbuild.progress import Progress
+from envbuild.remote.registry.auth import LoginError
 from envbuild.remote.registry.client import RegistryClient
+from envbuild.remote.registry.transport import RegistryTransport
 
 
 class Pusher(Protocol):
@@ -32,11 +34,24 @@ def push_once(
 
     :raises NetworkError: the tag names another image there, or the registry does not take this one.
     """
-    registry = RegistryClient(environment=environment)
-    parsed = parse_reference(reference)
-    if registry.digest_of(parsed) is None:
+    transport = RegistryTransport(environment=environment)
+    registry, parsed = RegistryClient(transport=transport), parse_reference(reference)
+    if digest_before_push(transport, parsed) is None:
         engine.push_name(reference, progress=progress)
     return digest_there(registry, parsed, image)
+
+
+def digest_before_push(transport: RegistryTransport, reference: ImageReference) -> str | None:
+    """Return what a tag names before it is pushed to; None: nothing.
+
+    Some registries refuse to say so of a repository that is not there yet, unless the login asks to push.
+
+    :raises NetworkError: the registry is out of reach or refuses.
+    """
+    try:
+        return RegistryClient(transport=transport).digest_of(reference)
+    except LoginError:
+        return RegistryClient(transport=transport, actions="pull,push").digest_of(reference)
 
 
 def digest_there(registry: RegistryClient, reference: ImageReference, image: ImageFacts) -> str:

@@ -9,7 +9,7 @@ from envbuild.oci.compare import Difference
 def rebuild_differs(reference: str, differences: Iterable[Difference]) -> VerificationError:
     """Return the error that names every difference by layer, file and field."""
     return VerificationError(
-        f"{reference} came out otherwise the second time",
+        f"rebuilding {reference} gave a different image",
         problems=[
             Problem(
                 ": ".join(part for part in (item.layer, item.path) if part),

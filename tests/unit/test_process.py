@@ -1,6 +1,7 @@
 import os
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -90,6 +91,35 @@ def test_a_program_that_writes_without_end_is_ended(stream, text):
     assert raised.value.stream == stream
     assert max(map(len, lines)) <= 1 << 16
     assert 100_000 < sum(map(len, lines)) <= 200_000
+
+
+@pytest.mark.parametrize("timeout", [None, 30])
+def test_a_program_that_closes_its_streams_is_waited_for(timeout):
+    code = "import os, sys, time; os.close(1); os.close(2); time.sleep(0.2); os._exit(3)"
+
+    assert python(code, timeout=timeout).exit_status == 3
+
+
+def test_programs_are_ended_when_the_block_is_interrupted():
+    statuses = []
+    thread = threading.Thread(
+        target=lambda: statuses.append(
+            python("import time; print(1, flush=True); time.sleep(60)").exit_status
+        )
+    )
+
+    def interrupted():
+        with process.ending_programs():
+            thread.start()
+            while not process._running:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    thread.join(30)
+    assert statuses != [0]
+    assert statuses
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ import io
 import os
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Any
@@ -19,7 +20,30 @@ from docker.types import LogConfig
 from docker.utils import decode_json_header
 
 from envbuild import process
-from envbuild.errors import EngineError, EnvbuildError, RunError
+from envbuild.errors import (
+    CommandMissingError,
+    CopyOutError,
+    EngineError,
+    EnvbuildError,
+    RunError,
+    UsageError,
+)
+from envbuild.image.accounts import GROUP, PASSWD, with_account
+from envbuild.image.container_options import Account, ContainerOptions, CopyOut
+from envbuild.image.copy_in import owned
+from envbuild.image.copy_out import take_all, unpack_copy
+from envbuild.image.docker.attached import (
+    DETACH_KEYS,
+    NOT_SEEN,
+    ContainerUser,
+    accounts_archive,
+    container_options,
+    container_user,
+    folder_archive,
+    is_at_or_below,
+    is_missing_command,
+    security_of,
+)
 from envbuild.image.docker.client_config import proxy_variables
 from envbuild.image.docker.connection import cleaned_up, engine_errors, hint_for, no_client
 from envbuild.image.docker.images import DockerImages
@@ -33,6 +57,12 @@ GO_FOLDER = 1 << 31
 GO_NO_FILE = GO_FOLDER | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24 | 1 << 21 | 1 << 19
 """Bits of a file's mode as the engine describes it (Go's io/fs, FileMode): a folder; anything but a regular
 file (ModeType: link, device, pipe, socket, character device, irregular)."""
+
+MADE = 1
+"""What the engine says of a path that a container has and its image has not."""
+
+MOST_ACCOUNTS = 1 << 24
+"""Bytes of /etc/passwd or /etc/group."""
 
 TAR_OVERHEAD = 1 << 16
 """Bytes of headers and padding beside the content of one file in an archive."""
@@ -84,21 +114,87 @@ class DockerContainers(DockerImages):
 
     def _run_attached(self, request: RunRequest) -> int:
         try:
-            with self._container(request, stdin_open=request.stdin) as container:
+            security = self._security if request.options.mounts or request.options.caller else frozenset()
+            user = container_user(request.options, request.user, security)
+            options = {**container_options(request.options, security), **user.options}
+            stdin = request.stdin or request.options.tty
+            request = replace(request, user=user.user, archive=_owned(request.archive, user))
+            with self._container(request, stdin_open=stdin, **options) as container:
+                self._introduce(container, user, request)
                 self._fill(container, request)
-                arguments = ["docker", "start", "--attach", *(["--interactive"] if request.stdin else [])]
-                status = process.run_attached([*arguments, str(container.id)], environment=self.environment)
+                arguments = ["docker", "start", "--attach", "--detach-keys", DETACH_KEYS]
+                arguments += ["--interactive"] if stdin else []
+                status = process.run_attached(
+                    [*arguments, str(container.id)],
+                    environment=self.environment,
+                    # told itself, the client ends at once with 0, while the command still runs
+                    tell=partial(_tell, container),
+                    apart=not request.options.tty,
+                )
                 container.reload()
-                state = container.attrs["State"]
-                # still created: the client did not come as far as to ask for it, and has said why
-                if state.get("Error") or state.get("Status") == "created":
-                    told = str(state.get("Error") or f"the docker client ended with {status}")
-                    raise RunError("the command could not be started", detail=told, hint=hint_for(told))
+                _refuse_unstarted(container.attrs["State"], status)
+                take_all(request.options.copy_out, partial(_take_back, container), exit_status=status)
                 return status
         except process.ProgramMissingError as error:
             raise RunError(no_client().message, hint=no_client().hint) from error
         except EngineError as error:
             raise RunError(error.message, hint=error.hint, detail=error.detail) from error
+
+    def require_options(self, options: ContainerOptions) -> None:
+        """Return if containers can have ``options``.
+
+        :raises UsageError: the engine is on another machine, and they mount folders of this one.
+        :raises EngineError: the engine does not answer.
+        """
+        sources = [str(mount.source) for mount in options.mounts if mount.source is not None]
+        if sources and not self.is_here:
+            raise UsageError(
+                f"the engine is on another machine, and cannot mount {sources[0]}", hint=NOT_SEEN
+            )
+
+    @cached_property
+    def _security(self) -> frozenset[str]:
+        with engine_errors():
+            return security_of(self.client.info())
+
+    def _introduce(self, container: Container, user: ContainerUser, request: RunRequest) -> None:
+        """Make the user of a container known to it, with a home and a working directory to write to.
+
+        The engine, as root, would write into what is mounted too: that stays as it is.
+        """
+        if user.account is None:
+            return
+        targets = [mount.target for mount in request.options.mounts]
+        has_mounted = any(is_at_or_below(path, targets) for path in (PASSWD, GROUP))
+        if not has_mounted and self._has_own_etc(container):
+            before = [_content_of(container, path) for path in (PASSWD, GROUP)]
+            files = with_account(before[0], before[1], user.account, own_home=user.own_home)
+            if [files.passwd, files.group] != before:
+                with_home = user.own_home or files.passwd != before[0]
+                with_home = with_home and not is_at_or_below(files.home, targets)
+                container.put_archive("/", accounts_archive(files, user.account, with_home=with_home))
+        workdir = request.workdir
+        if user.own_home and workdir and not is_at_or_below(workdir, targets):
+            self._hand_over(container, workdir, user.account, request.image)
+
+    def _has_own_etc(self, container: Container) -> bool:
+        """Return whether /etc is a folder, or is not there: a link may lead into what is mounted."""
+        return bool(self._stat(container, "/etc").get("mode", GO_FOLDER) & GO_FOLDER)
+
+    def _hand_over(self, container: Container, workdir: str, account: Account, image: str) -> None:
+        """Give a working directory to a user: the image's own, or one that was made for this container.
+
+        Any other, such as /tmp, is as the image has it.
+        """
+        mode = self._stat(container, workdir).get("mode", 0)
+        if not mode & GO_FOLDER:
+            return
+        facts = self.find(image)
+        if facts is None or facts.workdir != workdir or workdir == "/":
+            made = [change for change in container.diff() or () if change["Path"] == workdir]
+            if not made or made[0]["Kind"] != MADE:
+                return
+        container.put_archive("/", folder_archive(workdir, account, mode=mode & 0o777))
 
     def read_file(self, reference: str, path: str, *, limit: int) -> bytes | None:
         """Return the content of a regular file of an image, or None when there is none at ``path``.
@@ -205,6 +301,64 @@ class DockerContainers(DockerImages):
         if request.archive is not None:
             workdir = request.workdir or container.attrs["Config"].get("WorkingDir") or "/"
             container.put_archive(workdir, request.archive)
+
+
+def _tell(container: Container, number: int) -> bool:
+    """Send a signal to the command of a container; return whether it arrived: it may not run yet."""
+    try:
+        with engine_errors():
+            container.kill(signal=number)
+    except EngineError:
+        return False
+    return True
+
+
+def _owned(archive: bytes | None, user: ContainerUser) -> bytes | None:
+    """Return files to copy as those of a command's user, where that is not the image's own."""
+    if archive is None or user.account is None:
+        return archive
+    return owned(archive, uid=user.account.uid, gid=user.account.gid)
+
+
+def _refuse_unstarted(state: Mapping[str, Any], status: int) -> None:
+    """Return if a container was started.
+
+    :raises CommandMissingError: its command is not in it, or is not executable.
+    :raises RunError: it was not, for another reason.
+    """
+    # still created: the client did not come as far as to ask for it, and has said why
+    if not state.get("Error") and state.get("Status") != "created":
+        return
+    told = str(state.get("Error") or f"the docker client ended with {status}")
+    error = CommandMissingError if is_missing_command(told) else RunError
+    raise error("the command could not be started", detail=told, hint=hint_for(told))
+
+
+def _take_back(container: Container, wanted: CopyOut) -> None:
+    """Copy a file or folder from a container to this machine.
+
+    :raises CopyOutError: it is not there, or cannot be written here.
+    """
+    try:
+        chunks, _ = container.get_archive(wanted.path)
+    except docker.errors.NotFound as error:
+        raise CopyOutError(
+            f"the command left no {wanted.path}", hint="check the path of --copy-out"
+        ) from error
+    unpack_copy(chunks, wanted)
+
+
+def _content_of(container: Container, path: str) -> bytes:
+    """Return the content of a small file of a container; nothing where there is no such file."""
+    try:
+        chunks, _ = container.get_archive(path)
+    except docker.errors.NotFound:
+        return b""
+    with tarfile.open(fileobj=io.BytesIO(_bounded(chunks, MOST_ACCOUNTS)), mode="r|") as archive:
+        for entry in archive:
+            content = archive.extractfile(entry) if entry.isreg() else None
+            return content.read() if content else b""
+    return b""
 
 
 def _alone(limits: RunLimits | None) -> dict[str, Any]:

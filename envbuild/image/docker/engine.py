@@ -5,13 +5,15 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from envbuild.cache.location import cache_folder
-from envbuild.errors import BuildFailedError
+from envbuild.errors import BuildFailedError, EngineError
 from envbuild.image.built_image import held_image, image_reference_for, is_image_of
 from envbuild.image.docker.connection import cleaned_up
 from envbuild.image.docker.containers import DockerContainers
 from envbuild.image.engine import BuildRequest, BuiltImage, EngineCheck, Feature, Rebuild
+from envbuild.image.facts import ImageFacts
 from envbuild.image.gpus import GpuAccess
 from envbuild.image.push import push_once
+from envbuild.image.registry_image import RegistryImage
 from envbuild.image.stored.image import StoredImage
 from envbuild.image.stored.listings import ListingCache
 from envbuild.lock.identity import target_digest
@@ -31,7 +33,7 @@ class DockerEngine(DockerContainers):
 
     name = NAME
     title = "the engine"
-    features: frozenset[Feature] = frozenset({"gpus", "pull"})
+    features: frozenset[Feature] = frozenset({"gpus"})
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class DockerEngine(DockerContainers):
         from envbuild.image.docker.check import differences_of  # noqa: PLC0415 - few builds are checked
 
         again = f"{first.reference}-again"
-        with cleaned_up(lambda: self.remove(again)):
+        with cleaned_up(lambda: self.discard(again)):
             self._progress.on_stage("building again, without cache")
             second = self._build_as(request, again, use_cache=False)
             if second.facts.identifier != first.facts.identifier:
@@ -90,12 +92,21 @@ class DockerEngine(DockerContainers):
                 raise differences_of(self, first.reference, again, store=request.artifacts.store)
         return Rebuild(varied=("run of every step, and from another folder",), notes=CHECK_NOTES)
 
-    def pull(self, reference: str) -> bool:
-        """Pull an image, and return whether its registry has one of that name.
+    def pull(self, image: RegistryImage) -> ImageFacts:
+        """Pull an image by the digest of its manifest, and keep it as its ``reference``.
 
         :raises NetworkError: the registry refuses or is out of reach.
+        :raises EngineError: the engine does not answer, or holds another image afterwards.
         """
-        return self.pull_name(reference, progress=self._progress)
+        self._progress.on_stage(f"pulling {image.reference}")
+        self.pull_digest(image.reference, image.manifest, progress=self._progress)
+        facts = self.find(image.reference)
+        if facts is None or facts.diff_ids != image.facts.diff_ids or facts.labels != image.facts.labels:
+            raise EngineError(
+                f"the engine pulled {image.pinned} but does not hold it as {image.reference}",
+                hint="another command may have taken the name at the same moment; try again",
+            )
+        return facts
 
     def push(self, image: BuiltImage) -> str:
         """Push an image unless its registry has it; return its digest there.

@@ -2,18 +2,21 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import docker.errors
 
 from envbuild.errors import EngineError, NetworkError
 from envbuild.image.docker.connection import DockerConnection, cleaned_up, engine_errors
 from envbuild.image.docker.load import Holdings
+from envbuild.image.engine import EngineImage
 from envbuild.image.facts import ImageFacts
 from envbuild.oci.reference import DEFAULT_REGISTRY, parse_reference
 from envbuild.progress import Progress
 from envbuild.remote.registry.credentials import DEFAULT_REGISTRY_KEY, DockerConfig
 from envbuild.render import labels
+
+_CONFLICT: Final = 409
 
 MOST_ASKED = 50
 """Images asked for their layers, newest first, before one is loaded."""
@@ -50,15 +53,15 @@ class DockerImages(DockerConnection):
             ):
                 if "error" in message:
                     raise NetworkError(
-                        f"{repository} did not take the image",
+                        f"{repository} rejected the image",
                         hint="check the repository, and `docker login` for its registry",
                         detail=str(message["error"]),
                     )
                 if message.get("status", "").startswith(("Pushed", "Layer already exists")):
                     progress.on_stage(f"{message['status']} {message.get('id', '')}")
 
-    def pull_name(self, reference: str, *, progress: Progress) -> bool:
-        """Pull an image, and return whether its registry has one of that name.
+    def pull_digest(self, reference: str, digest: str, *, progress: Progress) -> None:
+        """Pull the image ``digest`` of the repository of ``reference``, and keep it as ``reference`` too.
 
         Credentials are the docker client's own.
 
@@ -66,21 +69,38 @@ class DockerImages(DockerConnection):
             cannot be read.
         """
         repository, _, tag = reference.rpartition(":")
-        login = self._login(repository)
+        login, pinned = self._login(repository), f"{repository}@{digest}"
         with engine_errors():
             try:
-                for message in self.client.api.pull(
-                    repository, tag=tag, stream=True, decode=True, auth_config=login
-                ):
+                for message in self.client.api.pull(pinned, stream=True, decode=True, auth_config=login):
                     if "error" in message:
                         raise _not_pulled(repository, str(message["error"]))
                     if message.get("status") == "Pull complete":
                         progress.on_stage(f"pulled {message.get('id', '')}")
-            except docker.errors.NotFound:
-                return False
             except docker.errors.APIError as error:
                 raise _not_pulled(repository, str(error.explanation or error)) from error
-        return True
+            # the name by digest stays, as after `docker pull`: removing it would take the tag along
+            self.client.api.tag(pinned, repository, tag)
+
+    def images(self) -> tuple[EngineImage, ...]:
+        """Return the images that say envbuild built them, each by all its names.
+
+        :raises EngineError: the engine does not answer.
+        """
+        with engine_errors():
+            listed = self.client.api.images(filters={"label": labels.TARGET})
+        found: list[EngineImage] = []
+        for identifier in sorted({str(entry["Id"]) for entry in listed}):
+            with engine_errors():
+                try:
+                    attributes = self.client.api.inspect_image(identifier)  # type: ignore[no-untyped-call]
+                except docker.errors.ImageNotFound:
+                    # removed meanwhile
+                    continue
+            names = [name for name in attributes.get("RepoTags") or () if not name.startswith("<none>")]
+            facts = _facts(attributes)
+            found += [EngineImage(reference=name, facts=facts) for name in names or [facts.identifier]]
+        return tuple(sorted(found, key=lambda image: (image.reference, image.facts.identifier)))
 
     def holdings(self) -> Holdings:
         """Return what the engine has that an image of the local engine could share.
@@ -132,7 +152,24 @@ class DockerImages(DockerConnection):
                 self.client.api.tag(pinned, repository, tag)
 
     def remove(self, reference: str) -> None:
-        """Remove a name, and with the last name the image, unless a container uses it.
+        """Remove a name, and with the last name the image.
+
+        :raises EngineError: there is no such image, a container uses it, or the engine does not answer.
+        """
+        with engine_errors():
+            try:
+                self.client.api.remove_image(reference)
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+                raise EngineError(
+                    f"{reference} is used by a container of the engine",
+                    hint=f"`docker ps --all --filter ancestor={reference}` shows it; remove it first",
+                    detail=str(error.explanation or error),
+                ) from error
+
+    def discard(self, reference: str) -> None:
+        """Remove a name, and with the last name the image, if there is one and no container uses it.
 
         :raises EngineError: the engine does not answer.
         """

@@ -55,7 +55,7 @@ class LoadingEngine(Protocol):
     def pull_as(self, name: str, digest: str, reference: str) -> None:
         """Pull ``name@digest`` and keep it as ``reference`` alone.  :raises EngineError: it cannot."""
 
-    def remove(self, reference: str) -> None:
+    def discard(self, reference: str) -> None:
         """Remove the name ``reference``, whatever it stands for, if it is there."""
 
 
@@ -90,7 +90,7 @@ def load_image(
         except EngineError as error:
             failure = error
             # an engine may keep the name of an image it could not unpack
-            engine.remove(reference)
+            engine.discard(reference)
             progress.on_note(f"the engine did not take the {way}; sending all of it")
             continue
         if _is_there(engine, image, reference):

@@ -10,13 +10,15 @@ from typing import Final
 from envbuild.cache.folders import ROOTS
 from envbuild.cache.use_lock import use
 from envbuild.digest import OciDigest
-from envbuild.errors import EngineError, RunError, UsageError
+from envbuild.errors import CommandMissingError, EngineError, Problem, RunError, UsageError
 from envbuild.image.built_image import held_image, image_reference_for
+from envbuild.image.container_options import ContainerOptions
 from envbuild.image.engine import (
     BuildRequest,
     BuiltImage,
     ContainerOutcome,
     EngineCheck,
+    EngineImage,
     Feature,
     Rebuild,
     RunRequest,
@@ -26,10 +28,11 @@ from envbuild.image.gpus import AUTO, NONE, GpuAccess
 from envbuild.image.local.images import ImageStore, facts_of
 from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use_of
 from envbuild.image.local.registry import document_registry, push_built
-from envbuild.image.local.roots.private_root import EntryError, PrivateRoot
+from envbuild.image.local.roots.private_root import EntryError, PrivateRoot, ProgramEntryError
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.image.local.stored import list_layers
 from envbuild.image.local.user_namespace import acts_as_root
+from envbuild.image.registry_image import RegistryImage
 from envbuild.image.stored.image import StoredImage
 from envbuild.image.stored.listings import ListingCache
 from envbuild.oci.blobs import Blobs, read_verified
@@ -39,6 +42,7 @@ from envbuild.oci.layer_listing import LayerListing
 from envbuild.oci.manifest import Descriptor
 from envbuild.platforms import Platform
 from envbuild.progress import Progress, SilentProgress
+from envbuild.render import labels
 
 NAME: Final = "local"
 
@@ -89,6 +93,13 @@ class LocalEngine:
             restart()
             raise EngineError("the local engine needs root, and the program was not started again as root")
 
+    def require_options(self, options: ContainerOptions) -> None:
+        """Return if commands can have ``options``.
+
+        :raises UsageError: one needs what a daemon alone could give.
+        """
+        _refuse_options(options)
+
     def checks(self) -> tuple[EngineCheck, ...]:
         """Return what the engine needs: root or subordinate ids, namespaces, overlay mounts."""
         from envbuild.image.local.preflight import try_engine  # noqa: PLC0415 - `doctor` alone tries it
@@ -111,7 +122,11 @@ class LocalEngine:
             return None
         note_use_of(image, self._cache)
         own = image.layers[image.base_layers :]
-        if any(layer.media_type != media_type_of(request.compression) for layer in own):
+        wanted = media_type_of(request.compression)
+        # an image that was pulled is as its maker compressed it
+        if not request.any_engine and (
+            held.made_by != self.name or any(layer.media_type != wanted for layer in own)
+        ):
             return None
         return BuiltImage(reference=held.reference, facts=held.facts, built=False, content=image)
 
@@ -140,12 +155,35 @@ class LocalEngine:
         with use(self._cache):
             return check_local(request, first, content, blobs=blobs, environment=self._environment)
 
-    def pull(self, reference: str) -> bool:
-        """Refuse: the engine keeps its layers, and has nothing to gain from an image.
+    def images(self) -> tuple[EngineImage, ...]:
+        """Return the images that are here and whole, each by all its names."""
+        found = (
+            EngineImage(reference=name, facts=facts_of(image), used=self._images.last_use(name))
+            for name, image in self._images.images()
+            if is_whole(image, self._cache)
+        )
+        return tuple(image for image in found if labels.TARGET in image.facts.labels)
 
-        :raises EngineError: always.
+    def remove(self, reference: str) -> None:
+        """Remove an image by name, with the layers, packed and unpacked, that no other image needs.
+
+        :raises EngineError: there is no such image, or a command runs in it.
         """
-        raise EngineError(f"{self.title} pulls no images, so not {reference}")
+        from envbuild.image.local.removal import remove_image  # noqa: PLC0415 - `rm` alone removes images
+
+        remove_image(reference, cache=self._cache)
+
+    def pull(self, image: RegistryImage) -> ImageFacts:
+        """Bring an image of a registry into the cache folder, by digest, and give it its ``reference``.
+
+        :raises NetworkError: the registry refuses or is out of reach.
+        :raises IntegrityError: the registry sent something else than its digests say.
+        """
+        from envbuild.image.local.pull import pull_image  # noqa: PLC0415 - few images are pulled
+
+        self._progress.on_stage(f"pulling {image.reference}")
+        registry = document_registry(self._cache, environment=self._environment, offline=self._offline)
+        return facts_of(pull_image(image, registry=registry, cache=self._cache, progress=self._progress))
 
     def push(self, image: BuiltImage) -> str:
         """Push an image unless its registry has it; return its digest there.
@@ -190,20 +228,27 @@ class LocalEngine:
     def run_attached(self, request: RunRequest) -> int:
         """Run a command on this terminal's streams, with this machine's network; return its exit status.
 
-        :raises RunError: there is no such image, no private root can be made here, or the command cannot be
-            started in it.
+        :raises CommandMissingError: the command cannot be started in the image.
+        :raises RunError: there is no such image, or no private root can be made here.
         """
         try:
             return self._run_attached(request)
-        except (EngineError, EntryError) as error:
+        except ProgramEntryError as error:
+            raise CommandMissingError(error.message) from error
+        except EntryError as error:
+            raise RunError(error.message) from error
+        except EngineError as error:
             raise RunError(error.message, hint=error.hint, detail=error.detail) from error
 
     def _run_attached(self, request: RunRequest) -> int:
+        options = request.options
         with self._root(request.image) as (root, facts):
             feed = None
             if request.archive is not None:
                 feed = root.folder / "feed.tar"
                 feed.write_bytes(request.archive)
+            # root of the user namespace is the caller; without one, it is root itself
+            caller = None if options.caller is None else str(options.caller.uid)
             return root.run_attached(
                 request.command,
                 binds={
@@ -211,11 +256,11 @@ class LocalEngine:
                     **_written(request.files, root.folder),
                 },
                 env={**_variables(facts), **request.env},
-                user=request.user or facts.user or "0",
+                user=request.user or caller or facts.user or "0",
                 workdir=request.workdir or facts.workdir or "/",
-                network=True,
                 feed=feed,
                 stdin=request.stdin,
+                options=options,
             )
 
     def stored(
@@ -296,6 +341,45 @@ class LocalEngine:
             registry = document_registry(self._cache, environment=self._environment, offline=self._offline)
             base = BaseBlobs(self._cache, reference, registry=registry, offline=self._offline)
         return ImageBlobs(image, cache=self._cache, base=base)
+
+
+def _refuse_options(options: ContainerOptions) -> None:
+    """Return if the engine can keep all of ``options``.
+
+    :raises UsageError: it cannot; each is named with what to do instead.
+    """
+    problems = [
+        Problem(f"--publish {port}", "the command has this machine's network, at its own ports", hint)
+        for port in options.ports
+        if port.address is not None or port.host not in {None, port.container}
+        for hint in ["leave it out: the command chooses address and port that it listens on"]
+    ]
+    if options.network not in {None, "none", "host"}:
+        problems.append(
+            Problem(
+                f"--network {options.network}",
+                "the engine has no networks of its own",
+                "none or host (this machine's own, the default)",
+            )
+        )
+    problems += [
+        Problem(
+            option,
+            "limits need a control group, which most users may not make",
+            f"`systemd-run --user --scope -p {setting} envbuild run ...`, or the limits of your scheduler",
+        )
+        for option, value, setting in (
+            ("--memory", options.memory, f"MemoryMax={options.memory}"),
+            ("--cpus", options.cpus, f"CPUQuota={round((options.cpus or 0) * 100)}%"),
+        )
+        if value is not None
+    ]
+    if problems:
+        raise UsageError(
+            "the local engine has no daemon that could do this",
+            problems=problems,
+            hint="--engine docker has these options",
+        )
 
 
 def _read(blobs: Blobs, layer: Descriptor) -> Iterator[bytes]:

@@ -15,12 +15,17 @@ from envbuild.cache.notes import read_note, write_note
 from envbuild.cache.prune import PrunableItem, file_items
 from envbuild.digest import sha256_bytes
 from envbuild.errors import ImageError
-from envbuild.image.facts import ImageFacts
+from envbuild.image.facts import ImageFacts, facts_of_config
 from envbuild.image.local.layers.blobs import is_whole
-from envbuild.image.stored.image import facts_of_config
 from envbuild.oci.documents import Document, DocumentFolder
 from envbuild.oci.image import OciImage
-from envbuild.oci.manifest import Manifest, ManifestError, parse_config, parse_index_or_manifest
+from envbuild.oci.manifest import (
+    Manifest,
+    ManifestError,
+    media_type_of_manifest,
+    parse_config,
+    parse_index_or_manifest,
+)
 
 MOST_NAMES: Final = 500
 """Names kept; beyond that those not used for longest go.  An image takes some 20 kB here."""
@@ -66,6 +71,21 @@ class ImageStore:
                 if image is not None:
                     yield record.reference, image
 
+    def last_use(self, reference: str) -> float | None:
+        """Return when a name was last used, in seconds since 1970; None: there is no such name."""
+        try:
+            return self._path(reference).stat().st_mtime
+        except OSError:
+            return None
+
+    def forget(self, reference: str) -> bool:
+        """Remove a name, and the documents no other name needs; return whether it was there."""
+        path = self._path(reference)
+        if not path.exists():
+            return False
+        self._forget([path])
+        return True
+
     def items(self) -> Iterator[PrunableItem]:
         """Yield every name, for pruning."""
         yield from file_items(self._files())
@@ -92,6 +112,7 @@ class ImageStore:
             layers=parsed.layers,
             diff_ids=parse_config(config.data).diff_ids,
             base_layers=record.base_layers,
+            media_type=media_type_of_manifest(manifest.data),
         )
 
     def _forget_beyond(self, most: int) -> None:

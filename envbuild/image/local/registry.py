@@ -8,7 +8,7 @@ from envbuild.image.engine import BuiltImage
 from envbuild.image.local.images import facts_of
 from envbuild.image.local.layers.blobs import base_reference
 from envbuild.image.local.push_memory import PushMemory
-from envbuild.image.push import digest_there
+from envbuild.image.push import digest_before_push, digest_there
 from envbuild.oci.blobs import Blobs
 from envbuild.oci.image import OciImage
 from envbuild.oci.push import push_image
@@ -41,7 +41,7 @@ def push_built(
     reference = parse_reference(built.reference)
     transport = RegistryTransport(environment=environment)
     registry = RegistryClient(transport=transport)
-    there = registry.digest_of(reference)
+    there = digest_before_push(transport, reference)
     if there is not None:
         return there if there == content.descriptor.digest else digest_there(registry, reference, built.facts)
     progress.on_stage(f"pushing {built.reference}")

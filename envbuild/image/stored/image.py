@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from envbuild.digest import OciDigest
 from envbuild.errors import ImageError, IntegrityError
-from envbuild.formats.json_text import parse_json
-from envbuild.image.facts import ImageFacts
+from envbuild.image.facts import ImageFacts, facts_of_config
 from envbuild.image.stored.listings import ListingCache
 from envbuild.oci.layer_listing import LayerListing
 from envbuild.oci.manifest import (
@@ -70,38 +69,6 @@ class StoredImage:
         :raises ManifestError: the configuration is not well formed.
         """
         return facts_of_config(self.config, identifier=self.digest)
-
-
-def facts_of_config(config: bytes, *, identifier: OciDigest, size: int = 0) -> ImageFacts:
-    """Return what an engine would say of the image with this configuration.
-
-    :raises ManifestError: it is not well formed.
-    """
-    parsed = parse_config(config)
-    settings = parse_json(config).get("config") or {}
-
-    def words(name: str) -> tuple[str, ...]:
-        found = settings.get(name) or ()
-        if not isinstance(found, list | tuple) or not all(isinstance(word, str) for word in found):
-            raise ManifestError(f"config.{name} is not a list of words")
-        return tuple(found)
-
-    named = settings.get("Labels") or {}
-    if not isinstance(named, dict):
-        raise ManifestError("config.Labels is not a table")
-    return ImageFacts(
-        identifier=identifier,
-        architecture=parsed.architecture,
-        env=words("Env"),
-        user=parsed.user,
-        workdir=parsed.workdir,
-        command=words("Cmd"),
-        entrypoint=words("Entrypoint"),
-        labels={str(name): str(value) for name, value in named.items()},
-        diff_ids=parsed.diff_ids,
-        size=size,
-        settings=dict(settings),
-    )
 
 
 def find_manifest(

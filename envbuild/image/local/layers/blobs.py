@@ -51,7 +51,7 @@ class BaseBlobs:
         :raises NetworkError: the registry is out of reach, has lost it, or may not be asked.
         :raises IntegrityError: the registry sent something else.
         """
-        place = _base_path(self._cache, blob.digest)
+        place = base_path(self._cache, blob.digest)
         if _has_size(place, blob.size):
             note_use(place)
             return place
@@ -113,7 +113,7 @@ class ImageBlobs:
 
     def kept(self, blob: Descriptor) -> Path | None:
         """Return the file of ``blob`` if it is on this machine; nothing is fetched."""
-        for place in (layer_path(self._cache, blob.digest), _base_path(self._cache, blob.digest)):
+        for place in (layer_path(self._cache, blob.digest), base_path(self._cache, blob.digest)):
             if _has_size(place, blob.size):
                 return place
         return None
@@ -129,7 +129,7 @@ def note_use_of(image: OciImage, cache: Path) -> None:
     """Note that an image is used now: what was not used for longest is pruned first."""
     for layer in image.layers:
         note_use(layer_path(cache, layer.digest))
-        note_use(_base_path(cache, layer.digest))
+        note_use(base_path(cache, layer.digest))
 
 
 def base_reference(settings: Mapping[str, str]) -> ImageReference | None:
@@ -138,7 +138,8 @@ def base_reference(settings: Mapping[str, str]) -> ImageReference | None:
     return parse_reference(name).at(digest) if name and digest else None
 
 
-def _base_path(cache: Path, digest: OciDigest) -> Path:
+def base_path(cache: Path, digest: OciDigest) -> Path:
+    """Return where the compressed bytes of a base's layer are below ``cache``, or would be; not verified."""
     return BASES.path(cache) / digest.removeprefix("sha256:")
 
 

@@ -83,7 +83,7 @@ def resolve_file_conflicts(
         )
     if problems:
         raise IntegrityError(
-            "wheels do not go together in one environment",
+            "wheels conflict",
             hint="leave one of them out, or choose versions that agree",
             problems=problems,
         )

@@ -15,7 +15,7 @@ import hashlib
 import io
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -34,6 +34,7 @@ from envbuild.files.temporary import remove_unless_locked
 from envbuild.formats.compression import Codec
 from envbuild.image.local.layers.writer import FORMAT, LayerWriter
 from envbuild.oci.layer import Layer
+from envbuild.oci.manifest import Descriptor
 
 LARGEST = 50_000_000_000
 """Bytes of layers kept without being asked: some twenty CUDA stacks."""
@@ -125,6 +126,42 @@ class LayerStore:
                 path.unlink()
             os.close(descriptor)
         return layer
+
+    def fetch(
+        self,
+        layer: Descriptor,
+        read: Callable[[], Iterable[bytes]],
+        *,
+        on_bytes: Callable[[int], None] = lambda _size: None,
+    ) -> bool:
+        """Keep a layer that was made elsewhere, unless it is there; return whether it had to be fetched.
+
+        ``read`` yields its compressed bytes, and raises at the end when they are not those of its digest.
+        """
+        place, partial = self.path(layer.digest), self._partials / layer.digest.removeprefix("sha256:")
+        with disk_errors(self.folder):
+            for folder in (self._blobs, self._partials):
+                folder.mkdir(parents=True, exist_ok=True)
+            # one process fetches it, the others wait
+            descriptor = wait_for_lock(partial)
+        try:
+            if place.exists() and place.stat().st_size == layer.size:
+                note_use(place)
+                return False
+            with disk_errors(self.folder):
+                os.ftruncate(descriptor, 0)
+            for chunk in read():
+                with disk_errors(self.folder):
+                    write_all(descriptor, chunk)
+                on_bytes(len(chunk))
+            with disk_errors(self.folder):
+                os.fchmod(descriptor, _MODE)
+                partial.replace(place)
+        finally:
+            if _is_at(descriptor, partial):
+                partial.unlink()
+            os.close(descriptor)
+        return True
 
     def path(self, digest: OciDigest) -> Path:
         """Return where a layer's compressed bytes are or would be; not verified."""

@@ -12,6 +12,7 @@ container engines do by default; capabilities are those that Docker's containers
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -23,6 +24,7 @@ import socket
 import stat
 import struct
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 FAILED = 125
 FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
+TO_END = (signal.SIGTERM, signal.SIGHUP)
+TO_INTERRUPT = signal.SIGUSR1
+"""Comes from ``private_root.py``: an interrupt that no terminal has sent."""
 
 LOOK_SECONDS = 0.05
 """How often a command with limits is looked at."""
@@ -48,12 +53,30 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
 # linux/prctl.h
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 22, 24, 38
+# linux/seccomp.h
+SECCOMP_MODE_FILTER, SECCOMP_RET_ERRNO, SECCOMP_RET_ALLOW = 2, 0x00050000, 0x7FFF0000
+# linux/filter.h: load a word, compare, return
+BPF_LOAD, BPF_EQUAL, BPF_RETURN = 0x20, 0x15, 0x06
 # linux/if.h, linux/sockios.h
 IFF_UP, SIOCGIFFLAGS, SIOCSIFFLAGS = 1, 0x8913, 0x8914
 
+# asm-generic/ioctls.h, which Python's termios has not; the same on both machines below
+TIOCSPTLCK, TIOCGPTPEER = 0x40045431, 0x5441
+TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+"""Type into a terminal, and paste into one."""
+
+# linux/fcntl.h, linux/mount.h; the number of the call is the same on both machines below
+MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
+
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 """Number of the system call, which has no function in the C library."""
+
+IOCTL = {
+    "x86_64": ((0xC000003E, 16), (0xC000003E, 0x40000000 | 514), (0x40000003, 54)),
+    "aarch64": ((0xC00000B7, 29), (0x40000028, 54)),
+}
+"""Numbers of the system call in each of the machine's interfaces (linux/audit.h)."""
 
 CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31})
 """chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot,
@@ -72,6 +95,9 @@ HIDDEN = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", 
 
 UNCHANGING = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 """Would change this machine when written to."""
+
+RESERVED = frozenset({"/", "/dev", "/proc", "/sys"})
+"""What a root is made with: nothing can be shown there instead."""
 
 LOCKED = {8: MS_NOEXEC, 1024: 1024, 2048: 2048, 4096: 1 << 21}
 """What statvfs says and mount is told: noexec, noatime, nodiratime, relatime."""
@@ -94,6 +120,12 @@ class CommandError(EnteringError):
     kind = "command"
 
 
+class ProgramError(EnteringError):
+    """The program is not in the root, or cannot be executed."""
+
+    kind = "program"
+
+
 class LimitError(EnteringError):
     """The command went beyond a limit, whose name this is."""
 
@@ -105,12 +137,12 @@ def main() -> int:
     path = Path(sys.argv[1])
     plan = json.loads(path.read_text(encoding="utf-8"))
     try:
-        _die_with(plan["parent"])
-        flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
-        _check(_libc.unshare(flags | (0 if plan["network"] else CLONE_NEWNET)), "making namespaces")
         # a terminal sends these to the command as well, which decides what they mean
         for number in FROM_TERMINAL:
             signal.signal(number, signal.SIG_IGN)
+        _die_with(plan["parent"])
+        flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
+        _check(_libc.unshare(flags | (0 if plan["network"] else CLONE_NEWNET)), "making namespaces")
         alive, end = os.pipe()
         # the first process of a process namespace: when it ends, all others in it do
         child = os.fork()
@@ -118,7 +150,13 @@ def main() -> int:
             os.close(end)
             _first(plan, alive)
         # it ends when all others in its namespace have: whoever waits for this process finds none of them
-        signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
+        told = signal.SIGTERM if plan["attached"] else signal.SIGKILL
+        for number in TO_END:
+            # what was to be ignored (nohup) still is
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, lambda *_: os.kill(child, told))
+        if plan["attached"]:
+            signal.signal(TO_INTERRUPT, lambda number, _: os.kill(child, number))
         return _status(_wait(child))
     except EnteringError as error:
         _tell(_report(path.parent), error)
@@ -135,10 +173,15 @@ def _first(plan: Any, alive: int) -> NoReturn:
     report = _report(Path(plan["folder"]))
     try:
         _die_with(None)
+        # the first process of a namespace is ended by no signal that it does not handle
+        signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
+        signal.signal(TO_INTERRUPT, lambda *_: os._exit(128 + signal.SIGINT))
         if select.select([alive], [], [], 0)[0]:
             os._exit(FAILED)
+        collection = _Collection(plan["collected"])
         _set_up(plan)
         status = _run(plan, report)
+        collection.take()
     except BaseException as error:  # noqa: BLE001 - a forked child must not return into its parent's code
         _tell(report, error)
     finally:
@@ -147,6 +190,7 @@ def _first(plan: Any, alive: int) -> NoReturn:
 
 def _run(plan: Any, report: int) -> int:
     limits = plan["limits"]
+    terminal = _send_terminal(plan["terminal"])
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     command = os.fork()
     if command == 0:
@@ -154,7 +198,7 @@ def _run(plan: Any, report: int) -> int:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
             if limits:
                 _limit(limits)
-            _become(plan)
+            _become(plan, terminal)
         except MemoryError as error:
             # the image's accounts may be of any size
             _tell(report, LimitError("memory") if limits else error)
@@ -162,6 +206,8 @@ def _run(plan: Any, report: int) -> int:
             _tell(report, error)
         os._exit(FAILED)
     signal.signal(signal.SIGTERM, lambda number, _: os.kill(command, number))
+    # as a terminal does: all of them
+    signal.signal(TO_INTERRUPT, lambda *_: os.kill(-1, signal.SIGINT))
     return _status(_watch(command, limits) if limits else _wait(command))
 
 
@@ -237,30 +283,97 @@ def _status_of(path: str, folder: int) -> "dict[str, int]":
     return found
 
 
-def _become(plan: Any) -> NoReturn:
-    for number in (*FROM_TERMINAL, signal.SIGTERM, signal.SIGPIPE):
+def _send_terminal(through: "int | None") -> "int | None":
+    """Make a terminal of this root, send the end that people have ``through`` a socket; return the other."""
+    if through is None:
+        return None
+    with socket.socket(fileno=through) as sender:
+        master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        fcntl.ioctl(master, TIOCSPTLCK, struct.pack("i", 0))
+        terminal = fcntl.ioctl(master, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        socket.send_fds(sender, [b"\1"], [master])
+        os.close(master)
+        # its size is set by then
+        if not sender.recv(1):
+            raise EnteringError("nobody is at the terminal")
+    return terminal
+
+
+def _take_terminal(terminal: int, uid: int) -> None:
+    """Make ``terminal`` that of a new session, and its streams."""
+    os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    # so that it can be opened by name too
+    os.fchown(terminal, uid, TERMINAL_GROUP)
+    for stream in (0, 1, 2):
+        os.dup2(terminal, stream)
+
+
+def _refuse_typing() -> None:
+    """Keep this process and its children from typing into a terminal.
+
+    Without a terminal of its own the command shares the session of whoever started it, so that Ctrl-C reaches
+    it; what it typed there would be read by the shell outside.
+    """
+    program = b"".join(
+        # each jump counts instructions; the operands of the kernel's structure are at 4, 0 and 24
+        struct.pack("=HBBI", *instruction)
+        for architecture, number in IOCTL[platform.machine()]
+        for instruction in (
+            (BPF_LOAD, 0, 0, 4),
+            (BPF_EQUAL, 0, 6, architecture),
+            (BPF_LOAD, 0, 0, 0),
+            (BPF_EQUAL, 0, 4, number),
+            (BPF_LOAD, 0, 0, 24),
+            (BPF_EQUAL, 1, 0, TIOCSTI),
+            (BPF_EQUAL, 0, 1, TIOCLINUX),
+            (BPF_RETURN, 0, 0, SECCOMP_RET_ERRNO | errno.EPERM),
+        )
+    ) + struct.pack("=HBBI", BPF_RETURN, 0, 0, SECCOMP_RET_ALLOW)
+    held = ctypes.create_string_buffer(program)
+    described = struct.pack("@HP", len(program) // 8, ctypes.addressof(held))
+    result = _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, described, 0, 0)
+    _check(result, "keeping the command from typing into this terminal")
+
+
+def _start_in(folder: str) -> None:
+    try:
+        os.chdir(folder)
+        # the kernel names no folder that is outside the root
+        os.getcwd()
+    except OSError as error:
+        raise CommandError(f"there is no folder {folder}: {error.strerror}") from error
+
+
+def _become(plan: Any, terminal: "int | None") -> NoReturn:
+    for number in (*FROM_TERMINAL, signal.SIGTERM, TO_INTERRUPT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     if not plan["stdin"]:
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     uid, gid, groups, home = _account(plan["user"])
+    if terminal is not None:
+        _take_terminal(terminal, uid)
+    elif plan["attached"]:
+        _refuse_typing()
+    if plan["attached"]:
+        _make_home(home, uid, gid)
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="utf-8"))
     for capability in range(last + 1):
         if capability not in CAPABILITIES:
             _check(_libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "dropping a capability")
     environment = {"HOME": home, **plan["environment"]}
-    os.setgroups(groups)
+    # those of a caller are what lets it into folders it shares with others; no namespace may name them again
+    if not plan["keep_groups"]:
+        os.setgroups(groups)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     os.umask(0o022)
-    try:
-        os.chdir(plan["workdir"])
-    except OSError as error:
-        raise CommandError(f"there is no folder {plan['workdir']}: {error.strerror}") from error
+    _start_in(plan["workdir"])
     program = plan["command"][0]
     try:
         os.execvpe(program, plan["command"], environment)  # noqa: S606 - there is no shell in it
     except OSError as error:
-        raise CommandError(f"`{program}` cannot be started: {error.strerror}") from error
+        raise ProgramError(f"`{program}` cannot be started: {error.strerror}") from error
 
 
 # --- the root -----------------------------------------------------------------------------------
@@ -279,6 +392,10 @@ def _set_up(plan: Any) -> None:
     # opened here, shown there: no path of the new root, which may hold any link, is followed in this one
     devices = {name: _open(f"/dev/{name}") for name in DEVICES}
     binds = {target: _open(source) for target, source in sorted(plan["binds"].items())}
+    mounts = [
+        (target, None if source is None else _open(source), read_only)
+        for target, source, read_only in plan["mounts"]
+    ]
     feed = _open_archive(plan["feed"])
     system, outside = _open("/sys"), _open("/")
     os.chdir("root")
@@ -287,21 +404,21 @@ def _set_up(plan: Any) -> None:
         raise EnteringError(f"no private root is made on {platform.machine()}")
     _check(_libc.syscall(pivot_root, b".", b"."), "changing the root")
     _mount_kernel_folders(None if plan["network"] is False else system)
-    _mount_devices(devices, shared=SHARED_BYTES if plan["limits"] else None)
+    _mount_devices(devices, shared=SHARED_BYTES if plan["limits"] else plan["shared"])
     if not plan["upper"]:
         _mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")  # noqa: S108 - its own
     for target, source in binds.items():
         _bind(source, Path(target))
+    for target, shown, read_only in mounts:
+        _show(shown, target, read_only=read_only)
     os.fchdir(outside)
     _check(_libc.umount2(b".", MNT_DETACH), "letting go of the old root")
     os.chdir("/")
+    _close(*devices.values(), *binds.values(), *(shown for _, shown, _ in mounts), system, outside)
     if plan["limits"]:
-        # of this namespace alone, in pages
-        pages = SHARED_BYTES // os.sysconf("SC_PAGESIZE")
-        # in a user namespace older kernels let nobody change it
-        with contextlib.suppress(PermissionError):
-            Path("/proc/sys/kernel/shmall").write_text(str(pages), encoding="utf-8")
+        _bound_shared_memory()
     _mask()
+    _make_ready(plan)
     if feed is not None:
         _unpack(feed, plan["workdir"])
     socket.sethostname("envbuild")
@@ -309,11 +426,38 @@ def _set_up(plan: Any) -> None:
         _raise_loopback()
 
 
+def _bound_shared_memory() -> None:
+    # of this namespace alone, in pages
+    pages = SHARED_BYTES // os.sysconf("SC_PAGESIZE")
+    # in a user namespace older kernels let nobody change it
+    with contextlib.suppress(PermissionError):
+        Path("/proc/sys/kernel/shmall").write_text(str(pages), encoding="utf-8")
+
+
+def _make_ready(plan: Any) -> None:
+    """Make what an attached command finds although its image has not got it."""
+    if plan["attached"]:
+        try:
+            # as engines do
+            Path(plan["workdir"]).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CommandError(f"there is no folder {plan['workdir']}: {error.strerror}") from error
+    if plan["account"] is not None:
+        _add_account(plan["account"])
+
+
 def _open(path: str) -> int:
     try:
         return os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError as error:
         raise EnteringError(f"opening {path}: {error.strerror}") from error
+
+
+def _close(*descriptors: "int | None") -> None:
+    """Close what leads out of the root: a path of the image may be /proc/self/fd/NUMBER, or a link to it."""
+    for descriptor in descriptors:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _mount_kernel_folders(system: "int | None") -> None:
@@ -328,7 +472,8 @@ def _mount_kernel_folders(system: "int | None") -> None:
 
 def _mount_devices(devices: "dict[str, int]", *, shared: "int | None") -> None:
     folder = Path("/dev")
-    _mount("tmpfs", folder, "tmpfs", MS_NOSUID, "mode=755,size=64m")
+    # without devices of its own: those below are mounts themselves, and one that is made there must not work
+    _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m")
     for name, device in devices.items():
         (folder / name).touch()
         _mount(f"/proc/self/fd/{device}", folder / name, None, MS_BIND)
@@ -342,8 +487,30 @@ def _mount_devices(devices: "dict[str, int]", *, shared: "int | None") -> None:
     _mount("tmpfs", folder / "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"mode=1777{size}")
 
 
-def _bind(source: int, target: Path, *, alone: bool = False) -> None:
-    """Show what ``source`` is open on at ``target``, read-only; ``alone`` without what is mounted below it.
+def _show(source: "int | None", target: str, *, read_only: bool) -> None:
+    """Show what a person wants at ``target``: a file or folder of this machine, or an empty one in memory."""
+    # an image may have a link there
+    found = os.path.realpath(target)
+    if found in RESERVED or found.startswith("/proc/"):
+        raise CommandError(f"nothing can be mounted at {target}: it is {found} of the image")
+    try:
+        if source is None:
+            Path(found).mkdir(parents=True, exist_ok=True)
+            flags = MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0)
+            _mount("tmpfs", found, "tmpfs", flags, "mode=1777")
+        else:
+            _bind(source, Path(found), read_only=read_only)
+            if read_only:
+                _forbid_writing(found)
+    except OSError as error:
+        raise CommandError(f"nothing can be mounted at {target}: {error.strerror}") from error
+    except EnteringError as error:
+        # such as a file over a folder
+        raise CommandError(f"nothing can be mounted at {target}: {error}") from error
+
+
+def _bind(source: int, target: Path, *, alone: bool = False, read_only: bool = True) -> None:
+    """Show what ``source`` is open on at ``target``; ``alone`` without what is mounted below it.
 
     In a user namespace the kernel shows all or nothing; there its user is not this machine's root.
     """
@@ -352,7 +519,9 @@ def _bind(source: int, target: Path, *, alone: bool = False) -> None:
         target.mkdir(parents=True, exist_ok=True)
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch()
+        # what is there may be read-only
+        if not os.path.lexists(target):
+            target.touch()
     try:
         _mount(f"/proc/self/fd/{source}", target, None, MS_BIND | (0 if alone else MS_REC))
     except EnteringError:
@@ -362,7 +531,20 @@ def _bind(source: int, target: Path, *, alone: bool = False) -> None:
     # what its file system forbids stays forbidden: in a user namespace these flags cannot be dropped
     now = os.statvfs(target).f_flag
     kept = sum(flag for bit, flag in LOCKED.items() if now & bit)
-    _mount(None, target, None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | kept)
+    kept |= (MS_RDONLY if read_only else now & MS_RDONLY) | MS_NOSUID | MS_NODEV
+    _mount(None, target, None, MS_BIND | MS_REMOUNT | kept)
+
+
+def _forbid_writing(folder: str) -> None:
+    """Make a mount read-only with all that is mounted in it."""
+    # mount_setattr(2): flags to set, flags to clear, propagation, user namespace
+    wanted = struct.pack("=QQQQ", MOUNT_ATTR_RDONLY, 0, 0, 0)
+    result = _libc.syscall(
+        MOUNT_SETATTR, AT_FDCWD, os.fsencode(folder), AT_RECURSIVE, wanted, ctypes.c_size_t(len(wanted))
+    )
+    # Linux 5.11 has no such call: there what is mounted below stays as it was
+    if result != 0 and ctypes.get_errno() != errno.ENOSYS:
+        _check(result, f"making {folder} read-only")
 
 
 def _mask() -> None:
@@ -424,12 +606,89 @@ def _account(user: str) -> "tuple[int, int, list[int], str]":
     return uid, gid, [gid, *members], home
 
 
+def _add_account(account: Any) -> None:
+    """Give a user by number a name and a home, unless the root has it by some name."""
+    uid, gid, name = account["uid"], account["gid"], account["name"]
+    taken = set()
+    for fields in _lines("/etc/passwd", 7):
+        taken.add(fields[0])
+        if fields[2] == str(uid):
+            return
+    while name in taken:
+        name += "_"
+    Path("/etc").mkdir(exist_ok=True)
+    with open("/etc/passwd", "a", encoding="utf-8") as file:
+        file.write(f"{name}:x:{uid}:{gid}::/home/{name}:/bin/sh\n")
+
+
+def _make_home(home: str, uid: int, gid: int) -> None:
+    """Make the home of a user where the image has none; one that cannot be made is none either."""
+    with contextlib.suppress(OSError):
+        if not os.path.lexists(home):
+            os.makedirs(home)
+            os.chown(home, uid, gid)
+            os.chmod(home, 0o700)
+
+
 def _lines(path: str, fields: int) -> "Iterator[list[str]]":
     with contextlib.suppress(FileNotFoundError):
         for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
             parts = line.split(":")
             if len(parts) == fields:
                 yield parts
+
+
+# --- what comes back ----------------------------------------------------------------------------
+
+
+class _Collection:
+    """Files and folders that are packed when the command has ended, each into a file outside the root."""
+
+    def __init__(self, wanted: Any) -> None:
+        self._wanted = []
+        if wanted:
+            # not later: this Python's library, and those files, are out of reach then
+            import tarfile  # noqa: PLC0415
+
+            self._tarfile = tarfile
+        for path, archive in wanted:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._wanted.append((path, os.open(archive, flags, 0o600)))
+
+    def take(self) -> None:
+        """Pack what is there; the archive of what is not stays empty."""
+        if not self._wanted:
+            return
+        # nobody else is to change anything meanwhile
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        for path, archive in self._wanted:
+            with open(archive, "wb") as file:
+                if os.path.lexists(path):
+                    with self._tarfile.TarFile(fileobj=file, mode="w") as packed:
+                        self._pack(packed, path, os.path.basename(path.rstrip("/")) or "root")
+
+    def _pack(self, packed: "tarfile.TarFile", path: str, name: str) -> None:
+        # by hand: tarfile would look names of users up, with libraries of the image
+        found = os.lstat(path)
+        entry = self._tarfile.TarInfo(name)
+        entry.mode, entry.mtime = stat.S_IMODE(found.st_mode), int(found.st_mtime)
+        if stat.S_ISREG(found.st_mode):
+            entry.size = found.st_size
+            with open(path, "rb") as content:
+                packed.addfile(entry, content)
+        elif stat.S_ISLNK(found.st_mode):
+            entry.type, entry.linkname = self._tarfile.SYMTYPE, os.readlink(path)
+            packed.addfile(entry)
+        elif stat.S_ISDIR(found.st_mode):
+            entry.type = self._tarfile.DIRTYPE
+            packed.addfile(entry)
+            for below in sorted(os.listdir(path)):
+                self._pack(packed, f"{path}/{below}", f"{name}/{below}")
+        else:
+            # a device, a pipe or a socket: named, so that whoever unpacks can say that it was left out
+            entry.type = self._tarfile.FIFOTYPE
+            packed.addfile(entry)
 
 
 # --- the kernel ---------------------------------------------------------------------------------

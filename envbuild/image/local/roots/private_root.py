@@ -7,10 +7,12 @@ mounted where another process sees it, so there is nothing to clean up after a c
 import contextlib
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -18,8 +20,11 @@ from typing import Final, Self
 from envbuild import process
 from envbuild.cache.folders import ROOTS
 from envbuild.cache.prune import PrunableItem
-from envbuild.errors import EngineError, EnvbuildError
+from envbuild.digest import CHUNK
+from envbuild.errors import CopyOutError, EngineError, EnvbuildError
 from envbuild.files.temporary import sweep_folders, temporary_folder
+from envbuild.image.container_options import ContainerOptions, CopyOut
+from envbuild.image.copy_out import take_all, unpack_copy
 from envbuild.image.engine import ContainerOutcome, RunLimits
 from envbuild.image.limits import too_long, too_many_processes, too_much_memory, too_much_output
 
@@ -27,6 +32,9 @@ ENTER: Final = Path(__file__).with_name("enter.py")
 
 MOST_LOWERS: Final = 499
 """The kernel takes 500 (OVL_MAX_STACK, fs/overlayfs/params.h); one is ours."""
+
+INTERRUPT: Final = signal.SIGUSR1
+"""Tells ``enter.py`` to interrupt the command: SIGINT itself is the terminal's, which tells both."""
 
 _FAILED: Final = 125
 
@@ -42,6 +50,10 @@ _MOUNT_POINTS: Final = ("dev", "proc", "sys", "tmp")
 
 class EntryError(EnvbuildError):
     """The command could not be started in the root."""
+
+
+class ProgramEntryError(EntryError):
+    """The program is not in the root, or cannot be executed."""
 
 
 class PrivateRoot:
@@ -155,19 +167,48 @@ class PrivateRoot:
         env: Mapping[str, str] | None = None,
         user: str = "0",
         workdir: str = "/",
-        network: bool = False,
         feed: Path | None = None,
         stdin: bool = True,
+        options: ContainerOptions | None = None,
     ) -> int:
         """Run ``command`` on this terminal's own streams and return its exit status; see :meth:`run`.
 
-        ``feed`` is a tar that is unpacked in ``workdir`` first.  Without ``stdin`` there is nothing to read.
+        It has a network unless ``options`` say ``none``; ports are none of its business, for it is this
+        machine's own.  ``feed`` is a tar that is unpacked in ``workdir`` first, which is made when it is
+        missing.  Without ``stdin`` there is nothing to read.
+
+        :raises CopyOutError: the command has ended, and what was to be copied is not there or cannot be
+            written.
         """
-        with self._plan(
-            command, binds, env, user=user, workdir=workdir, network=network, feed=feed, stdin=stdin
-        ) as plan:
-            status = process.run_attached(_enter(plan), environment=_outside())
+        options = options or ContainerOptions()
+        with contextlib.ExitStack() as joined:
+            terminal = None
+            if options.tty:
+                # few commands have a terminal
+                from envbuild.image.local.roots.terminal import joined_terminal  # noqa: PLC0415
+
+                terminal = joined.enter_context(joined_terminal())
+            plan = joined.enter_context(
+                self._plan(
+                    command,
+                    binds,
+                    env,
+                    user=user,
+                    workdir=workdir,
+                    network=options.network != "none",
+                    feed=feed,
+                    stdin=stdin or options.tty,
+                    attached=options,
+                    terminal=terminal,
+                )
+            )
+            kept = () if terminal is None else (terminal,)
+            status = process.run_attached(
+                _enter(plan), environment=_outside(), kept=kept, interrupt=INTERRUPT
+            )
             _raise_failure(plan, status)
+            archives = dict(_archives(plan, options.copy_out))
+            take_all(archives, lambda wanted: _take_back(wanted, archives[wanted]), exit_status=status)
             return status
 
     @contextlib.contextmanager
@@ -183,6 +224,8 @@ class PrivateRoot:
         feed: Path | None = None,
         stdin: bool = True,
         limits: RunLimits | None = None,
+        attached: ContainerOptions | None = None,
+        terminal: int | None = None,
     ) -> Iterator[Path]:
         """Yield a file with the plan of one command; its folder is the command's alone."""
         with tempfile.TemporaryDirectory(prefix="run-", dir=self._folder) as name:
@@ -199,6 +242,8 @@ class PrivateRoot:
                 # with no upper folder the kernel wants two below
                 (folder / "top").mkdir()
                 names.insert(0, "top")
+            options = attached or ContainerOptions()
+            collected = _archives(folder / "plan", options.copy_out)
             plan = {
                 "parent": os.getpid(),
                 "folder": str(folder),
@@ -213,9 +258,32 @@ class PrivateRoot:
                 "feed": None if feed is None else str(feed.absolute()),
                 "stdin": stdin,
                 "limits": None if limits is None else asdict(limits),
+                "attached": attached is not None,
+                "terminal": terminal,
+                # a folder before what is mounted in it
+                "mounts": [
+                    (mount.target, None if mount.source is None else str(mount.source), mount.read_only)
+                    for mount in sorted(options.mounts, key=lambda mount: mount.target.rstrip("/").split("/"))
+                ],
+                "shared": options.shm_size,
+                "account": None if options.account is None else asdict(options.account),
+                "keep_groups": options.caller is not None,
+                "collected": [(wanted.path, str(archive)) for wanted, archive in collected],
             }
             (folder / "plan").write_text(json.dumps(plan), encoding="utf-8")
             yield folder / "plan"
+
+
+def _archives(plan: Path, wanted: Sequence[CopyOut]) -> list[tuple[CopyOut, Path]]:
+    """Return each of ``wanted`` with the archive that ``enter.py`` packs it in."""
+    return [(copy, plan.with_name(f"copy-{number}.tar")) for number, copy in enumerate(wanted)]
+
+
+def _take_back(wanted: CopyOut, archive: Path) -> None:
+    if not archive.exists() or archive.stat().st_size == 0:
+        raise CopyOutError(f"the command left no {wanted.path}", hint="check the path of --copy-out")
+    with archive.open("rb") as file:
+        unpack_copy(iter(partial(file.read, CHUNK), b""), wanted)
 
 
 def _enter(plan: Path) -> tuple[str | Path, ...]:
@@ -254,6 +322,8 @@ def _raise_failure(plan: Path, status: int, limits: RunLimits | None = None) -> 
     if not kind:
         # the command's own status
         return
+    if kind == "program":
+        raise ProgramEntryError(message)
     if kind == "command":
         raise EntryError(message)
     if kind == "limit" and limits is not None:

@@ -130,6 +130,25 @@ class LayerTrees:
             remove = partial(self._remove, name)
             yield PrunableItem(name=name, size=size, used=self._last_use(name), remove=remove)
 
+    def is_used(self, diff_id: OciDigest) -> bool:
+        """Return whether a process holds the tree of a layer: a command runs in a root made of it."""
+        extent = self.folder / diff_id.removeprefix("sha256:") / "extent"
+        try:
+            lock = try_lock(extent)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return False
+        if lock is None:
+            return extent.exists()
+        os.close(lock)
+        return False
+
+    def remove(self, diff_id: OciDigest) -> None:
+        """Remove the tree of a layer, if there is one, it is not in use and this process may remove it."""
+        name = diff_id.removeprefix("sha256:")
+        with contextlib.suppress(OSError):
+            if (self.folder / name).exists():
+                self._remove(name)
+
     def sweep(self) -> None:
         """Remove what killed processes left: their locks are free."""
         sweep_folders(self.folder, prefix=_PARTIAL)

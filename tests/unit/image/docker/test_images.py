@@ -8,13 +8,16 @@ from typing import Any
 import docker
 import docker.errors
 import pytest
+import requests
 from docker.api.client import APIClient
 
-from envbuild.errors import EngineError
+from envbuild.errors import EngineError, NetworkError
 from envbuild.image.docker.engine import DockerEngine
 from envbuild.image.engine import RunRequest
 from envbuild.progress import SilentProgress
 from envbuild.remote.registry.credentials import DEFAULT_REGISTRY_KEY
+from envbuild.render.labels import TARGET
+from tests.rig.locks import digest
 
 
 class Client(APIClient):
@@ -71,14 +74,16 @@ def test_pulling_and_pushing_take_the_given_login(
     engine: DockerEngine, logins: list[dict[str, str]], repository: str, server: str
 ) -> None:
     progress = SilentProgress()
-    assert not engine.pull_name(f"{repository}:tag", progress=progress)
+    with pytest.raises(NetworkError, match="did not give the image"):
+        engine.pull_digest(f"{repository}:tag", digest("image"), progress=progress)
     with pytest.raises(EngineError, match="the engine refused"):
         engine.push_name(f"{repository}:tag", progress=progress)
     assert logins == [{"username": "given", "password": "p", "serveraddress": server}] * 2
 
 
 def test_a_registry_without_a_login_is_sent_none(engine: DockerEngine, logins: list[dict[str, str]]) -> None:
-    engine.pull_name("elsewhere.test/image:tag", progress=SilentProgress())
+    with pytest.raises(NetworkError, match="did not give the image"):
+        engine.pull_digest("elsewhere.test/image:tag", digest("image"), progress=SilentProgress())
     assert logins == [{}]
 
 
@@ -88,3 +93,47 @@ def test_containers_are_told_the_given_proxies(engine: DockerEngine) -> None:
     [(_, _, data)] = engine.client.api.sent  # type: ignore[attr-defined]
     variables = dict(entry.split("=", 1) for entry in json.loads(data)["Env"])
     assert (variables["http_proxy"], variables["HTTP_PROXY"]) == ("http://given", "http://own")
+
+
+class Holding(Client):
+    """An engine with images, of which a container uses one."""
+
+    used = "team/used:1"
+
+    def images(self, *_names: Any, **options: Any) -> Any:
+        assert options == {"filters": {"label": TARGET}}
+        return [{"Id": digest("b")}, {"Id": digest("a")}, {"Id": digest("gone")}]
+
+    def inspect_image(self, image: str) -> Any:
+        if image == digest("gone"):
+            raise docker.errors.ImageNotFound("gone")
+        names = {digest("a"): ["team/b:2", "team/b:1"], digest("b"): None}[image]
+        return {"Id": image, "Architecture": "amd64", "RepoTags": names, "Config": {"Labels": {TARGET: "x"}}}
+
+    def remove_image(self, image: str, *_: Any, **__: Any) -> Any:
+        status = 409 if image == self.used else 404
+        response = requests.Response()
+        response.status_code = status
+        raise docker.errors.APIError("no", response=response, explanation="container 1 uses it")
+
+
+@pytest.fixture
+def holding(engine: DockerEngine) -> DockerEngine:
+    engine.client.api = Holding()
+    return engine
+
+
+def test_images_are_listed_by_all_their_names(holding: DockerEngine) -> None:
+    listed = [(image.reference, image.facts.identifier) for image in holding.images()]
+    nameless = digest("b")
+    assert listed == sorted([(nameless, nameless), ("team/b:1", digest("a")), ("team/b:2", digest("a"))])
+
+
+def test_an_image_in_use_is_not_removed_and_it_is_said_how_to_find_who_uses_it(holding: DockerEngine) -> None:
+    with pytest.raises(EngineError) as raised:
+        holding.remove(Holding.used)
+    assert raised.value.message == "team/used:1 is used by a container of the engine"
+    assert "docker ps --all --filter ancestor=team/used:1" in (raised.value.hint or "")
+    with pytest.raises(EngineError, match="the engine refused"):
+        holding.remove("team/none:1")
+    holding.discard(Holding.used)

@@ -51,8 +51,8 @@ class FakeEngine:
     def pull_as(self, name: str, digest: str, reference: str) -> None:
         self._take("pull")
 
-    def remove(self, reference: str) -> None:
-        self.calls.append("remove")
+    def discard(self, reference: str) -> None:
+        self.calls.append("discard")
 
     def _take(self, way: str) -> None:
         self.calls.append(way)
@@ -122,10 +122,10 @@ def test_much_data_is_pulled_where_that_is_possible(image, blobs, monkeypatch):
 def test_refused_part_is_followed_by_a_pull_and_then_by_all(image, blobs):
     chains = [image.diff_ids[:2]]
     outcome, engine = loaded(image, blobs, chains=chains, refuses={"partial archive"})
-    assert (outcome.way, engine.calls) == ("pull", ["partial archive", "remove", "pull"])
+    assert (outcome.way, engine.calls) == ("pull", ["partial archive", "discard", "pull"])
     outcome, engine = loaded(image, blobs, chains=chains, refuses={"partial archive", "pull"})
     assert outcome.way == "archive"
-    assert engine.calls == ["partial archive", "remove", "pull", "remove", "archive"]
+    assert engine.calls == ["partial archive", "discard", "pull", "discard", "archive"]
     assert outcome.size == image.size
 
 

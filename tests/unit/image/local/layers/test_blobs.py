@@ -87,7 +87,7 @@ def test_offline_nothing_is_fetched(fake, tmp_path):
 
 def test_offline_a_registry_is_not_asked(fake):
     client = RegistryClient(transport=OfflineTransport())
-    with pytest.raises(NetworkError, match="is not in the cache"):
+    with pytest.raises(NetworkError, match="has not been downloaded yet"):
         client.document(parse_reference(f"{fake.host}/base:1"))
     assert fake.seen == []
 

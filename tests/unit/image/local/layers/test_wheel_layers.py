@@ -410,7 +410,7 @@ def test_wheels_that_disagree_on_files_are_named_with_all_of_them(tmp_path, toge
     two = write_wheel(tmp_path / "wheels", "two", {"same.py": b"2", "also.py": b"2", "agreed.py": b"1"})
     layers = [layer_of(one, two)] if together else [layer_of(one), layer_of(two)]
     error = failure(tmp_path, *layers)
-    assert str(error) == "wheels do not go together in one environment"
+    assert str(error) == "wheels conflict"
     assert sorted(map(str, error.problems)) == [
         f"two-1.0-py3-none-any.whl: it and one-1.0-py3-none-any.whl both bring /opt/venv/{SITE}/{name}, "
         "with different content"

@@ -1,6 +1,8 @@
 """The private root, on this machine's real kernel."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from envbuild.errors import EngineError, LimitExceededError
+from envbuild.image.container_options import ContainerOptions, Mount
 from envbuild.image.engine import RunLimits
 from envbuild.image.local.roots.private_root import EntryError, PrivateRoot, RootFolders, root_folder
 from tests.rig.paths import CHECKOUT
-from tests.rig.small_root import ENV, make_small_root
+from tests.rig.small_root import ENV, add_program, make_small_root
+from tests.rig.terminal import Terminal
 
 pytestmark = [
     pytest.mark.slow,
@@ -119,6 +123,100 @@ def test_a_link_in_the_root_leads_nowhere_outside(small, tmp_path):
         sh(root, "true", binds={"/lead/file": tmp_path / "layer/bind"})
         assert list(outside.iterdir()) == []
         assert (root.upper / str(outside).lstrip("/") / "file").exists()
+
+
+@pytest.mark.parametrize("folder", ["/", "/dev", "/dev/shm", "/tmp"])  # noqa: S108 - of the root
+def test_a_device_that_a_command_makes_does_not_work(small, tmp_path, folder):
+    """This machine's root may make any, its disks among them; engines have device groups against that."""
+    (tmp_path / "layer/bin").mkdir(parents=True)
+    add_program(tmp_path / "layer", "mknod")
+    with PrivateRoot([small, tmp_path / "layer"], scratch=tmp_path / "scratch") as root:
+        made = sh(root, f"mknod {folder}/made c 1 3 || exit 8; : <{folder}/made || exit 9; exit 0")
+        assert made.exit_status in {2, 8, 9}, made.stderr
+        # those it is given do
+        assert sh(root, ": </dev/zero && echo x >/dev/null").exit_status == 0
+
+
+def test_no_descriptor_leads_out_of_the_root(root, tmp_path):
+    """A working folder of an image, or of a spec, may be any path."""
+    (tmp_path / "shown").mkdir()
+    shown = ContainerOptions(mounts=(Mount(target="/shown", source=tmp_path / "shown", read_only=True),))
+    for number in range(3, 20):
+        workdir, run = f"/proc/self/fd/{number}", root.run_attached
+        with pytest.raises(EntryError, match="there is no folder"):
+            run(("ls",), env=ENV, workdir=workdir, binds={"/dev/envbuild/a": tmp_path}, options=shown)
+
+
+def test_a_command_without_a_terminal_of_its_own_types_into_no_other(small, tmp_path):
+    """It would be read by the shell that envbuild was started from."""
+    root = tmp_path / "root"
+    shutil.copytree(small, root, symlinks=True)
+    program = Path(sys.executable).resolve()
+    linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    for library in re.findall(r"(/\S+)", linked):
+        if not Path(library).is_relative_to(sys.base_prefix):
+            (root / library.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, root / library.lstrip("/"))
+    script = (
+        "import sys\nfrom pathlib import Path\n"
+        "from envbuild.image.container_options import ContainerOptions, Mount\n"
+        "from envbuild.image.local.roots.private_root import PrivateRoot\n"
+        "lower, scratch, prefix, program = sys.argv[1:]\n"
+        "mount = Mount(target=prefix, source=Path(prefix), read_only=True)\n"
+        "typing = \"import fcntl; fcntl.ioctl(open('/dev/tty'), int('5412', 16), b'x')\"\n"
+        "with PrivateRoot([Path(lower)], scratch=Path(scratch)) as root:\n"
+        "    options = ContainerOptions(mounts=(mount,))\n"
+        "    command = (program, '-I', '-S', '-c', typing)\n"
+        "    print(root.run_attached(command, stdin=False, options=options))\n"
+    )
+    with Terminal(
+        *("-c", script, str(root), str(tmp_path / "scratch"), sys.base_prefix, str(program)), folder=CHECKOUT
+    ) as terminal:
+        terminal.end()
+        assert any("PermissionError" in line for line in terminal.lines), terminal.lines
+
+
+def test_what_is_mounted_below_is_read_only_too(root):
+    """/dev is one file system of this machine, /dev/shm another."""
+    options = ContainerOptions(
+        mounts=(
+            Mount(target="/shown", source=Path("/dev"), read_only=True),
+            Mount(target="/m", read_only=True),
+        )
+    )
+    name = f"envbuild-{os.getpid()}"
+    script = f"touch /shown/shm/{name} || touch /m/x || exit 7"
+    assert root.run_attached(("sh", "-c", script), env=ENV, options=options) == 7
+    assert not Path("/dev/shm", name).exists()  # noqa: S108 - of this machine
+
+
+def test_a_mount_over_another(root, tmp_path):
+    """Such as one's own /etc/hosts over this machine's."""
+    for name in ("first", "second"):
+        (tmp_path / name).write_text(name)
+    options = ContainerOptions(mounts=(Mount(target="/etc/hosts", source=tmp_path / "second"),))
+    command = ("sh", "-c", "test $(cat /etc/hosts) = second")
+    assert root.run_attached(command, env=ENV, binds={"/etc/hosts": tmp_path / "first"}, options=options) == 0
+
+
+def test_a_file_is_not_mounted_over_a_folder(root, tmp_path):
+    (tmp_path / "file").touch()
+    options = ContainerOptions(mounts=(Mount(target="/bin", source=tmp_path / "file"),))
+    with pytest.raises(EntryError, match=r"nothing can be mounted at /bin: .*Not a directory"):
+        root.run_attached(("true",), env=ENV, options=options)
+
+
+@pytest.mark.parametrize("leads_to", ["/", "/proc", "/proc/sys/kernel", "/dev", "/sys"])
+def test_nothing_is_mounted_over_what_a_root_is_made_with(small, tmp_path, leads_to):
+    """The place may be a link of the image."""
+    (tmp_path / "layer").mkdir()
+    (tmp_path / "layer/workspace").symlink_to(leads_to)
+    options = ContainerOptions(mounts=(Mount(target="/workspace", source=tmp_path),))
+    with (
+        PrivateRoot([small, tmp_path / "layer"], scratch=tmp_path / "scratch") as root,
+        pytest.raises(EntryError, match="nothing can be mounted at /workspace: it is"),
+    ):
+        root.run_attached(("true",), env=ENV, options=options)
 
 
 def test_a_read_only_root_can_be_entered_by_many_at_once(small, tmp_path):

@@ -1,53 +1,24 @@
 """`envbuild run`: a command in the locked image."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envbuild.errors import UsageError
+from envbuild.errors import CommandMissingError, UsageError
 from envbuild.workflows.build import build_request, ensure_image
-from envbuild.workflows.engines import ENGINES, EngineName, engine_of
+from envbuild.workflows.containers.options import RunOptions, container_options, start_folder, variables
+from envbuild.workflows.containers.terminal import on_terminal
+from envbuild.workflows.engines import engine_of
+from envbuild.workflows.lock import lock_to_use
 from envbuild.workflows.machine import Machine
-from envbuild.workflows.options import paths_of, refuse_other
-from envbuild.workflows.project import Project, choose_target, fresh_lock
+from envbuild.workflows.project import Project, choose_target
 from envbuild.workflows.verify import gpu_access
 
 if TYPE_CHECKING:
     from envbuild.image.engine import Engine, RunRequest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """Options of a run.
-
-    :raises UsageError: a field has a value that it cannot have.
-    """
-
-    copies: tuple[Path, ...] = ()
-    """Files and folders that are copied into the working directory first.  Any iterable of paths will do."""
-
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Variables besides the image's own."""
-
-    gpus: str = "auto"
-    """GPUs for the container: ``auto``, ``all``, ``none``, a number, ``device=0,1``."""
-
-    variant: str | None = None
-    platform: str | None = None
-    engine: EngineName | None = None
-    frozen: bool = False
-
-    def __post_init__(self) -> None:
-        refuse_other("engine", self.engine, ENGINES)
-        object.__setattr__(self, "copies", paths_of("copies", self.copies))
-        if not isinstance(self.env, Mapping):
-            # its values may be secret
-            raise UsageError(
-                f"`env` cannot be a {type(self.env).__name__}", hint='give a mapping: {"NAME": "VALUE"}'
-            )
+    from envbuild.lock.model import Lock, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +27,34 @@ class PreparedRun:
 
     engine: "Engine"
     request: "RunRequest"
+    unseen: tuple[str, ...] = field(default=(), kw_only=True)
+    """Words of the command that are files here, and that its container does not see."""
 
     def start(self) -> int:
         """Run the command on this process' streams and return its exit status.
 
-        :raises EngineError: the engine does not start it.
+        :raises CommandMissingError: the image has no such command; says what was probably meant.
+        :raises CopyOutError: the command has ended, and something could not be copied back.
+        :raises RunError: the engine does not start it.
         """
         with closing(self.engine):
             # a program whose standard output is closed has none at all
             if sys.stdout is not None and not sys.stdout.closed:
                 sys.stdout.flush()
-            return self.engine.run_attached(self.request)
+            try:
+                return self.engine.run_attached(self.request)
+            except CommandMissingError as error:
+                from envbuild.workflows.containers.missing import missing_command
+
+                raise missing_command(self.request.command, error) from error
+
+    def explain(self, status: int) -> str | None:
+        """Return why the command may have ended with ``status``, if files that it names tell."""
+        if status == 0 or not self.unseen:
+            return None
+        from envbuild.workflows.containers.missing import unseen_files
+
+        return unseen_files(self.unseen)
 
 
 def run_command(
@@ -78,9 +66,11 @@ def run_command(
 ) -> int:
     """Run ``command`` in the image of a project's lock, on this process' streams; return its exit status.
 
-    The image is built first when the engine does not hold it.
+    The image is built first when the engine does not hold it.  The folder of the spec is mounted unless
+    ``options`` say otherwise, and what the command creates in it belongs to the user of this process.
 
-    :raises UsageError: ``command`` is one text or empty, or a file to copy does not exist.
+    :raises UsageError: ``command`` is one text or empty, a file to copy or to mount does not exist, or the
+        engine has not what an option asks for.
     :raises EnvbuildError: the command could not be started; see :func:`envbuild.build_image`.
     """
     return prepare_run(project, command, options, machine=machine).start()
@@ -92,10 +82,13 @@ def prepare_run(
     options: RunOptions | None = None,
     *,
     machine: Machine | None = None,
+    is_shell: bool = False,
 ) -> PreparedRun:
     """Return ``command`` ready to start, its image built if need be: progress is shown until then alone.
 
-    :raises UsageError: ``command`` is one text or empty, or a file to copy does not exist.
+    With ``is_shell`` its prompt names the environment, unless the image or ``options`` have one of their own.
+
+    :raises UsageError: see :func:`run_command`.
     :raises EnvbuildError: see :func:`envbuild.build_image`.
     """
     from envbuild.image.copy_in import refuse_missing, tar_of
@@ -105,28 +98,50 @@ def prepare_run(
     words = _words(command)
     # building an image to copy nothing into it would be in vain
     refuse_missing(options.copies)
-    lock = fresh_lock(project, frozen=options.frozen)
+    tty = on_terminal(options.tty)
+    env = variables(options, machine.environment, tty=tty)
+    command_name = "shell" if is_shell else "run"
+    lock = lock_to_use(
+        project, frozen=options.frozen, update=options.lock, command=command_name, machine=machine
+    )
     target = choose_target(lock, variant=options.variant, platform=options.platform)
+    workdir, folder = start_folder(options, project, target.workdir)
     with ExitStack() as stack:
         engine = engine_of(project, options.engine, machine, gpus=gpu_access(target, options.gpus))
         stack.enter_context(closing(engine))
         engine.require_privileges(machine.restart_as_root)
+        container = container_options(options, folder, target.workdir, workdir, tty=tty)
+        engine.require_options(container)
         # both engines make the same environment, so an image that either made will do
         image = ensure_image(build_request(lock, target, machine, any_engine=True), engine, machine)
         owner = target.user
         archive = tar_of(options.copies, uid=owner.uid, gid=owner.gid) if options.copies else None
         # the command closes it
         stack.pop_all()
+    prompt = _prompt(lock, target) if is_shell and "PS1" not in {*target.env, *env} else {}
     request = RunRequest(
         image=image.reference,
         command=words,
-        workdir=target.workdir,
-        env=options.env,
+        user=options.user,
+        workdir=workdir,
+        env={**prompt, **env},
         archive=archive,
         # a program whose standard input is closed has none at all
         stdin=sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty(),
+        options=container,
     )
-    return PreparedRun(engine, request)
+    return PreparedRun(engine, request, unseen=options.unseen(words, folder))
+
+
+def _prompt(lock: "Lock", target: "Target") -> dict[str, str]:
+    """Return what makes prompts of shells begin with the name of an environment.
+
+    ``debian_chroot`` is where the start-up file of Debian's and Ubuntu's bash expects it; other shells read
+    PS1, of which all understand this much.
+    """
+    is_default = target.variant == lock.request.default_variant
+    name = lock.request.name if is_default else f"{lock.request.name}:{target.variant}"
+    return {"debian_chroot": name, "PS1": f"({name}) ${{PWD}}\\$ "}
 
 
 def _words(command: Sequence[object]) -> tuple[str, ...]:
@@ -142,19 +157,3 @@ def _words(command: Sequence[object]) -> tuple[str, ...]:
     if not words:
         raise UsageError("`command` is empty", hint='name a program and its arguments: ["python", "-V"]')
     return words
-
-
-def variables_of(items: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of ``NAME=VALUE`` items; ``NAME`` alone passes the value of ``environment``.
-
-    A name that ``environment`` lacks is left out, as docker does.
-    """
-    return dict(pair for item in items for pair in _variable(item, environment))
-
-
-def _variable(item: str, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    name, separator, value = item.partition("=")
-    if separator:
-        yield name, value
-    elif name in environment:
-        yield name, environment[name]

@@ -1,0 +1,1 @@
+"""Commands and shells in the locked image: what they are given, and what they give back."""
