@@ -1,14 +1,16 @@
 """`envbuild build`."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from envbuild.cli.next_step import tell_next
 from envbuild.cli.options import (
     AllSpecs,
     AsJson,
     EngineOption,
     Frozen,
+    LockFirst,
     Offline,
     PlatformOption,
     Quiet,
@@ -16,11 +18,6 @@ from envbuild.cli.options import (
     Variant,
     Verbose,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from envbuild.workflows.build import BuildResult
 
 
 def build(
@@ -30,10 +27,17 @@ def build(
     variant: Variant = None,
     platform: PlatformOption = None,
     frozen: Frozen = False,
+    lock: LockFirst = False,
     engine: EngineOption = None,
     pull: Annotated[
         bool,
-        typer.Option("--pull", help="Take the image from its registry, if it is there, and do not build it."),
+        typer.Option("--pull", help="Bring the image into the engine from its registry, if it is there."),
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Compare the image in the registry with the lock; exit 8 if it differs."
+        ),
     ] = False,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Run every step again, and build even when the image exists.")
@@ -53,13 +57,14 @@ def build(
     push: Annotated[bool, typer.Option("--push", help="Push the image to `[image] repository`.")] = False,
     check: Annotated[
         bool,
-        typer.Option(
-            "--check", help="Build again in other circumstances; exit with 8 if it comes out otherwise."
-        ),
+        typer.Option("--check", help="Rebuild under different conditions; exit 8 if the image differs."),
     ] = False,
     compression: Annotated[
         Literal["zstd", "gzip"],
-        typer.Option("--compression", help="Of layers of the local engine: gzip for engines before 23.0."),
+        typer.Option(
+            "--compression",
+            help="Compression of the local engine's layers. Use gzip for Docker older than 23.0.",
+        ),
     ] = "zstd",
     progress: Annotated[
         Literal["auto", "plain", "none"],
@@ -72,11 +77,12 @@ def build(
 ) -> None:
     """Build the image of the lock.
 
-    Prints its reference; there is nothing to do when the engine has it.
+    Prints its reference; there is nothing to do when its registry or the engine has it.
     """
     from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
     from envbuild.cli.project import project_of
+    from envbuild.cli.text.build import lines_of, notes_of, summary_of
     from envbuild.workflows.build import BuildOptions, BuildResult, build_image, build_images
 
     talk = Output(quiet=quiet, verbose=verbose, as_json=as_json)
@@ -84,9 +90,11 @@ def build(
         variant=variant,
         platform=platform,
         frozen=frozen,
+        lock=lock,
         engine=engine,
         use_cache=not no_cache,
         pull=pull,
+        verify=verify,
         outputs=tuple(output or ()),
         load=load,
         push=push,
@@ -94,18 +102,19 @@ def build(
         compression=compression,
     )
     if not every:
+        project = project_of(spec, frozen=frozen)
         with talk.activity(progress) as activity:
             machine = command_machine(activity, offline=offline)
-            project = project_of(spec, frozen=frozen)
             result = build_image(project, options, machine=machine)
-        for line in _lines(result):
+        for line in lines_of(result):
             talk.say(line)
-        for note in result.checked.notes if result.checked else ():
+        for note in notes_of(result):
             talk.note(note)
         if as_json:
             talk.document(result.document())
         else:
             talk.data(result.reference)
+        tell_next(talk, project, "verify", like=options)
         return
 
     from envbuild.cli.many import tell_results
@@ -116,25 +125,4 @@ def build(
     for done in results if not as_json else ():
         if done.value:
             talk.data(done.value.reference)
-    raise typer.Exit(tell_results(talk, results, summary=_summary, document=BuildResult.document))
-
-
-def _lines(result: "BuildResult") -> "Iterator[str]":
-    from envbuild.workflows.sizes import readable_size
-
-    yield f"built {result.reference}" if result.built else f"{result.reference} exists; nothing to do"
-    if result.checked:
-        yield f"it came out the same again, with another {', '.join(result.checked.varied)}"
-    for output in result.outputs:
-        yield f"wrote {output}"
-    if result.loaded:
-        sent = f"by {result.loaded.way}, {readable_size(result.loaded.size)}"
-        has_it = "has it already" if result.loaded.way == "there" else f"was sent it {sent}"
-        yield f"the docker engine {has_it}"
-    if result.pushed:
-        yield f"pushed {result.reference}@{result.pushed}"
-
-
-def _summary(result: "BuildResult") -> str:
-    verb = "built" if result.built else "was there"
-    return f"{result.reference} {verb}{', pushed' if result.pushed else ''}"
+    raise typer.Exit(tell_results(talk, results, summary=summary_of, document=BuildResult.document))

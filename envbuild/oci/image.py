@@ -28,6 +28,9 @@ class OciImage:
     base_layers: int = 0
     """How many of the layers, from the bottom, are those of an image base."""
 
+    media_type: str = OCI_MANIFEST
+    """Of the manifest; one that was pulled may be of Docker's."""
+
     @cached_property
     def config_descriptor(self) -> Descriptor:
         """The configuration by digest."""
@@ -36,7 +39,7 @@ class OciImage:
     @cached_property
     def descriptor(self) -> Descriptor:
         """The manifest by digest."""
-        return described(self.manifest, OCI_MANIFEST)
+        return described(self.manifest, self.media_type)
 
     @cached_property
     def document(self) -> Mapping[str, Any]:

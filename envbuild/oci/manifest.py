@@ -145,6 +145,15 @@ def parse_index_or_manifest(data: bytes, media_type: str) -> tuple[IndexEntry, .
     raise ImageError(f"this is no image, but `{media_type}`")
 
 
+def media_type_of_manifest(data: bytes) -> str:
+    """Return the media type that a manifest gives itself; OCI's own where it gives none.
+
+    :raises ManifestError: it is not well formed.
+    """
+    named = _mapping(_load(data), "the manifest").get("mediaType")
+    return named if named in MANIFEST_TYPES else OCI_MANIFEST
+
+
 def choose_manifests(entries: tuple[IndexEntry, ...], platform: Platform) -> tuple[Descriptor, ...]:
     """Return the manifests that may serve ``platform``, best first.
 

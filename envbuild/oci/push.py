@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from envbuild.oci.blobs import Blobs, each_layer
 from envbuild.oci.image import OciImage
-from envbuild.oci.manifest import OCI_MANIFEST, Descriptor
+from envbuild.oci.manifest import Descriptor
 from envbuild.oci.reference import ImageReference
 from envbuild.parallel import run_all
 from envbuild.progress import SILENT, ByteCounter, Progress
@@ -91,5 +91,5 @@ def push_image(
     run_all(put, sorted(layers, key=lambda layer: (-layer.size, layer.digest)), workers=UPLOADS)
     config = image.config_descriptor
     writer.put_blob(reference, config.digest, image.config)
-    digest = writer.put_manifest(reference, OCI_MANIFEST, image.manifest)
+    digest = writer.put_manifest(reference, image.descriptor.media_type, image.manifest)
     return Pushed(digest=digest, blobs=len(sent), size=sum(layer.size for layer in sent))

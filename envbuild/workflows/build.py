@@ -5,12 +5,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from envbuild.errors import UsageError
-from envbuild.workflows.engines import ENGINES, EngineName, engine_of, require_privileges_for
+from envbuild.workflows.engines import ENGINES, EngineName, choose_engine, engine_of, require_privileges_for
 from envbuild.workflows.html import table
 from envbuild.workflows.image_requests import Compression, held_or_built, image_request
+from envbuild.workflows.images.registry import (
+    RegistryAnswer,
+    ask_registry,
+    find_pushed,
+    pull_pushed,
+    require_network,
+    require_repository,
+)
+from envbuild.workflows.lock import lock_to_use, refuse_frozen_update
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import outputs_of, refuse_other
-from envbuild.workflows.project import Project, choose_target, fresh_lock
+from envbuild.workflows.project import Project, choose_target
 from envbuild.workflows.sources.wheels import (
     provide_built_wheels,
     push_built_wheels,
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 
     from envbuild.image.docker.load import Loaded
     from envbuild.image.engine import BuildRequest, BuiltImage, Engine, ImageOutput, Rebuild
+    from envbuild.image.registry_image import RegistryImage
     from envbuild.lock.model import Lock, Target
     from envbuild.oci.blobs import Blobs
     from envbuild.oci.image import OciImage
@@ -44,6 +54,9 @@ class BuildOptions:
     frozen: bool = False
     """Use the lock without comparing it with the spec."""
 
+    lock: bool = False
+    """Bring a lock that is missing or out of date up to date first."""
+
     engine: EngineName | None = None
     """None: the one of ``ENVBUILD_ENGINE``, else of the spec, else docker."""
 
@@ -51,7 +64,10 @@ class BuildOptions:
     """False: run every step, and build even when the image exists."""
 
     pull: bool = False
-    """Take the image from its registry when that has it; with ``use_cache`` alone."""
+    """Bring the image into the engine from its registry when that has it; with ``use_cache`` alone."""
+
+    verify: bool = False
+    """Where the registry has the image, read it there and compare it with the lock first."""
 
     outputs: "tuple[ImageOutput | str, ...]" = ()
     """Folders and archives to write the image to; texts such as ``oci:FOLDER`` and ``archive:FILE`` are read
@@ -69,6 +85,7 @@ class BuildOptions:
     compression: Compression = "zstd"
 
     def __post_init__(self) -> None:
+        refuse_frozen_update(frozen=self.frozen, update=self.lock)
         refuse_other("engine", self.engine, ENGINES)
         refuse_other("compression", self.compression, get_args(Compression))
         object.__setattr__(self, "outputs", outputs_of("outputs", self.outputs))
@@ -86,7 +103,32 @@ class BuildResult:
     outputs: "tuple[ImageOutput, ...]" = ()
     loaded: "Loaded | None" = None
     pushed: str | None = None
-    """Digest in the registry."""
+    """Digest in the registry, where it was to be pushed; also of an image that was there already."""
+
+    in_registry: bool | None = None
+    """Whether the registry has the image now; None: it was not asked, or did not answer."""
+
+    digest: str | None = None
+    """What the tag names in the registry."""
+
+    was_in_registry: bool = False
+    """Whether the registry had the image before, so that nothing was built or pushed."""
+
+    held: bool = True
+    """Whether the engine holds the image; False: it is in the registry, and nobody asked for more."""
+
+    verdict: str | None = None
+    """What was found when the image in the registry was compared with the lock; None: nobody asked."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether the image in the registry was compared with the lock now."""
+        return self.verdict is not None
+
+    @property
+    def pinned(self) -> str | None:
+        """``repository@sha256:…`` in the registry, if it is there."""
+        return f"{self.reference.rpartition(':')[0]}@{self.digest}" if self.digest else None
 
     @property
     def reference(self) -> str:
@@ -95,7 +137,7 @@ class BuildResult:
 
     @property
     def built(self) -> bool:
-        """Whether the image was built now; else the engine held it."""
+        """Whether the image was built now; else the engine or the registry had it."""
         return self.image.built
 
     @property
@@ -112,6 +154,10 @@ class BuildResult:
             "engine": self.engine,
             "image": self.image.facts.identifier,
             "built": self.built,
+            "held": self.held,
+            "in-registry": self.in_registry,
+            "digest": self.digest,
+            "verified": self.verified,
             "checked": list(self.checked.varied) if self.checked else None,
             "outputs": [str(output) for output in self.outputs],
             "loaded": {"way": self.loaded.way, "size": self.loaded.size} if self.loaded else None,
@@ -130,6 +176,8 @@ class BuildResult:
             ("engine", self.engine),
             ("target", f"{self.variant} on {self.platform}"),
             ("built now", "yes" if self.built else "no"),
+            ("in the registry", self.digest or ("unknown" if self.in_registry is None else "no")),
+            ("verified", "yes" if self.verified else "no"),
             ("pushed", self.pushed or "no"),
         )
         return table("envbuild build", (), rows)
@@ -138,27 +186,58 @@ class BuildResult:
 def build_image(
     project: Project, options: BuildOptions | None = None, *, machine: Machine | None = None
 ) -> BuildResult:
-    """Build the image of a project's lock, unless the engine holds it; then do what ``options`` ask for.
+    """Build the image of a project's lock, unless its registry or the engine has it.
+
+    Then what ``options`` ask for is done with it.  The registry is asked first where the spec names a
+    repository.  What it has is not fetched unless ``pull`` says so.
 
     :raises LockError: there is no lock, or it is out of date with the spec.
     :raises UsageError: the options contradict each other or the engine.
+    :raises NetworkError: the registry is needed and does not answer, or refuses.
     :raises EngineError: the engine is missing, too old, or refuses.
     :raises BuildFailedError: a step failed; its last lines are the detail.
-    :raises VerificationError: with ``check``, the second build gave another image.
+    :raises VerificationError: with ``check``, the second build gave another image; the tag names another
+        image in the registry; or with ``verify``, the image there differs from the lock.
     """
     options, machine = options or BuildOptions(), machine or Machine()
-    lock = fresh_lock(project, frozen=options.frozen)
+    lock = lock_to_use(project, frozen=options.frozen, update=options.lock, command="build", machine=machine)
     target = choose_target(lock, variant=options.variant, platform=options.platform)
+    _refuse_contradictions(lock, options, machine)
+    if _needs_features(options):
+        with closing(engine_of(project, options.engine, machine)) as engine:
+            _refuse_missing_features(engine, options)
+    answer, verdict = _ask_registry(lock, target, options, machine), None
+    pushed = answer.image
+    if pushed is not None and options.verify:
+        from envbuild.workflows.verification.pushed import verify_pushed
+
+        verdict = verify_pushed(pushed, lock, target, machine)
+    if pushed is not None and not options.pull and not _needs_layers(options):
+        # no engine is asked: the daemon of one need not even run
+        return _result(
+            _as_built(pushed),
+            choose_engine(options.engine, project, machine.environment),
+            target,
+            answer,
+            pushed=pushed.digest if options.push else None,
+            held=False,
+            verdict=verdict,
+        )
     with closing(engine_of(project, options.engine, machine)) as engine:
-        _refuse_contradictions(lock, engine, options, machine)
-        return _build(lock, target, engine, options, machine)
+        return replace(_build(lock, target, engine, options, machine, answer=answer), verdict=verdict)
 
 
 def _build(
-    lock: "Lock", target: "Target", engine: "Engine", options: BuildOptions, machine: Machine
+    lock: "Lock",
+    target: "Target",
+    engine: "Engine",
+    options: BuildOptions,
+    machine: Machine,
+    *,
+    answer: RegistryAnswer,
 ) -> BuildResult:
     if options.pull:
-        _pull(lock, target, engine, machine)
+        _pull(lock, target, engine, machine, answer.image)
     request = build_request(
         lock,
         target,
@@ -168,7 +247,7 @@ def _build(
         any_engine=options.pull,
         compression=options.compression,
     )
-    image = ensure_image(request, engine, machine, check=options.check)
+    image = ensure_image(request, engine, machine, check=options.check, may_pull=False)
     checked = engine.check(request, image) if options.check else None
     outputs = outputs_of("outputs", options.outputs)
     for output in outputs:
@@ -177,16 +256,30 @@ def _build(
     pushed = engine.push(image) if options.push else None
     if pushed is not None:
         push_built_wheels(lock, target, machine)
+    result = _result(image, engine.name, target, answer, checked=checked, outputs=outputs, loaded=loaded)
+    return replace(result, pushed=pushed, digest=pushed, in_registry=True) if pushed is not None else result
+
+
+def _result(
+    image: "BuiltImage", engine: str, target: "Target", answer: RegistryAnswer, **fields: Any
+) -> BuildResult:
     return BuildResult(
         image=image,
-        engine=engine.name,
+        engine=engine,
         variant=target.variant,
         platform=target.platform,
-        checked=checked,
-        outputs=outputs,
-        loaded=loaded,
-        pushed=pushed,
+        in_registry=answer.image is not None if answer.answered else None,
+        was_in_registry=answer.image is not None,
+        digest=answer.image.digest if answer.image else None,
+        **fields,
     )
+
+
+def _as_built(found: "RegistryImage") -> "BuiltImage":
+    """Return an image of a registry as engines return those they hold."""
+    from envbuild.image.engine import BuiltImage
+
+    return BuiltImage(reference=found.reference, facts=found.facts, built=False)
 
 
 def build_images(
@@ -225,12 +318,22 @@ def build_request(
 
 
 def ensure_image(
-    request: "BuildRequest", engine: "Engine", machine: Machine, *, check: bool = False
+    request: "BuildRequest",
+    engine: "Engine",
+    machine: Machine,
+    *,
+    check: bool = False,
+    may_pull: bool = True,
 ) -> "BuiltImage":
-    """Return the image of a target, built when ``engine`` does not hold it or nothing may be reused.
+    """Return the image of a target, which is pulled or built when ``engine`` does not hold it.
 
+    It is pulled where any engine's will do, and its registry has it.  When nothing may be reused it is built.
     ``check`` says that the image will be built once more, which needs the same privileges.
     """
+    if may_pull and request.use_cache and request.any_engine and not check:
+        found = engine.find_target(request) or pull_pushed(request, engine, machine)
+        if found is not None:
+            return found
     return held_or_built(
         request,
         engine,
@@ -241,47 +344,79 @@ def ensure_image(
     )
 
 
-def _refuse_contradictions(lock: "Lock", engine: "Engine", options: BuildOptions, machine: Machine) -> None:
+def _refuse_contradictions(lock: "Lock", options: BuildOptions, machine: Machine) -> None:
     """Return if the options go together.
 
     :raises UsageError: they do not.
     """
-    if options.push and not lock.request.repository:
-        raise UsageError(
-            "there is nowhere to push to", hint="name `repository` under [image] in the spec and lock again"
-        )
+    for option, asked in (("--pull", options.pull), ("--push", options.push), ("--verify", options.verify)):
+        if asked:
+            require_network(machine, option)
+    if options.push:
+        require_repository(lock, "push to")
+    if options.verify:
+        require_repository(lock, "verify an image in")
+    for option, asked in (("--pull takes", options.pull), ("--verify reads", options.verify)):
+        if asked and not options.use_cache:
+            raise UsageError(
+                f"{option} an image that is there, and --no-cache builds all again",
+                hint="leave one of the two out",
+            )
+
+
+def _needs_features(options: BuildOptions) -> bool:
+    """Return whether not every engine can do what is asked."""
+    return bool(options.outputs) or options.load or options.compression != "zstd"
+
+
+def _refuse_missing_features(engine: "Engine", options: BuildOptions) -> None:
+    """Return if ``engine`` can do what is asked.
+
+    :raises UsageError: it cannot.
+    """
     wanted = {"export": options.outputs, "load": options.load, "compression": options.compression != "zstd"}
     if any(asked and feature not in engine.features for feature, asked in wanted.items()):
         raise UsageError(
             "--output, --load and --compression are the local engine's",
             hint="use --engine local, or `docker save` for an image of the docker engine",
         )
-    if options.pull and "pull" not in engine.features:
-        raise UsageError(
-            "--pull brings an image into the docker engine",
-            hint="the local engine has nothing to gain: it keeps its layers, and shares them between images",
-        )
-    if options.pull and not options.use_cache:
-        raise UsageError(
-            "--pull takes an image that is there, and --no-cache builds all again",
-            hint="leave one of the two out",
-        )
-    for option, asked in (("--pull", options.pull), ("--push", options.push)):
-        if asked and machine.offline:
-            raise UsageError(f"{option} asks a registry, and --offline asks nobody")
 
 
-def _pull(lock: "Lock", target: "Target", engine: "Engine", machine: Machine) -> None:
+def _needs_layers(options: BuildOptions) -> bool:
+    """Return whether something is to be done with an image that its engine must hold."""
+    return bool(options.outputs) or options.load or options.check
+
+
+def _requires_registry(options: BuildOptions) -> bool:
+    """Return whether there is no going on without the registry."""
+    return options.pull or options.push or options.verify
+
+
+def _ask_registry(lock: "Lock", target: "Target", options: BuildOptions, machine: Machine) -> RegistryAnswer:
+    """Return what the registry says of the image, where there is a reason to ask.
+
+    :raises VerificationError: the tag names another image there.
+    :raises NetworkError: the registry is needed, and does not answer or refuses.
+    """
+    if not options.use_cache or not lock.request.repository:
+        return RegistryAnswer()
+    if _requires_registry(options):
+        machine.progress.on_stage("asking the registry")
+        return RegistryAnswer(find_pushed(lock, target, machine, pushes=options.push), answered=True)
+    return RegistryAnswer() if _needs_layers(options) else ask_registry(lock, target, machine)
+
+
+def _pull(
+    lock: "Lock", target: "Target", engine: "Engine", machine: Machine, found: "RegistryImage | None"
+) -> None:
     """Bring a target's image into the engine from its registry, if that has it and the engine lacks it."""
-    from envbuild.image.built_image import held_image, image_reference_for
+    from envbuild.image.built_image import held_image
 
     if not lock.request.repository:
         # no error: pipelines and `--all` ask for every lock, whether it is ever pushed or not
         machine.progress.on_note("there is nothing to pull: the spec names no `repository` under [image]")
-    elif held_image(lock, target, engine) is None:
-        reference = image_reference_for(lock, target)
-        machine.progress.on_stage(f"asking the registry for {reference}")
-        engine.pull(reference)
+    elif found is not None and held_image(lock, target, engine) is None:
+        engine.pull(found)
 
 
 def _write(image: "BuiltImage", output: "ImageOutput", engine: "Engine", machine: Machine) -> None:

@@ -1,0 +1,1 @@
+"""Images of engines and of registries: found, listed, moved between the two, removed."""
