@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envbuild.cli.options import AllSpecs, AsJson, Offline, Quiet, SpecPath, Verbose
+from envbuild.cli.completion import complete_package, complete_platform
+from envbuild.cli.next_step import tell_next
+from envbuild.cli.options import AddBuilds, AllSpecs, AsJson, Offline, Quiet, SpecPath, Verbose
 
 if TYPE_CHECKING:
     from envbuild.cli.output import Output
@@ -18,23 +20,32 @@ def lock(
     spec: SpecPath = None,
     every: AllSpecs = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 4 when the lock does not answer the spec.")
+        bool,
+        typer.Option(
+            "--check", help="Write nothing; exit 4 when the lock is missing or out of date with the spec."
+        ),
     ] = False,
     upgrade: Annotated[
         bool, typer.Option("--upgrade", "-U", help="Take the newest of everything that satisfies the spec.")
     ] = False,
     upgrade_package: Annotated[
         list[str] | None,
-        typer.Option("--upgrade-package", "-P", help="Take the newest of this package, Python's or apt's."),
-    ] = None,
-    add_builds: Annotated[
-        bool,
         typer.Option(
-            "--add-builds", help="Write what must be built from source into the spec, and build it."
+            "--upgrade-package",
+            "-P",
+            help="Take the newest of this package, Python's or apt's.",
+            autocompletion=complete_package,
         ),
-    ] = False,
+    ] = None,
+    add_builds: AddBuilds = False,
     platform: Annotated[
-        str | None, typer.Option("--platform", help="Lock this platform alone.", show_default="all")
+        str | None,
+        typer.Option(
+            "--platform",
+            help="Lock this platform alone.",
+            show_default="all",
+            autocompletion=complete_platform,
+        ),
     ] = None,
     offline: Offline = False,
     as_json: AsJson = False,
@@ -43,7 +54,7 @@ def lock(
 ) -> None:
     """Resolve the spec to exact files.
 
-    Writes `envbuild.lock` beside the spec; there is nothing to do when it answers the spec.
+    Writes `envbuild.lock` beside the spec; does nothing when it is up to date.
     """
     from envbuild.cli.output import Output
     from envbuild.cli.project import project_of
@@ -77,39 +88,31 @@ def lock(
 def _lock(output: "Output", project: "Project", options: "LockOptions", *, offline: bool) -> "LockResult":
     """Lock one project; on a terminal, ask whether packages may be built from source."""
     from envbuild.cli.machine import command_machine
-    from envbuild.cli.question import can_ask, confirm
-    from envbuild.errors import SourcesNeededError
+    from envbuild.cli.question import with_builds_asked
     from envbuild.workflows.lock import lock_project
 
-    def lock(options: "LockOptions") -> "LockResult":
+    def lock(*, add_builds: bool) -> "LockResult":
         with output.activity() as progress:
             return lock_project(
                 project,
-                options,
+                replace(options, add_builds=options.add_builds or add_builds),
                 machine=command_machine(progress, offline=offline),
                 on_stale=lambda _, problem: output.detail(str(problem)),
             )
 
-    try:
-        return lock(options)
-    except SourcesNeededError as error:
-        if options.check or not can_ask(output):
-            raise
-        output.error(error)
-        if not confirm(output, f"build {', '.join(error.packages)} from source?"):
-            raise typer.Exit(error.exit_code) from error
-    return lock(replace(options, add_builds=True))
+    return lock(add_builds=False) if options.check else with_builds_asked(output, lock)
 
 
 def _tell(output: "Output", result: "LockResult") -> None:
     if output.as_json:
         output.document(result.document())
     elif not result.written:
-        output.say(f"{result.project.lock.name} answers the spec; nothing to do")
+        output.say(f"{result.project.lock.name} is up to date")
     else:
         for target in result.targets:
             output.say(f"locked {target}")
         output.say(f"wrote {result.project.lock}")
+        tell_next(output, result.project, "build")
 
 
 def _summary(result: "LockResult") -> str:

@@ -18,13 +18,11 @@ from pydantic import ValidationError
 
 from envbuild.errors import LockInvalidError, LockVersionError, Problem
 from envbuild.lock.model import Lock
+from envbuild.lock.versions import READ_VERSIONS
 
 HEADER = "# Written by envbuild.  Change the spec and run `envbuild lock`; do not edit by hand.\n"
 
 _RESTORE = "restore it from version control, or delete it and run `envbuild lock`"
-
-READ_VERSIONS: Final = (1, 2)
-"""The format versions that this release reads, in order."""
 
 VERSION_OF_TABLE: Final[Mapping[str, int]] = {
     "request.variants.*.image.prepend": 2,

@@ -21,12 +21,11 @@ _ORDERED = frozenset({"conda.channels", "image.command"})
 _ABSENT = "unset"
 
 
-def stale_lock(lock: str, spec: str, problems: Iterable[Problem], *, frozen: bool = False) -> LockStaleError:
-    """Return the error of a lock that is out of date; ``frozen``: the command can use it as it is."""
-    instead = ", or use the lock as it stands with --frozen" if frozen else ""
-    return LockStaleError(
-        f"{lock} does not answer {spec} any more", hint=f"run `envbuild lock`{instead}", problems=problems
-    )
+def stale_lock(
+    lock: str, spec: str, problems: Iterable[Problem], *, hint: str = "run `envbuild lock`"
+) -> LockStaleError:
+    """Return the error of a lock that is out of date; ``hint`` says what to type."""
+    return LockStaleError(f"{lock} is out of date with {spec}", hint=hint, problems=problems)
 
 
 def stale_fields(asked: Request, locked: Request) -> tuple[Problem, ...]:

@@ -4,14 +4,15 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envbuild.errors import Problem, SpecError
-from envbuild.spec.consistency import contradictions
 from envbuild.spec.files import read_text
-from envbuild.spec.model import Spec
 from envbuild.spec.problems import RefusedError, WrittenFloat, kind_of
-from envbuild.spec.validation import Validated, validate
+
+if TYPE_CHECKING:
+    from envbuild.spec.model import Spec
+    from envbuild.spec.validation import Validated
 
 SPEC_FILE = "envbuild.toml"
 PROJECT_FILE = "pyproject.toml"
@@ -32,17 +33,17 @@ class SpecReading:
     """A spec as read, with everything found wrong in it so far."""
 
     path: Path
-    validated: Validated
+    validated: "Validated"
     problems: tuple[Problem, ...]
     prefix: str
     """Goes before each field path: ``tool.envbuild.`` in a project file."""
 
     @property
-    def spec(self) -> Spec:
+    def spec(self) -> "Spec":
         """The spec; without the wrong values when there are problems."""
         return self.validated.spec
 
-    def checked(self) -> Spec:
+    def checked(self) -> "Spec":
         """Return the spec if nothing was found wrong in it.
 
         :raises SpecError: something is; all problems at once.
@@ -63,15 +64,25 @@ def find_spec(folder: Path) -> Path:
     if own.is_file():
         if in_project:
             raise SpecError(
-                f"both `{SPEC_FILE}` and [{PROJECT_TABLE}] of `{PROJECT_FILE}` hold a spec",
+                f"both `{own}` and [{PROJECT_TABLE}] of `{project}` hold a spec",
                 hint="keep one of them",
             )
         return own
     if in_project:
         return project
-    raise SpecError(
-        f"there is no spec here: neither `{SPEC_FILE}` nor [{PROJECT_TABLE}] in `{PROJECT_FILE}`",
-        hint=f"write `{SPEC_FILE}`; two lines will do: a name and a Python version",
+    raise no_spec("here")
+
+
+def holds_spec(folder: Path) -> bool:
+    """Return whether ``folder`` holds a spec; a project file without the table does not count."""
+    return (folder / SPEC_FILE).is_file() or _has_table(folder / PROJECT_FILE)
+
+
+def no_spec(where: str) -> SpecError:
+    """Return the error of a spec that is not there; ``where`` says where it was looked for."""
+    return SpecError(
+        f"there is no spec {where}: neither `{SPEC_FILE}` nor [{PROJECT_TABLE}] in `{PROJECT_FILE}`",
+        hint=f"run `envbuild init`, or write `{SPEC_FILE}`: a name and a Python version will do",
     )
 
 
@@ -80,7 +91,11 @@ def read_spec(path: Path, *, text: str | None = None) -> SpecReading:
 
     :raises SpecError: it is missing, not TOML, or holds no spec.
     """
-    table = _toml(path) if text is None else parse_toml(text, path.name)
+    # a command that only looks for the spec needs no model of it
+    from envbuild.spec.consistency import contradictions  # noqa: PLC0415
+    from envbuild.spec.validation import validate  # noqa: PLC0415
+
+    table = _toml(path) if text is None else parse_toml(text, shown_name(path))
     prefix = ""
     if path.name == PROJECT_FILE:
         prefix = f"{PROJECT_TABLE}."
@@ -97,7 +112,12 @@ def refuse(path: Path, problems: tuple[Problem, ...]) -> None:
     """
     if problems:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise SpecError(f"`{path.name}` has {count}", problems=problems)
+        raise SpecError(f"`{shown_name(path)}` has {count}", problems=problems)
+
+
+def shown_name(path: Path) -> str:
+    """Return a file's name as messages say it: with its folders where it was found above the current one."""
+    return path.as_posix() if path.parts[:1] == ("..",) else path.name
 
 
 def parse_toml(text: str, shown: str) -> dict[str, Any]:
@@ -117,22 +137,22 @@ def parse_toml(text: str, shown: str) -> dict[str, Any]:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        text = read_text(path)
+        text = read_text(path, shown=shown_name(path))
     except RefusedError as error:
         raise SpecError(error.message, hint=error.hint) from error
-    return parse_toml(text, path.name)
+    return parse_toml(text, shown_name(path))
 
 
 def _tool_table(document: dict[str, Any], path: Path) -> dict[str, Any]:
     tools = document.get("tool")
     if not isinstance(tools, dict) or "envbuild" not in tools:
         raise SpecError(
-            f"`{path.name}` has no [{PROJECT_TABLE}]", hint=f"add the table, or write `{SPEC_FILE}`"
+            f"`{shown_name(path)}` has no [{PROJECT_TABLE}]", hint=f"add the table, or write `{SPEC_FILE}`"
         )
     table = tools["envbuild"]
     if not isinstance(table, dict):
         problem = Problem(PROJECT_TABLE, f"must be a table, not {kind_of(table)}")
-        raise SpecError(f"`{path.name}` has a problem", problems=[problem])
+        raise SpecError(f"`{shown_name(path)}` has a problem", problems=[problem])
     return table
 
 

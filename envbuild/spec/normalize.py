@@ -4,7 +4,7 @@ Order, comments, white space, line ends and spelling of names are gone from a re
 for the same give equal requests.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -33,12 +33,14 @@ from envbuild.spec.variants import each_variant, written_at
 ReadText = Callable[[Path, str], str]
 
 
-def request_from(reading: SpecReading) -> Request:
+def request_from(reading: SpecReading, *, texts: Mapping[Path, str] | None = None) -> Request:
     """Return what a spec that was read asks for; the files it names are read now.
+
+    ``texts`` count in place of what is in those files.
 
     :raises SpecError: with everything that is wrong in all of them.
     """
-    request, problems = _normalize(reading.spec, reading.path.parent, reading.prefix)
+    request, problems = _normalize(reading.spec, reading.path.parent, reading.prefix, texts or {})
     refuse(reading.path, (*reading.problems, *problems))
     return request
 
@@ -48,15 +50,21 @@ def normalize(spec: Spec, folder: Path) -> Request:
 
     :raises SpecError: with everything that is wrong in those files.
     """
-    request, problems = _normalize(spec, folder, "")
+    request, problems = _normalize(spec, folder, "", {})
     if problems:
         raise SpecError("the files the spec names have problems", problems=problems)
     return request
 
 
-def _normalize(spec: Spec, folder: Path, prefix: str) -> tuple[Request, tuple[Problem, ...]]:
+def _normalize(
+    spec: Spec, folder: Path, prefix: str, texts: Mapping[Path, str]
+) -> tuple[Request, tuple[Problem, ...]]:
     problems: dict[Problem, None] = {}  # a set in order: variants share most of their files
-    read = cache(lambda path, shown: read_text(path, shown=shown, inside=folder))
+
+    @cache
+    def read(path: Path, shown: str) -> str:
+        return texts[path] if path in texts else read_text(path, shown=shown, inside=folder)
+
     variants = {}
     for variant, asked in each_variant(spec):
         sources = _Sources(spec=spec, variant=variant, folder=folder, prefix=prefix, read=read)

@@ -125,14 +125,33 @@ class RequirementFiles:
             raise refusal
 
 
+@dataclass(frozen=True, slots=True)
+class LogicalLine:
+    """A line that says something, continuations joined, comments taken off."""
+
+    first: int
+    """Number of its first line, from 1."""
+
+    last: int
+    """Number of its last one."""
+
+    text: str
+
+
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each line that says something, continuations joined, with the number of its first line.
+    """Yield each line that says something, continuations joined, with the number of its first line."""
+    for line in placed_lines(text):
+        yield line.first, line.text
+
+
+def placed_lines(text: str) -> Iterator[LogicalLine]:
+    """Yield each line that says something, continuations joined, and where it stands.
 
     As in pip, a comment line ends a continuation, and ``#`` starts a comment at a line's start or after a
     space.
     """
     parts: list[str] = []
-    first = 0
+    first = number = 0
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
         first = first if parts else number
         is_comment = _COMMENT.match(line) is not None
@@ -140,14 +159,51 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
             parts.append(line.strip("\\"))
             continue
         # the space keeps a comment one when it is joined to the end of a word
-        yield from _said(first, [*parts, f" {line}" if is_comment else line])
+        yield from _said(first, number, [*parts, f" {line}" if is_comment else line])
         parts = []
-    yield from _said(first, parts)
+    yield from _said(first, number, parts)
 
 
-def _said(number: int, parts: list[str]) -> Iterator[tuple[int, str]]:
+def _said(first: int, last: int, parts: list[str]) -> Iterator[LogicalLine]:
     if line := _COMMENT.sub("", "".join(parts)).strip():
-        yield number, line
+        yield LogicalLine(first, last, line)
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementLine:
+    """A line of a requirements file that asks for a package."""
+
+    place: LogicalLine
+    requirement: str
+    """As written, without its own options."""
+
+    normalized: str
+    has_hashes: bool
+
+
+def requirement_lines(text: str) -> Iterator[RequirementLine]:
+    """Yield the lines that ask for packages; those that are not right are passed over."""
+    for place in placed_lines(text):
+        line = place.text
+        try:
+            if line.startswith("-"):
+                name, value = _split_option(line)
+                if name not in _EDITABLE:
+                    continue
+                line = _editable(name, value)
+            requirement, hashes = _without_options(line)
+            yield RequirementLine(place, requirement, normalized_requirement(requirement), bool(hashes))
+        except RefusedError:
+            continue
+
+
+def included_files(text: str, file: str) -> Iterator[str]:
+    """Yield the requirements files that ``file`` with this ``text`` includes; constraints are none."""
+    for place in placed_lines(text):
+        if place.text.startswith("-"):
+            name, value = _split_option(place.text)
+            if name in _INCLUDES and not _INCLUDES[name] and value and "://" not in value:
+                yield _plain(posixpath.join(posixpath.dirname(file), value))
 
 
 def _split_option(line: str) -> tuple[str, str]:

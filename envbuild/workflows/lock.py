@@ -1,7 +1,7 @@
 """Locking: the exact files that satisfy a spec."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from envbuild.errors import NetworkError, Problem, SourcesNeededError, UsageErro
 from envbuild.files.sizes import counted
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import names_of
-from envbuild.workflows.project import Project, lock_missing, read_project_lock
+from envbuild.workflows.project import Project, fresh_lock, lock_hint, lock_missing, read_project_lock
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -176,13 +176,86 @@ def lock_project(
     :raises EngineError: something must be built, and no engine of this machine can do it.
     :raises NetworkError: an index, archive or registry cannot be reached, or the machine is offline.
     """
-    options, machine = options or LockOptions(), machine or Machine()
+    machine = machine or Machine()
+    resolved = resolve_lock(
+        project, options, machine=machine, resolvers=resolvers, on_stale=on_stale, allow_builds=allow_builds
+    )
+    if resolved.is_new:
+        from envbuild.files import atomic
+
+        atomic.write_text(project.lock, resolved.text)
+    if resolved.builds:
+        project = _allowed(project, resolved.builds, machine)
+    return LockResult(project=project, lock=resolved.lock, written=resolved.is_new)
+
+
+def lock_to_use(project: Project, *, frozen: bool, update: bool, command: str, machine: Machine) -> "Lock":
+    """Return the lock that ``command`` works with; ``update`` brings it up to date first.
+
+    :raises LockError: it is missing or out of date, and is not to be brought up to date.
+    :raises EnvbuildError: it cannot be locked; see :func:`lock_project`.
+    """
+    if not update:
+        return fresh_lock(project, frozen=frozen, updates=command)
+    result = lock_project(project, machine=machine)
+    if result.written:
+        machine.progress.on_note(f"{project.lock.name} was brought up to date")
+    return result.lock
+
+
+def refuse_frozen_update(*, frozen: bool, update: bool) -> None:
+    """Refuse options that say to take a lock as it is, and to bring it up to date.
+
+    :raises UsageError: both are given.
+    """
+    if frozen and update:
+        raise UsageError("--frozen takes the lock as it stands, and --lock brings it up to date: choose one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedLock:
+    """A lock that answers a spec and is not written yet."""
+
+    project: Project
+    """The project with a spec that allows ``builds``."""
+
+    lock: "Lock"
+    previous: "Lock | None"
+    """The lock that was there."""
+
+    builds: tuple[str, ...] = ()
+    """What must be built from source, and the spec on disk does not allow."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the lock was resolved; else the one that was there answers."""
+        return self.lock is not self.previous
+
+    @property
+    def text(self) -> str:
+        """What is in the file of the lock."""
+        from envbuild.lock.codec import dumps
+
+        return dumps(self.lock)
+
+
+def resolve_lock(
+    project: Project,
+    options: LockOptions | None = None,
+    *,
+    machine: Machine,
+    resolvers: "OpenResolvers | None" = None,
+    on_stale: Callable[[Project, Problem], None] = lambda _project, _problem: None,
+    allow_builds: Callable[[SourcesNeededError], bool] = lambda _error: False,
+) -> ResolvedLock:
+    """Return the lock of ``project`` and write nothing; see :func:`lock_project`."""
+    options = options or LockOptions()
     asked = options.add_builds
     tried = project
     packages: tuple[str, ...] = ()
     for _ in range(MOST_ROUNDS):
         try:
-            result = _lock_once(tried, options, machine, resolvers, on_stale)
+            lock, previous = _lock_once(tried, options, machine, resolvers, on_stale)
             break
         except SourcesNeededError as error:
             asked = asked or allow_builds(error)
@@ -191,10 +264,8 @@ def lock_project(
             packages = error.packages
             tried = _allowing(tried, packages)
     else:
-        result = _lock_once(tried, options, machine, resolvers, on_stale)
-    if not packages:
-        return result
-    return LockResult(project=_allowed(project, packages, machine), lock=result.lock, written=result.written)
+        lock, previous = _lock_once(tried, options, machine, resolvers, on_stale)
+    return ResolvedLock(project=tried, lock=lock, previous=previous, builds=packages)
 
 
 def _allowing(project: Project, packages: Sequence[str]) -> Project:
@@ -203,7 +274,7 @@ def _allowing(project: Project, packages: Sequence[str]) -> Project:
 
     require_writable(project.spec)
     text = with_builds(project.text or read_exactly(project.spec), packages, name=project.spec.name)
-    return Project(project.spec, named=project.named, text=text)
+    return replace(project, text=text)
 
 
 def _allowed(project: Project, packages: Sequence[str], machine: Machine) -> Project:
@@ -211,8 +282,13 @@ def _allowed(project: Project, packages: Sequence[str], machine: Machine) -> Pro
     from envbuild.workflows.upkeep.spec_edits import set_builds
 
     set_builds(project.spec, packages)
-    machine.progress.on_note(f"{project.spec.name} now allows builds from source: {', '.join(packages)}")
+    note_builds(project, packages, machine)
     return Project(project.spec, named=project.named)
+
+
+def note_builds(project: Project, packages: Sequence[str], machine: Machine) -> None:
+    """Say what the spec now allows to be built."""
+    machine.progress.on_note(f"{project.spec.name} now allows builds from source: {', '.join(packages)}")
 
 
 def _lock_once(
@@ -221,20 +297,22 @@ def _lock_once(
     machine: Machine,
     resolvers: "OpenResolvers | None",
     on_stale: Callable[[Project, Problem], None],
-) -> LockResult:
+) -> "tuple[Lock, Lock | None]":
+    """Return the lock that answers, and the one that was there; the same one when nothing had to be done."""
     from envbuild.lock.freshness import stale_fields, stale_lock
+    from envbuild.spec.load import shown_name
 
     request = project.request
     platform = _platform(options.platform, request)
     previous = read_project_lock(project) if project.lock.exists() else None
     stale = stale_fields(request, previous.request) if previous else ()
     if previous and not stale and not options.upgrade and not options.upgrade_packages:
-        return LockResult(project=project, lock=previous, written=False)
+        return previous, previous
     if options.check:
         raise (
-            stale_lock(project.lock.name, project.spec.name, stale)
+            stale_lock(shown_name(project.lock), shown_name(project.spec), stale, hint=lock_hint(project))
             if previous
-            else lock_missing(project.lock.name)
+            else lock_missing(project.lock.name, hint=lock_hint(project))
         )
     if machine.offline:
         raise NetworkError(
@@ -245,14 +323,19 @@ def _lock_once(
         on_stale(project, problem)
 
     from envbuild.catalog.active import catalog_in_force
-    from envbuild.files import atomic
-    from envbuild.lock.codec import dumps
     from envbuild.resolve.lock_environment import lock_environment
     from envbuild.resolve.upgrade import Upgrade
 
     open_resolvers = resolvers or partial(_open_resolvers, machine, project)
     upgrade = Upgrade(options.upgrade, options.upgrade_packages)
     with open_resolvers(upgrade, machine.progress) as opened:
+        if previous is None or upgrade.everything:
+            for variant, target in request.targets():
+                if platform in {None, target}:
+                    opened.expect_lists(request.variants[variant], target)
+        # imported while archives are asked: it takes a while
+        from envbuild.resolve.lock_environment import lock_environment
+
         lock = lock_environment(
             request,
             previous=previous,
@@ -262,8 +345,7 @@ def _lock_once(
             catalog=catalog_in_force(machine.environment),
             platform=platform,
         )
-    atomic.write_text(project.lock, dumps(lock))
-    return LockResult(project=project, lock=lock, written=True)
+    return lock, previous
 
 
 def _platform(name: str | None, request: "Request") -> "PlatformName | None":
@@ -313,6 +395,7 @@ def _open_resolvers(
     machine: Machine, project: Project, upgrade: "Upgrade", progress: "Progress"
 ) -> "AbstractContextManager[Resolvers]":
     from envbuild.resolve.live import open_resolvers
+    from envbuild.workflows.sources.containers import apt_containers
     from envbuild.workflows.sources.kept import find_built
     from envbuild.workflows.sources.sandbox import EngineSandbox
 
@@ -322,4 +405,5 @@ def _open_resolvers(
         environment=machine.environment,
         sandbox=EngineSandbox.of_project(project, machine),
         built_elsewhere=partial(find_built, machine=machine, repository=project.request.repository),
+        apt_containers=apt_containers(machine),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
 
-from envbuild.platforms import PLATFORMS, PlatformName
+from envbuild.platforms import PLATFORMS, PlatformName, marker_environment
 from envbuild.spec.problems import RefusedError
 
 _EXTRA = re.compile(
@@ -48,20 +48,7 @@ class MarkerTarget:
 
     def _environment(self) -> dict[str, str]:
         full = self.python if self.python.count(".") > 1 else f"{self.python}.{_LAST_PATCH}"
-        return {
-            "implementation_name": "cpython",
-            "implementation_version": full,
-            "os_name": "posix",
-            "platform_machine": PLATFORMS[self.platform].machine,
-            "platform_python_implementation": "CPython",
-            "platform_release": "",
-            "platform_system": "Linux",
-            "platform_version": "",
-            "python_full_version": full,
-            "python_version": ".".join(full.split(".")[:2]),
-            "sys_platform": "linux",
-            "extra": "",
-        }
+        return {**marker_environment(PLATFORMS[self.platform], full), "extra": ""}
 
 
 def targets_of(

@@ -3,7 +3,8 @@ import tomllib
 import pytest
 
 from envbuild.errors import LockInvalidError, LockVersionError
-from envbuild.lock.codec import HEADER, READ_VERSIONS, VERSION_OF_TABLE, dumps, loads
+from envbuild.lock.codec import HEADER, VERSION_OF_TABLE, dumps, loads
+from envbuild.lock.versions import READ_VERSIONS
 from envbuild.spec.request import BaseRequest
 from tests.rig.locks import conda_lock, gpu_lock, image_base, sample_lock
 from tests.rig.paths import CHECKOUT

@@ -55,7 +55,8 @@ def test_other_project_files_hold_no_spec(tmp_path: Path, text: str) -> None:
 def test_an_empty_folder_holds_no_spec(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         find_spec(tmp_path)
-    assert caught.value.hint == "write `envbuild.toml`; two lines will do: a name and a Python version"
+    hint = "run `envbuild init`, or write `envbuild.toml`: a name and a Python version will do"
+    assert caught.value.hint == hint
 
 
 def test_two_specs_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Edits of a spec and of the files it names, as text: every other byte stays."""

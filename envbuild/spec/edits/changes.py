@@ -1,0 +1,251 @@
+"""Which places of a spec change when packages are added to it or removed from it."""
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from packaging.utils import canonicalize_name
+
+from envbuild.errors import Problem
+from envbuild.spec.edits.places import KINDS, Asked, Kind, Place, ReadFile, marker_of, name_of
+from envbuild.spec.edits.scopes import Scope
+from envbuild.spec.edits.toml_lists import with_text
+from envbuild.spec.load import PROJECT_FILE
+from envbuild.spec.problems import RefusedError, alternatives, near
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecChange:
+    """One package that is asked for otherwise."""
+
+    kind: Kind
+    name: str
+    """Normalised, as the lock has it."""
+
+    old: str | None
+    """As it was written; None: it was not there."""
+
+    new: str | None
+    """As it is written; None: it is not there any more."""
+
+    where: str
+    """Such as ``pip.packages`` or ``requirements.txt:3``."""
+
+    file: str
+    """Relative to the folder of the spec."""
+
+
+@dataclass(slots=True)
+class EditedTexts:
+    """Texts of files, with what was changed in them."""
+
+    original: ReadFile
+    edited: dict[str, str] = field(default_factory=dict)
+
+    def read(self, file: str) -> str:
+        """Return the text of a file as it is after the edits so far."""
+        return self.edited[file] if file in self.edited else self.original(file)
+
+    def write(self, file: str, text: str) -> None:
+        """Note the new text of a file."""
+        self.edited[file] = text
+
+    @property
+    def changed(self) -> dict[str, str]:
+        """The files that differ from what they were."""
+        return {file: text for file, text in self.edited.items() if text != self.original(file)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecEdits:
+    """Adds and removes packages in one part of a spec."""
+
+    scope: Scope
+    texts: EditedTexts
+
+    # --- add ----------------------------------------------------------------------------------------
+
+    def add(
+        self, package: str, kind: Kind, *, group: str | None = None, to: str | None = None
+    ) -> SpecChange | None:
+        """Ask for ``package``, in place of what has its name; return None when it is there already.
+
+        :raises RefusedError: it is no package, or its place cannot be chosen or edited.
+        """
+        if not package.isprintable():
+            raise RefusedError("has a character that cannot be shown")
+        package = package.strip()
+        name = name_of(kind, package)
+        if kind == "conda" and not self._has_conda():
+            raise RefusedError(
+                "the spec has no [conda]",
+                hint='name the channels first: [conda] channels = ["conda-forge"]',
+            )
+        if group is None:
+            places: Sequence[Place] = [
+                place for place in self._places(kind, to) if place.group is None or to is not None
+            ]
+        else:
+            places = [self._group(group)]
+        there = self._same(places, name, marker_of(package) if kind == "pip" else None)
+        if there is not None:
+            place, asked = there
+            if asked.text == package:
+                return None
+            self._edit(place, place.replaced(self.texts.read(place.file), asked, package))
+            return SpecChange(
+                kind=kind, name=name, old=asked.text, new=package, where=asked.where, file=place.file
+            )
+        place = places[0] if group is not None else self._place_of_new(kind, to)
+        self._edit(place, place.added(self.texts.read(place.file), package))
+        return SpecChange(kind=kind, name=name, old=None, new=package, where=place.label, file=place.file)
+
+    def take_group(self, group: str) -> bool:
+        """Have this part of the spec take a dependency group; return whether it did not already.
+
+        :raises RefusedError: the spec cannot be edited.
+        """
+        shared = replace(self.scope, variant=None)
+        if self.scope.takes_group(group) or shared.takes_group(group):
+            return False
+        path = (*self.scope.path, "pip", "groups")
+        text = with_text(self.texts.read(self.scope.file), path, group, root=self.scope.root)
+        self.texts.write(self.scope.file, text)
+        return True
+
+    def _group(self, name: str) -> Place:
+        place = self.scope.group(name)
+        if place is not None:
+            return place
+        try:
+            self.texts.read(PROJECT_FILE)
+        except RefusedError as error:
+            raise RefusedError(
+                f"there is no `{PROJECT_FILE}` beside the spec, which has the groups",
+                hint="add it without --group, or to a variant with --variant",
+            ) from error
+        return self.scope.new_group(name)
+
+    def _places(self, kind: Kind, to: str | None) -> tuple[Place, ...]:
+        places = self.scope.places(kind)
+        if to is None:
+            return places
+        chosen = tuple(place for place in places if posixpath.normpath(place.file) == posixpath.normpath(to))
+        if not chosen:
+            files = alternatives(sorted({place.file for place in places}))
+            raise RefusedError(
+                f"the spec takes no such packages from `{to}`", hint=f"it takes them from {files}"
+            )
+        return chosen
+
+    def _place_of_new(self, kind: Kind, to: str | None) -> Place:
+        own = self.scope.own_list(kind)
+        if to is not None:
+            places = self._places(kind, to)
+            return own if own in places else places[0]
+        candidates = self.scope.candidates(kind)
+        if self.scope.has_own_list(kind) or not candidates:
+            return own
+        if len(candidates) == 1:
+            return candidates[0]
+        files = [place.file for place in candidates]
+        raise RefusedError(
+            f"several files say what is needed: {alternatives(files)}",
+            hint=f"choose with --to {files[0]}, or --to {own.file} for a list of the spec's own",
+        )
+
+    def _same(self, places: Sequence[Place], name: str, marker: str | None) -> tuple[Place, Asked] | None:
+        """Return what is asked of the package already, under the same marker."""
+        found = [
+            (place, asked)
+            for place in places
+            for asked in place.asked(self.texts.read)
+            if asked.name == name and (marker is None or asked.marker == marker)
+        ]
+        plain = [item for item in found if item[1].marker == marker]
+        if len(found) > 1:
+            found = plain if len(plain) == 1 else found
+        if len(found) > 1:
+            wheres = ", ".join(f"`{asked.text}` in {asked.where}" for _, asked in found)
+            raise RefusedError(
+                f"`{name}` is asked for {len(found)} times: {wheres}",
+                hint=f"run `envbuild remove {name}` first, or change the one you mean by hand",
+            )
+        return found[0] if found else None
+
+    def _has_conda(self) -> bool:
+        spec = self.scope.spec
+        return spec.conda is not None or bool(self.scope.table("conda"))
+
+    # --- remove -------------------------------------------------------------------------------------
+
+    def find(
+        self, name: str, kinds: Iterable[Kind] = KINDS, *, group: str | None = None
+    ) -> list[tuple[Place, Asked]]:
+        """Return everywhere that a package is asked for; ``name`` may be spelled in any way."""
+        return [
+            (place, asked)
+            for kind in kinds
+            for place in self.scope.places(kind)
+            if group is None or (place.group and canonicalize_name(place.group) == canonicalize_name(group))
+            for asked in place.asked(self.texts.read)
+            if asked.name == spelled(kind, name)
+        ]
+
+    def remove(self, name: str, kind: Kind, *, group: str | None = None) -> list[SpecChange]:
+        """Ask for a package no more, wherever this part of the spec does.
+
+        :raises RefusedError: it stands where nothing is edited.
+        """
+        changes: list[SpecChange] = []
+        wheres = [asked.where for _, asked in self.find(name, (kind,), group=group)]
+        while found := self.find(name, (kind,), group=group):
+            place, asked = found[0]
+            self._edit(place, place.removed(self.texts.read(place.file), asked))
+            where = wheres[len(changes)]
+            changes.append(
+                SpecChange(kind=kind, name=asked.name, old=asked.text, new=None, where=where, file=place.file)
+            )
+        return changes
+
+    def names(self, kinds: Iterable[Kind] = KINDS) -> set[str]:
+        """Return the names of all packages that this part of the spec asks for."""
+        return {
+            asked.name
+            for kind in kinds
+            for place in self.scope.places(kind)
+            for asked in place.asked(self.texts.read)
+        }
+
+    def _edit(self, place: Place, text: str) -> None:
+        self.texts.write(place.file, text)
+
+
+def spelled(kind: Kind, name: str) -> str:
+    """Return a name as the lock has it, however somebody wrote it."""
+    if kind == "pip":
+        return canonicalize_name(name)
+    return name.lower() if kind == "conda" else name
+
+
+def not_in_spec(
+    name: str,
+    edits: SpecEdits,
+    kinds: Iterable[Kind],
+    *,
+    group: str | None,
+    elsewhere: Sequence[str],
+    why: str | None,
+) -> Problem:
+    """Return the problem of a name that this part of the spec does not ask for.
+
+    ``elsewhere`` are commands that would find it, ``why`` says which locked packages need it.
+    """
+    what = f"group `{group}` does not ask for it" if group else "the spec does not ask for it"
+    if edits.scope.variant is not None and group is None:
+        what = f"variant `{edits.scope.variant}` does not ask for it"
+    if elsewhere:
+        return Problem(name, what, f"run `{elsewhere[0]}`")
+    if why:
+        return Problem(name, f"{what}: {why}")
+    return Problem(name, what, near(canonicalize_name(name), edits.names(kinds)))

@@ -1,0 +1,245 @@
+"""All places of one part of a spec: what all variants share, or what one variant adds."""
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from envbuild.spec.edits.places import (
+    ForeignPlace,
+    Kind,
+    Place,
+    ReadFile,
+    RequirementsPlace,
+    TomlPlace,
+    WordsPlace,
+    conda_file_packages,
+    manifest_packages,
+    standard_packages,
+)
+from envbuild.spec.edits.toml_layout import TomlPath
+from envbuild.spec.edits.toml_lists import list_at
+from envbuild.spec.load import PROJECT_FILE, parse_toml
+from envbuild.spec.manifests.read import is_manifest, split_extras
+from envbuild.spec.model import Spec
+from envbuild.spec.problems import RefusedError
+from envbuild.spec.requirement_files import included_files
+
+_DEPENDENCIES = ("project", "dependencies")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """A part of a spec: its own tables, or those of one variant."""
+
+    spec: Spec
+    file: str
+    """The spec's file."""
+
+    read: ReadFile
+    variant: str | None = None
+    """None: what all variants share."""
+
+    @property
+    def root(self) -> TomlPath:
+        """Where the tables of the spec are in its file."""
+        return ("tool", "envbuild") if self.file == PROJECT_FILE else ()
+
+    @property
+    def path(self) -> TomlPath:
+        """Where the tables of this part are in the spec's file."""
+        return self.root if self.variant is None else (*self.root, "variants", self.variant)
+
+    def table(self, name: str) -> Any:
+        """Return a table of this part as the spec has it; an empty one when it is not there."""
+        table: Any = parse_toml(self.read(self.file), self.file)
+        for key in (*self.path, name):
+            table = table.get(key) if isinstance(table, dict) else None
+        return table if isinstance(table, dict) else {}
+
+    def own_list(self, kind: Kind) -> TomlPlace:
+        """Return the list of the spec for packages of ``kind``; it need not be there."""
+        table = {"pip": "pip", "apt": "system", "conda": "conda"}[kind]
+        path = (*self.path, table, "packages")
+        return TomlPlace(kind=kind, file=self.file, path=path, root=self.root)
+
+    def places(self, kind: Kind) -> tuple[Place, ...]:
+        """Return all places of packages of ``kind``, the spec's own list first."""
+        found: list[Place] = [self.own_list(kind)]
+        match kind:
+            case "pip":
+                found += self._requirements()
+                found += self._project()
+                found += (
+                    ForeignPlace(
+                        kind="pip",
+                        file=file,
+                        packages=conda_file_packages("pip"),
+                        line="- NAME",
+                        under="its `pip:`",
+                    )
+                    for file in _texts(self.table("conda"), "files")
+                )
+            case "apt":
+                found += (WordsPlace(file=file) for file in _texts(self.table("system"), "files"))
+            case "conda":
+                found += (
+                    ForeignPlace(
+                        kind="conda",
+                        file=file,
+                        packages=conda_file_packages("conda"),
+                        line="- NAME",
+                        under="`dependencies:`",
+                    )
+                    for file in _texts(self.table("conda"), "files")
+                )
+        return tuple(found)
+
+    def candidates(self, kind: Kind) -> tuple[Place, ...]:
+        """Return where a new package of ``kind`` could go, besides the spec's own list.
+
+        A file that another one includes, an extra, a group, and what conda's files have for pip are none.
+        """
+        if kind != "pip":
+            return self.places(kind)[1:]
+        entries = _texts(self.table("pip"), "requirements")
+        named = {
+            split_extras(entry)[0] if is_manifest(entry) else posixpath.normpath(entry) for entry in entries
+        }
+        found = [place for place in self._requirements() if place.file in named]
+        if self.table("pip").get("project") is True:
+            found.append(self._dependencies())
+        return tuple(found)
+
+    def has_own_list(self, kind: Kind) -> bool:
+        """Return whether the list of the spec is there."""
+        place = self.own_list(kind)
+        return list_at(parse_toml(self.read(self.file), self.file), place.path) is not None
+
+    def takes_group(self, name: str) -> bool:
+        """Return whether this part of the spec takes a group, itself or by one that includes it."""
+        wanted = canonicalize_name(name)
+        return any(
+            place.group is not None and canonicalize_name(place.group) == wanted
+            for place in self.places("pip")
+        )
+
+    def group(self, name: str) -> Place | None:
+        """Return the list of a dependency group; None when the project file has none of that name."""
+        document = self._document()
+        key = _key(document.get("dependency-groups"), name)
+        if key is not None:
+            return self._listed(("dependency-groups", key), group=key)
+        pdm = _at(document, "tool", "pdm", "dev-dependencies")
+        if (key := _key(pdm, name)) is not None:
+            return self._listed(("tool", "pdm", "dev-dependencies", key), group=key)
+        if canonicalize_name(name) == "dev" and list_at(document, uv := ("tool", "uv", "dev-dependencies")):
+            return self._listed(uv, group="dev")
+        from envbuild.spec.manifests.tool_tables import standard_tables  # noqa: PLC0415
+
+        key = _key(standard_tables(document).get("dependency-groups"), name)
+        if key is None:
+            return None
+        return ForeignPlace(
+            kind="pip", file=PROJECT_FILE, packages=standard_packages("dependency-groups", key), group=key
+        )
+
+    def new_group(self, name: str) -> TomlPlace:
+        """Return where the list of a group is made."""
+        return self._listed(("dependency-groups", name), group=name)
+
+    # --- [pip] --------------------------------------------------------------------------------------
+
+    def _requirements(self) -> Iterator[Place]:
+        seen: set[str] = set()
+        for entry in _texts(self.table("pip"), "requirements"):
+            if is_manifest(entry):
+                file, extras = split_extras(entry)
+                packages = manifest_packages(file, extras, self.spec.python)
+                yield ForeignPlace(kind="pip", file=file, packages=packages)
+            else:
+                yield from self._with_included(posixpath.normpath(entry), seen)
+
+    def _with_included(self, file: str, seen: set[str]) -> Iterator[Place]:
+        if file in seen:
+            return
+        seen.add(file)
+        yield RequirementsPlace(file=file)
+        try:
+            included = tuple(included_files(self.read(file), file))
+        except RefusedError:
+            return
+        for name in included:
+            yield from self._with_included(name, seen)
+
+    def _project(self) -> Iterator[Place]:
+        pip = self.table("pip")
+        if pip.get("project") is True:
+            yield self._dependencies()
+        for extra in _texts(pip, "extras"):
+            key = _key(_at(self._document(), "project", "optional-dependencies"), extra)
+            path = ("project", "optional-dependencies", key or extra)
+            if key is not None:
+                yield self._listed(path)
+            else:
+                yield ForeignPlace(kind="pip", file=PROJECT_FILE, packages=standard_packages(*path))
+        seen: set[str] = set()
+        for name in _texts(pip, "groups"):
+            yield from self._groups(name, seen)
+
+    def _dependencies(self) -> Place:
+        document = self._document()
+        project = document.get("project")
+        dynamic = project.get("dynamic", ()) if isinstance(project, dict) else ()
+        if (
+            isinstance(project, dict)
+            and "dependencies" not in dynamic
+            and not _at(document, "tool", "poetry")
+        ):
+            return self._listed(_DEPENDENCIES)
+        if list_at(document, _DEPENDENCIES) is not None:
+            return self._listed(_DEPENDENCIES)
+        return ForeignPlace(kind="pip", file=PROJECT_FILE, packages=standard_packages(*_DEPENDENCIES))
+
+    def _groups(self, name: str, seen: set[str]) -> Iterator[Place]:
+        if canonicalize_name(name) in seen:
+            return
+        seen.add(canonicalize_name(name))
+        place = self.group(name)
+        if place is None:
+            return
+        yield place
+        if isinstance(place, TomlPlace):
+            for item in list_at(self._document(), place.path) or ():
+                included = item.get("include-group") if isinstance(item, dict) else None
+                if isinstance(included, str):
+                    yield from self._groups(included, seen)
+
+    def _listed(self, path: TomlPath, *, group: str | None = None) -> TomlPlace:
+        prefix = "" if self.file == PROJECT_FILE else f"{PROJECT_FILE}: "
+        return TomlPlace(kind="pip", file=PROJECT_FILE, path=path, root=self.root, group=group, prefix=prefix)
+
+    def _document(self) -> dict[str, Any]:
+        try:
+            return parse_toml(self.read(PROJECT_FILE), PROJECT_FILE)
+        except RefusedError:
+            return {}
+
+
+def _texts(table: Any, key: str) -> tuple[str, ...]:
+    found = table.get(key) if isinstance(table, dict) else None
+    return tuple(item for item in found if isinstance(item, str)) if isinstance(found, list) else ()
+
+
+def _key(table: Any, name: str) -> str | None:
+    """Return the key of ``table`` that ``name`` means; names compare normalised."""
+    keys = table if isinstance(table, dict) else ()
+    return next((key for key in keys if canonicalize_name(key) == canonicalize_name(name)), None)
+
+
+def _at(table: Any, *path: str) -> Any:
+    for key in path:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table

@@ -1,0 +1,1 @@
+"""Packages added, removed and upgraded: the spec edited, the lock brought up to date, or nothing changed."""
