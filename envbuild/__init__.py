@@ -13,41 +13,67 @@ if TYPE_CHECKING:
     from envbuild.image.engine import ImageOutput
     from envbuild.progress import Progress
     from envbuild.workflows.build import BuildOptions, BuildResult, build_image
+    from envbuild.workflows.containers.options import RunOptions
+    from envbuild.workflows.containers.run import run_command
     from envbuild.workflows.diff import DiffResult, diff_locks
+    from envbuild.workflows.editing.add import add_packages
+    from envbuild.workflows.editing.options import AddOptions, RemoveOptions, UpgradeOptions
+    from envbuild.workflows.editing.remove import remove_packages
+    from envbuild.workflows.editing.result import EditResult, SpecChange
+    from envbuild.workflows.editing.upgrade import upgrade_packages
     from envbuild.workflows.lock import LockOptions, LockResult, lock_project
     from envbuild.workflows.machine import Machine
+    from envbuild.workflows.packages.outdated import OutdatedOptions, OutdatedResult, outdated_packages
+    from envbuild.workflows.packages.tree import PackageTree, TreeOptions, package_tree
+    from envbuild.workflows.packages.why import WhyOptions, WhyResult, why_package
     from envbuild.workflows.project import Project, open_project
-    from envbuild.workflows.run import RunOptions, run_command
     from envbuild.workflows.status import ProjectStatus, StatusOptions, TargetStatus, project_status
     from envbuild.workflows.verify import VerifyOptions, VerifyResult, verify_image
 
 __all__ = [
+    "AddOptions",
     "BuildOptions",
     "BuildResult",
     "DiffResult",
+    "EditResult",
     "EnvbuildError",
     "ExitCode",
     "ImageOutput",
     "LockOptions",
     "LockResult",
     "Machine",
+    "OutdatedOptions",
+    "OutdatedResult",
+    "PackageTree",
     "Problem",
     "Progress",
     "Project",
     "ProjectStatus",
+    "RemoveOptions",
     "RunOptions",
+    "SpecChange",
     "StatusOptions",
     "TargetStatus",
+    "TreeOptions",
+    "UpgradeOptions",
     "VerifyOptions",
     "VerifyResult",
+    "WhyOptions",
+    "WhyResult",
     "__version__",
+    "add_packages",
     "build_image",
     "diff_locks",
     "lock_project",
     "open_project",
+    "outdated_packages",
+    "package_tree",
     "project_status",
+    "remove_packages",
     "run_command",
+    "upgrade_packages",
     "verify_image",
+    "why_package",
 ]
 
 _MODULES = {
@@ -56,10 +82,19 @@ _MODULES = {
     "progress": ("Progress",),
     "workflows.build": ("BuildOptions", "BuildResult", "build_image"),
     "workflows.diff": ("DiffResult", "diff_locks"),
+    "workflows.editing.add": ("add_packages",),
+    "workflows.editing.options": ("AddOptions", "RemoveOptions", "UpgradeOptions"),
+    "workflows.editing.remove": ("remove_packages",),
+    "workflows.editing.result": ("EditResult", "SpecChange"),
+    "workflows.editing.upgrade": ("upgrade_packages",),
     "workflows.lock": ("LockOptions", "LockResult", "lock_project"),
     "workflows.machine": ("Machine",),
+    "workflows.packages.outdated": ("OutdatedOptions", "OutdatedResult", "outdated_packages"),
+    "workflows.packages.tree": ("PackageTree", "TreeOptions", "package_tree"),
+    "workflows.packages.why": ("WhyOptions", "WhyResult", "why_package"),
     "workflows.project": ("Project", "open_project"),
-    "workflows.run": ("RunOptions", "run_command"),
+    "workflows.containers.options": ("RunOptions",),
+    "workflows.containers.run": ("run_command",),
     "workflows.status": ("ProjectStatus", "StatusOptions", "TargetStatus", "project_status"),
     "workflows.verify": ("VerifyOptions", "VerifyResult", "verify_image"),
 }

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 PLUGINS_VARIABLE = "PYDANTIC_DISABLE_PLUGINS"
 
@@ -15,8 +16,13 @@ def main() -> None:
     """
     gc.set_threshold(100_000, 20, 100)
     os.environ[PLUGINS_VARIABLE] = "__all__"
+    interrupted = signal.getsignal(signal.SIGINT)
+    if interrupted is signal.default_int_handler:
+        # Ctrl-C ends the program while there is nobody yet to say so in words
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from envbuild.cli.app import main as run  # noqa: PLC0415 - after what is above
 
+    signal.signal(signal.SIGINT, interrupted)
     run()
 
 

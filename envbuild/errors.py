@@ -78,6 +78,10 @@ class UsageError(EnvbuildError):
     exit_code = ExitCode.USAGE
 
 
+class ConfigurationError(UsageError):
+    """The user's configuration file cannot be used; ``problems`` names the lines."""
+
+
 class SpecError(EnvbuildError):
     """The spec cannot be read, or asks for something that cannot be."""
 
@@ -190,6 +194,17 @@ class RunError(EnvbuildError):
     """`envbuild run` failed before the command's own code was known."""
 
     exit_code = ExitCode.RUN
+
+
+class CopyOutError(RunError):
+    """The command of `envbuild run` has ended, and something could not be copied from its container."""
+
+    exit_status: int = 0
+    """The command's own."""
+
+
+class CommandMissingError(RunError):
+    """The command of `envbuild run` is not in the image, or cannot be executed there."""
 
 
 def from_os_error(error: OSError) -> EnvbuildError:

@@ -37,6 +37,26 @@ ARM64 = Platform(name="linux/arm64", machine="aarch64", debian="arm64", conda="l
 PLATFORMS: dict[PlatformName, Platform] = {platform.name: platform for platform in (AMD64, ARM64)}
 
 
+def marker_environment(platform: Platform, python: str) -> dict[str, str]:
+    """Return the values of environment markers (PEP 508) for CPython ``python``, a full version, in an image.
+
+    Those of the kernel are empty: it is not the image's.
+    """
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": python,
+        "os_name": "posix",
+        "platform_machine": platform.machine,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": python,
+        "python_version": ".".join(python.split(".")[:2]),
+        "sys_platform": "linux",
+    }
+
+
 def platform_of_machine(machine: str) -> Platform | None:
     """Return the platform whose containers a machine of this ``uname -m`` runs natively, if any."""
     machines = {"x86_64": AMD64, "amd64": AMD64, "aarch64": ARM64, "arm64": ARM64}

@@ -1,5 +1,6 @@
 """Fixtures and settings every suite shares."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,8 @@ settings.load_profile("default")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the processes of all tests say which images are to be forgotten."""
+    """Let the processes of all tests say which images are to be forgotten, and none read the user's file."""
+    os.environ["ENVBUILD_CONFIG"] = ""
     if not hasattr(config, "workerinput"):
         note_forgotten()
 

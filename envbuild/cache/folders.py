@@ -66,8 +66,21 @@ def _files(folder: str, name: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{folder})/(?:{name}|\.{name}\.\w{{8}})")
 
 
+ANSWERS: Final = CacheFolder(
+    name="answers",
+    label="what locking found out",
+    pruned="files",
+    written=_files(r"answers/\d+/[0-9a-f]{2}", rf"{_DIGEST}\.json"),
+    format=1,
+)
 APT_LISTS: Final = CacheFolder(
     name="apt", label="package lists", pruned="entries", written=re.compile("apt/[0-9a-f]{16}")
+)
+APT_PROGRAMS: Final = CacheFolder(
+    name="apt-programs",
+    label="the distributions' own apt",
+    pruned="entries",
+    written=re.compile(r"apt-programs/(?:[0-9a-f]{16}|\.unpacking-\w{8})"),
 )
 ARCHITECTURES: Final = CacheFolder(
     name="architectures",
@@ -168,7 +181,9 @@ WHEEL_TREES: Final = CacheFolder(
 )
 
 LAYOUT: Final = (
+    ANSWERS,
     APT_LISTS,
+    APT_PROGRAMS,
     ARCHITECTURES,
     ARTIFACTS,
     BASES,

@@ -1,79 +1,53 @@
-"""The program: commands, the one place where errors become exit codes, and nothing heavy at start-up."""
+"""The program: its commands, and nothing heavy at start-up."""
 
 import io
 import os
 import sys
-import traceback
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
-from typer.core import TyperGroup
 
 from envbuild.cli import (
     build,
     cache,
     catalog,
+    config,
     devcontainer,
     diff,
     doctor,
+    edit,
     explain,
     export,
+    images,
     import_lock,
     init,
     lock,
     merge_driver,
+    outdated,
+    pull,
+    push,
     render,
+    rm,
     run,
+    shell,
     status,
+    tree,
     verify,
+    why,
 )
+from envbuild.cli.boundary import Boundary
 from envbuild.cli.output import Output
+from envbuild.cli.quick_command import QuickCommand
 from envbuild.cli.termination import ending_in_order
-from envbuild.errors import EnvbuildError, ExitCode, from_os_error
 from envbuild.version import __version__
-from envbuild.visible import visible_lines
 
-
-class Boundary(TyperGroup):
-    """Turns what commands raise into messages and exit codes; see ``errors.py`` for their meaning."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
-        output = Output()
-        try:
-            return super().invoke(ctx)
-        except EnvbuildError as error:
-            output.error(error)
-            raise typer.Exit(error.exit_code) from error
-        except KeyboardInterrupt as error:
-            output.report(["", "interrupted"])
-            raise typer.Exit(ExitCode.INTERRUPTED) from error
-        except BrokenPipeError as error:
-            # the reader of stdout went away; there is nobody to tell
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(ExitCode.FAILURE) from error
-        except OSError as error:
-            output.error(from_os_error(error))
-            raise typer.Exit(ExitCode.FAILURE) from error
-        except Exception as error:
-            if type(error).__module__.split(".")[0] in {"click", "typer"}:
-                raise
-            output.report(visible_lines(traceback.format_exc()))
-            version = sys.version.split()[0]
-            output.report(
-                [
-                    "",
-                    f"This is a bug in envbuild {__version__} (Python {version}, {sys.platform}).",
-                    "Please report it with the lines above.",
-                ]
-            )
-            raise typer.Exit(ExitCode.BUG) from error
-
+STANDARD_ERROR = 2
 
 app = typer.Typer(
     name="envbuild",
     cls=Boundary,
-    help="ML environments that are the same everywhere, and prove it.",
+    help="Reproducible ML environments: lock, build, verify.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -89,34 +63,83 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback sign
 
 @app.callback()
 def root(
+    context: typer.Context,
     *,
-    version: Annotated[
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--directory",
+            "-C",
+            metavar="FOLDER",
+            help="Change to this folder first: all other paths are relative to it.",
+            show_default=False,
+        ),
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - its callback is all of it
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """ML environments that are the same everywhere, and prove it."""
+    """Reproducible ML environments: lock, build, verify."""
+    if folders:
+        from envbuild.cli.machine import enter_folders, leave_folders
+
+        context.call_on_close(leave_folders)
+        enter_folders(folders)
 
 
-app.command(name="init")(init.init)
-app.command(name="import")(import_lock.import_lock)
-app.command(name="lock")(lock.lock)
-app.command(name="diff")(diff.diff)
-app.command(name="render")(render.render)
-app.command(name="build")(build.build)
-app.command(name="status")(status.status)
-app.command(name="verify")(verify.verify)
-app.command(name="run", context_settings={"allow_interspersed_args": False})(run.run)
-app.add_typer(explain.app, name="explain")
-app.add_typer(export.app, name="export")
-app.add_typer(merge_driver.app, name="merge-driver")
-app.command(name="devcontainer")(devcontainer.devcontainer)
-app.add_typer(catalog.app, name="catalog")
-app.add_typer(cache.app, name="cache")
-app.command(name="doctor")(doctor.doctor)
+_SPEC: Final = "Spec and lock"
+_IMAGE: Final = "Image"
+_INSPECTION: Final = "Inspection"
+_OTHER_TOOLS: Final = "Other tools"
+_MACHINE: Final = "This machine"
+"""Headings of the commands in the help."""
+
+app.command(name="init", rich_help_panel=_SPEC)(init.init)
+app.command(name="import", rich_help_panel=_SPEC)(import_lock.import_lock)
+app.command(name="lock", rich_help_panel=_SPEC)(lock.lock)
+app.command(name="add", rich_help_panel=_SPEC)(edit.add)
+app.command(name="remove", rich_help_panel=_SPEC)(edit.remove)
+app.command(name="upgrade", rich_help_panel=_SPEC)(edit.upgrade)
+app.command(name="build", rich_help_panel=_IMAGE)(build.build)
+app.command(name="verify", rich_help_panel=_IMAGE)(verify.verify)
+app.command(name="run", rich_help_panel=_IMAGE, context_settings={"allow_interspersed_args": False})(run.run)
+app.command(name="shell", rich_help_panel=_IMAGE)(shell.shell)
+app.command(name="images", rich_help_panel=_IMAGE)(images.images)
+app.command(name="push", rich_help_panel=_IMAGE)(push.push)
+app.command(name="pull", rich_help_panel=_IMAGE)(pull.pull)
+app.command(name="rm", rich_help_panel=_IMAGE)(rm.remove)
+app.command(name="status", rich_help_panel=_INSPECTION)(status.status)
+app.command(name="diff", rich_help_panel=_INSPECTION)(diff.diff)
+app.command(name="tree", rich_help_panel=_INSPECTION, cls=QuickCommand)(tree.tree)
+app.command(name="why", rich_help_panel=_INSPECTION, cls=QuickCommand)(why.why)
+app.command(name="outdated", rich_help_panel=_INSPECTION)(outdated.outdated)
+app.add_typer(explain.app, name="explain", rich_help_panel=_INSPECTION)
+app.command(name="render", rich_help_panel=_OTHER_TOOLS)(render.render)
+app.add_typer(export.app, name="export", rich_help_panel=_OTHER_TOOLS)
+app.command(name="devcontainer", rich_help_panel=_OTHER_TOOLS)(devcontainer.devcontainer)
+app.add_typer(merge_driver.app, name="merge-driver", rich_help_panel=_OTHER_TOOLS)
+app.command(name="doctor", rich_help_panel=_MACHINE)(doctor.doctor)
+app.add_typer(config.app, name="config", rich_help_panel=_MACHINE)
+app.add_typer(cache.app, name="cache", rich_help_panel=_MACHINE)
+app.add_typer(catalog.app, name="catalog", rich_help_panel=_MACHINE)
+
+
+def _provide_standard_error() -> None:
+    """Where it was closed by whoever started the program, have messages go nowhere.
+
+    Or the next file that is opened would get its number, and the messages.
+    """
+    try:
+        os.fstat(STANDARD_ERROR)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, STANDARD_ERROR)
+        sys.stderr = open(STANDARD_ERROR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def main() -> None:
     """Run the program.  What it writes to stdout is UTF-8 in every locale, like the files it writes."""
+    _provide_standard_error()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
     with ending_in_order():

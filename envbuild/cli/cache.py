@@ -36,10 +36,13 @@ def prune(
     ] = None,
     max_size: Annotated[
         float | None,
-        typer.Option("--max-size", help="Remove the longest unused down to this many gigabytes."),
+        typer.Option(
+            "--max-size",
+            help="Remove what was used least recently, until the cache has at most this many gigabytes.",
+        ),
     ] = None,
 ) -> None:
-    """Remove artifacts and layers nobody used for long.
+    """Remove files that were not used for long.
 
     What is removed is fetched or made again when it is needed.
     """
@@ -50,7 +53,7 @@ def prune(
     from envbuild.workflows.upkeep.cache import GIGABYTE, PruneOptions, prune_cache
 
     if older_than is None and max_size is None:
-        raise UsageError("nothing says what to remove", hint="give --older-than DAYS or --max-size GIGABYTES")
+        raise UsageError("choose what to remove", hint="give --older-than DAYS or --max-size GIGABYTES")
     for option, value in (("--older-than", older_than), ("--max-size", max_size)):
         # written so that nan, which is neither more nor less than anything, is refused too
         if value is not None and not 0 <= value < math.inf:

@@ -16,7 +16,7 @@ SOME = 5
 """How many tags are named."""
 
 app = typer.Typer(
-    help="Show, check or update what is known of CUDA, GPUs and images.",
+    help="Show, check or update the CUDA and GPU catalogue.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

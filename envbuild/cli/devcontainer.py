@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from envbuild.cli.completion import complete_platform, complete_variant
 from envbuild.cli.options import AllSpecs, AsJson, Frozen, Quiet, SpecPath, Verbose
 
 if TYPE_CHECKING:
     from envbuild.workflows.devcontainer import DevContainerResult
 
-UNCHANGED = "the dev container is what lock and spec say"
+UNCHANGED = "the dev container is up to date"
 
 
 def devcontainer(
@@ -19,11 +20,21 @@ def devcontainer(
     ] = False,
     variant: Annotated[
         str | None,
-        typer.Option("--variant", help="Which variant of the spec.", show_default="all, each in a folder"),
+        typer.Option(
+            "--variant",
+            help="Which variant of the spec.",
+            show_default="all, each in a folder",
+            autocompletion=complete_variant,
+        ),
     ] = None,
     platform: Annotated[
         str | None,
-        typer.Option("--platform", help="Which platform.", show_default="as written last, or this machine's"),
+        typer.Option(
+            "--platform",
+            help="Which platform.",
+            show_default="as written last, or this machine's",
+            autocompletion=complete_platform,
+        ),
     ] = None,
     local: Annotated[
         bool, typer.Option("--local", help="Build the image on each machine, even if it is pushed.")

@@ -10,7 +10,7 @@ OLD = typer.Argument(
     help="A lock or its folder, a git revision, REVISION:PATH, or an image.",
     show_default="HEAD",
 )
-NEW = typer.Argument(help="Likewise.", show_default="the lock as it lies there")
+NEW = typer.Argument(help="The same forms as OLD.", show_default="the project's lock")
 
 
 def diff(

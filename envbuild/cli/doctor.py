@@ -6,7 +6,7 @@ from envbuild.cli.options import AsJson, Quiet, SpecPath
 
 
 def doctor(*, spec: SpecPath = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Show what this machine has of all that envbuild needs.
+    """Check this machine for what envbuild needs.
 
     Engine, builder, apt, cache, index, registries, driver and GPUs.  Nothing is changed.  Exits with the code
     that a command would end with that needs what is broken.

@@ -4,12 +4,14 @@ import typer
 
 from envbuild.cli.options import AsJson, Frozen, PlatformOption, SpecPath, Variant
 
-app = typer.Typer(help="Say why the lock is as it is.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Explain how CUDA and the base image were chosen.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.callback()
 def root() -> None:
-    """Say why the lock is as it is."""
+    """Explain how CUDA and the base image were chosen."""
 
 
 @app.command()

@@ -20,9 +20,7 @@ from envbuild.cli.options import (
 if TYPE_CHECKING:
     from envbuild.cli.output import Output
 
-app = typer.Typer(
-    help="Write a lock in the words of other tools.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Export a lock for other tools.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from envbuild.cli.next_step import tell_next
 from envbuild.cli.options import AsJson, Quiet, Verbose
 
 
@@ -29,7 +30,7 @@ def import_lock(
     group: Annotated[
         list[str] | None, typer.Option("--group", help="Take this group of the project too.")
     ] = None,
-    base: Annotated[str | None, typer.Option("--base", help="Image to stand on.")] = None,
+    base: Annotated[str | None, typer.Option("--base", help="Base image, such as python:3.12-slim.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -58,3 +59,4 @@ def import_lock(
         output.note(f"not kept: {problem}")
     output.say(f"kept {len(result.kept)} versions of {lock.name}")
     output.say(f"wrote {result.locked.project.lock}")
+    tell_next(output, result.locked.project, "build")

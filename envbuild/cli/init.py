@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from envbuild.cli.next_step import tell_next
 from envbuild.cli.options import AsJson, Offline, Quiet, Verbose
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def init(
     ] = None,
     all_extras: Annotated[bool, typer.Option("--all-extras", help="Take every extra.")] = False,
     all_groups: Annotated[bool, typer.Option("--all-groups", help="Take every group.")] = False,
-    base: Annotated[str | None, typer.Option("--base", help="Image to stand on.")] = None,
+    base: Annotated[str | None, typer.Option("--base", help="Base image, such as python:3.12-slim.")] = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Compute on GPUs: write a [gpu] table.")] = False,
     template: Annotated[
         str | None,
@@ -66,6 +67,7 @@ def init(
     from envbuild.errors import SpecError
     from envbuild.workflows.adoption.init import InitOptions, init_project
     from envbuild.workflows.machine import Machine
+    from envbuild.workflows.project import Project
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     options = InitOptions(
@@ -91,6 +93,7 @@ def init(
             problems=result.problems,
             hint="put these right by hand",
         )
+    tell_next(output, Project(result.spec), "lock")
 
 
 def tell_init(output: "Output", result: "InitResult") -> None:
@@ -101,4 +104,4 @@ def tell_init(output: "Output", result: "InitResult") -> None:
         if problem.hint:
             output.say(f"      {problem.hint}")
     if not result.problems:
-        output.say(f"wrote {result.spec}; next: envbuild lock")
+        output.say(f"wrote {result.spec}")

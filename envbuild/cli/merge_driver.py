@@ -7,7 +7,7 @@ import typer
 
 from envbuild.cli.options import Quiet
 
-app = typer.Typer(help="Merge locks by what they mean.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Git merge driver for lock files.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from envbuild.cli.completion import complete_platform, complete_variant
 from envbuild.workflows.engines import EngineName
 
 SpecPath = Annotated[
@@ -18,11 +19,21 @@ SpecPath = Annotated[
 ]
 Variant = Annotated[
     str | None,
-    typer.Option("--variant", help="Which variant of the spec.", show_default="the spec's default"),
+    typer.Option(
+        "--variant",
+        help="Which variant of the spec.",
+        show_default="the spec's default",
+        autocompletion=complete_variant,
+    ),
 ]
 PlatformOption = Annotated[
     str | None,
-    typer.Option("--platform", help="Which platform, such as linux/amd64.", show_default="this machine's"),
+    typer.Option(
+        "--platform",
+        help="Which platform, such as linux/amd64.",
+        show_default="this machine's",
+        autocompletion=complete_platform,
+    ),
 ]
 EngineOption = Annotated[
     EngineName | None,
@@ -32,8 +43,19 @@ EngineOption = Annotated[
         show_default="[build] engine of the spec, else docker",
     ),
 ]
+EachEngine = Annotated[
+    EngineName | None,
+    typer.Option("--engine", help="Ask this engine alone: docker or local.", show_default="all"),
+]
 Frozen = Annotated[
     bool, typer.Option("--frozen", help="Use the lock as it stands, without comparing it with the spec.")
+]
+LockFirst = Annotated[
+    bool, typer.Option("--lock", help="Bring a lock that is missing or out of date up to date first.")
+]
+AddBuilds = Annotated[
+    bool,
+    typer.Option("--add-builds", help="Write what must be built from source into the spec, and build it."),
 ]
 Gpus = Annotated[
     str,
@@ -56,3 +78,7 @@ ProfileOption = Annotated[
     typer.Option("--profile", help="How strict: a devcontainer may hold more than the lock."),
 ]
 Junit = Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report to this file too.")]
+PackageKindOption = Annotated[
+    Literal["wheel", "conda", "deb"] | None,
+    typer.Option("--kind", help="Packages of this kind alone.", show_default="all"),
+]

@@ -64,6 +64,11 @@ class Output:
         if self.verbose:
             self.talk.write(self.styled(visible(text), DIM) + "\n")
 
+    def aside(self, text: str) -> None:
+        """Tell a person something small, on one line."""
+        if not self.quiet:
+            self.talk.write(self.styled(visible(text), DIM) + "\n")
+
     def note(self, text: str) -> None:
         """Warn of something the person can act on."""
         if not self.quiet:

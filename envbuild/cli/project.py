@@ -2,7 +2,18 @@
 
 from pathlib import Path
 
-from envbuild.workflows.project import Project, open_project
+from envbuild.workflows.project import Project, find_project, open_project
+
+
+def project_if_any(spec: Path | None) -> Project | None:
+    """Return the project of ``spec``; without one, that which is found from the current folder, if any is.
+
+    :raises SpecError: ``spec`` names none, or what is found cannot be taken: see :func:`find_project`.
+    """
+    if spec is not None:
+        return project_of(spec)
+    found = find_project()
+    return found.as_named() if found else None
 
 
 def project_of(spec: Path | None, *, frozen: bool = False) -> Project:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from envbuild.cli.next_step import tell_next
 from envbuild.cli.options import (
     AllSpecs,
     AsJson,
@@ -32,9 +33,8 @@ def verify(
     image: Annotated[
         str | None,
         typer.Argument(
-            help="Image to verify; with --deep or --exact also oci:FOLDER, archive:FILE or "
-            "registry:REFERENCE.  [default: the one of the lock]",
-            show_default=False,
+            help="Image to verify; with --deep or --exact also oci:FOLDER, archive:FILE, registry:REFERENCE.",
+            show_default="the one of the lock",
         ),
     ] = None,
     deep: Annotated[
@@ -74,15 +74,16 @@ def verify(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compare an image with its lock.
+    """Check an image against its lock.
 
     Plain verify asks the image what it holds.  --deep reads its files from outside, and asks afterwards.
     Exits with 8 when something differs.
     """
     from envbuild.cli.machine import command_machine
     from envbuild.cli.output import Output
+    from envbuild.cli.project import project_of
     from envbuild.errors import ExitCode, UsageError
-    from envbuild.workflows.verify import VerifyOptions, VerifyResult, verify_image, verify_images
+    from envbuild.workflows.verify import VerifyOptions, verify_image
 
     output = Output(quiet=quiet, verbose=verbose, as_json=as_json)
     if here:
@@ -98,8 +99,6 @@ def verify(
         raise typer.Exit(
             verify_here(profile=profile, require_gpu=require_gpu, as_json=as_json, machine=machine)
         )
-    if every and (image or junit):
-        raise UsageError("--all verifies the images of all locks: it takes no image and no --junit")
     options = VerifyOptions(
         image=image,
         deep=deep,
@@ -116,13 +115,12 @@ def verify(
         frozen=frozen,
     )
     if not every:
-        from envbuild.cli.project import project_of
-
+        project = project_of(spec, frozen=frozen)
         with output.activity() as activity:
-            machine = command_machine(activity, offline=offline)
-            project = project_of(spec, frozen=frozen)
-            result = verify_image(project, options, machine=machine)
+            result = verify_image(project, options, machine=command_machine(activity, offline=offline))
         _tell(output, result)
+        if result.succeeded and not host and image is None:
+            tell_next(output, project, "shell", like=options)
         if junit:
             result.write_junit(junit)
         if not result.succeeded:
@@ -131,9 +129,12 @@ def verify(
 
     from envbuild.cli.many import tell_results
     from envbuild.workflows.many import open_projects
+    from envbuild.workflows.verify import VerifyResult, verify_images, write_junit_of_specs
 
     machine = command_machine(output.lines(), offline=offline)
     results = verify_images(open_projects(spec, frozen=frozen), options, machine=machine)
+    if junit:
+        write_junit_of_specs(junit, results)
     raise typer.Exit(
         tell_results(output, results, summary=lambda result: result.verdict, document=VerifyResult.document)
     )

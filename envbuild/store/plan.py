@@ -1,6 +1,7 @@
 """From a target of a lock to the artifacts it is made of; where they are is asked when one is missing."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -21,17 +22,24 @@ class Locator(Protocol[P_contra]):
 
 
 def artifacts_of(
-    lock: Lock, target: Target, *, wheels: Locator[Wheel], debs: Locator[Deb], conda: Locator[CondaPackage]
+    lock: Lock,
+    target: Target,
+    *,
+    wheels: Locator[Wheel],
+    debs: Locator[Deb],
+    conda: Locator[CondaPackage],
+    environment: Mapping[str, str] = os.environ,
 ) -> tuple[Artifact, ...]:
     """Return every file a build of ``target`` needs, each once, by kind, sorted by file name.
 
     The wheels of the environment, conda packages and what installs both, the packages of a bootstrapped base
-    and those laid on it, a standalone Python.  No locator is asked anything before an artifact is missing.
+    and those laid on it, a standalone Python, whose address ``environment`` may say.  No locator is asked
+    anything before an artifact is missing.
     """
     installer = target.conda_installer
     archive = target.interpreter.archive or (installer.interpreter.archive if installer else None)
     found = (
-        *([python_artifact(archive)] if archive else []),
+        *([python_artifact(archive, environment)] if archive else []),
         *(artifact_of(deb, debs) for deb in lock.base_debs_of(lock.base(target))),
         *(artifact_of(deb, debs) for deb in lock.system_debs_of(target)),
         *(artifact_of(wheel, wheels) for wheel in (*lock.wheels_of(target), *lock.tools_of(target))),
@@ -57,14 +65,14 @@ def artifact_of(package: P, locator: Locator[P]) -> Artifact:
     )
 
 
-def python_artifact(archive: PythonArchive) -> Artifact:
+def python_artifact(archive: PythonArchive, environment: Mapping[str, str] = os.environ) -> Artifact:
     """Return a standalone Python as what the store holds."""
 
     def locate() -> Iterable[Address]:
         # the table of builds is a megabyte: only a file that is missing is worth it
         from envbuild.remote.python_builds import standalone_address  # noqa: PLC0415
 
-        return (standalone_address(archive.path),)
+        return (standalone_address(archive.path, environment),)
 
     return Artifact(
         kind="python",

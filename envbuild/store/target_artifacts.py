@@ -43,6 +43,7 @@ class TargetArtifacts:
             wheels=IndexLocator(lambda: _open_index(request.pip, self.environment)),
             debs=ArchiveLocator(lambda: _read_apt_settings(self.environment), day=request.snapshot),
             conda=ChannelLocator(lambda: _read_channels(self.environment)),
+            environment=self.environment,
         )
         return {artifact.sha256: artifact for artifact in found}
 

@@ -4,9 +4,10 @@ There is no standard; this keeps to what the schemas of Jenkins' xunit plugin an
 Text that was made visible has no character that XML 1.0 (production 2, Char) cannot hold.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree as ET
 
+from envbuild.errors import EnvbuildError
 from envbuild.verify.checks.report import CheckResult, Report
 from envbuild.visible import visible
 
@@ -28,6 +29,44 @@ def render_junit(report: Report) -> str:
         suite = ET.SubElement(root, "testsuite", {"name": visible(group), **_counts(results)})
         for result in results:
             _add_case(suite, group, result, mark=report.digest is not None)
+    return _document(root)
+
+
+def render_junit_of_specs(outcomes: Sequence[tuple[str, Report | EnvbuildError]]) -> str:
+    """Return what verifying several specs gave as one JUnit document: a suite for each, in their order.
+
+    ``outcomes`` has the spec's folder, and its report or why there is none: a suite with one case that ended
+    with an error, so that no spec is left out.  As with one report, the same outcomes give the same text.
+    """
+    results = [result for _, found in outcomes if isinstance(found, Report) for result in found.results]
+    errors = sum(isinstance(found, EnvbuildError) for _, found in outcomes)
+    root = ET.Element("testsuites", {"name": "envbuild verify --all", **_counts(results, errors=errors)})
+    del root.attrib["skipped"]
+    for label, found in outcomes:
+        spec = visible(label)
+        if isinstance(found, EnvbuildError):
+            suite = ET.SubElement(root, "testsuite", {"name": spec, **_counts((), errors=1)})
+            _add_error(suite, spec, found)
+            continue
+        suite = ET.SubElement(
+            root, "testsuite", {"name": f"{spec}: {visible(found.target)}", **_counts(found.results)}
+        )
+        for result in found.results:
+            _add_case(suite, f"{label}.{result.group}", result, mark=found.digest is not None)
+    return _document(root)
+
+
+def _add_error(suite: ET.Element, spec: str, error: EnvbuildError) -> None:
+    case = ET.SubElement(suite, "testcase", {"classname": spec, "name": "verify", "time": "0"})
+    told = [error.message, *map(str, error.problems), *(error.detail or "").splitlines()]
+    told += [f"hint: {error.hint}"] if error.hint else []
+    kind = type(error).__name__.removesuffix("Error").lower()
+    ET.SubElement(case, "error", {"type": kind, "message": visible(error.message)}).text = "\n".join(
+        map(visible, told)
+    )
+
+
+def _document(root: ET.Element) -> str:
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -46,12 +85,12 @@ def _add_case(suite: ET.Element, group: str, result: CheckResult, *, mark: bool)
         ET.SubElement(case, "system-out").text = "\n".join(said)
 
 
-def _counts(results: Iterable[CheckResult]) -> dict[str, str]:
+def _counts(results: Iterable[CheckResult], *, errors: int = 0) -> dict[str, str]:
     outcomes = [result.outcome for result in results]
     return {
-        "tests": str(len(outcomes)),
+        "tests": str(len(outcomes) + errors),
         "failures": str(outcomes.count("failed")),
-        "errors": "0",
+        "errors": str(errors),
         "skipped": str(outcomes.count("skipped")),
         "time": "0",
     }

@@ -103,7 +103,7 @@ def write_devcontainer(
     names = tuple(path.relative_to(project.folder).as_posix() for path in changed)
     if options.check and (changed or plan.unpinned):
         raise EnvbuildError(
-            "the dev container is not what lock and spec say",
+            "the dev container is out of date",
             hint="run `envbuild devcontainer`",
             problems=plan.unpinned,
             detail=plan.difference(project.folder) or None,

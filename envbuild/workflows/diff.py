@@ -22,7 +22,15 @@ from envbuild.lock.diff import (
 from envbuild.lock.image_paths import IMAGE_LOCK
 from envbuild.workflows.engines import EngineName, engine_of
 from envbuild.workflows.machine import Machine
-from envbuild.workflows.project import LOCK_NAME, SPEC_NAME, Project, lock_missing, open_project, read_lock
+from envbuild.workflows.project import (
+    LOCK_NAME,
+    SPEC_NAME,
+    Project,
+    find_project,
+    lock_missing,
+    open_project,
+    read_lock,
+)
 
 if TYPE_CHECKING:
     from envbuild.image.engine import Engine
@@ -85,13 +93,15 @@ class DiffResult:
 def open_compared(spec: Path | None) -> Project:
     """Return the project that names are read from.
 
-    That is the one of ``spec``; a folder without any will do where two images or two files are compared.
+    That is the one of ``spec``, else the nearest of the current folder and those above; a folder without any
+    will do where two images or two files are compared.
 
-    :raises SpecError: a folder holds two specs.
+    :raises SpecError: a folder holds two specs, or what was found above belongs to another user.
     """
-    folder = spec or Path()
-    if folder.is_dir() and not any((folder / name).exists() for name in (LOCK_NAME, SPEC_NAME)):
-        return Project(folder / SPEC_NAME)
+    if spec is None:
+        return find_project(frozen=True) or Project(Path(SPEC_NAME))
+    if spec.is_dir() and not any((spec / name).exists() for name in (LOCK_NAME, SPEC_NAME)):
+        return Project(spec / SPEC_NAME)
     return open_project(spec, frozen=True)
 
 

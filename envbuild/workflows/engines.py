@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from envbuild.errors import EnvbuildError, SpecError, UsageError
+from envbuild.workflows.configuration.settings import DEFAULT_ENGINE_VARIABLE, ENGINES, EngineName
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import refuse_other
 
@@ -15,32 +17,75 @@ if TYPE_CHECKING:
     from envbuild.image.gpus import GpuAccess
     from envbuild.workflows.project import Project
 
-EngineName = Literal["docker", "local"]
-
-ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+__all__ = [
+    "DEFAULT",
+    "ENGINES",
+    "VARIABLE",
+    "EngineChoice",
+    "EngineName",
+    "any_engine",
+    "choose_engine",
+    "engine_choice",
+    "engine_of",
+    "open_engine",
+    "require_privileges_for",
+]
 
 VARIABLE = "ENVBUILD_ENGINE"
 DEFAULT: EngineName = "docker"
 
 
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """An engine, and what named it."""
+
+    name: EngineName
+    by: Literal["option", "variable", "spec", "configuration", "default"]
+    """``configuration`` is ``ENVBUILD_DEFAULT_ENGINE``, or the key that is its default."""
+
+
 def choose_engine(
-    option: EngineName | None, project: "Project", environment: Mapping[str, str]
+    option: EngineName | None, project: "Project | None", environment: Mapping[str, str]
 ) -> EngineName:
-    """Return the engine of ``option``, else of ``ENVBUILD_ENGINE``, else of the spec, else docker.
+    """Return the engine that a command means; see :func:`engine_choice`."""
+    return engine_choice(option, project, environment).name
 
-    With ``--frozen`` there may be no spec; a spec with problems is reported by who needs the spec.
 
-    :raises UsageError: ``option`` or ``ENVBUILD_ENGINE`` names none.
+def engine_choice(
+    option: EngineName | None, project: "Project | None", environment: Mapping[str, str]
+) -> EngineChoice:
+    """Return which engine a command means, and why.
+
+    That of ``option``, else of ``ENVBUILD_ENGINE``, else of the spec, else of ``ENVBUILD_DEFAULT_ENGINE``,
+    which is the user's configuration, else docker.  What a team wrote into its spec counts for all who build
+    it; what one user configured is for specs that name no engine.
+
+    With ``--frozen`` there may be no spec, and for an image that is named no project.  A spec with problems
+    is reported by who needs the spec.
+
+    :raises UsageError: ``option`` or a variable names none.
     """
     refuse_other("engine", option, ENGINES)
     if option is not None:
-        return option
-    named = environment.get(VARIABLE)
-    if named:
-        if named not in ENGINES:
-            raise UsageError(f"{VARIABLE} names no engine: {named}", hint=f"engines: {', '.join(ENGINES)}")
-        return named
-    return project.reading.spec.build.engine if project.spec.is_file() else DEFAULT
+        return EngineChoice(option, "option")
+    named = _engine_in(environment, VARIABLE)
+    if named is not None:
+        return EngineChoice(named, "variable")
+    if project is not None and project.spec.is_file():
+        build = project.reading.spec.build
+        if "engine" in build.model_fields_set:
+            return EngineChoice(build.engine, "spec")
+    named = _engine_in(environment, DEFAULT_ENGINE_VARIABLE)
+    return EngineChoice(named, "configuration") if named is not None else EngineChoice(DEFAULT, "default")
+
+
+def _engine_in(environment: Mapping[str, str], variable: str) -> EngineName | None:
+    named = environment.get(variable)
+    if not named:
+        return None
+    if named not in ENGINES:
+        raise UsageError(f"{variable} names no engine: {named}", hint=f"engines: {', '.join(ENGINES)}")
+    return named
 
 
 def open_engine(name: EngineName, machine: Machine, *, gpus: "GpuAccess | None" = None) -> "Engine":
@@ -52,7 +97,7 @@ def open_engine(name: EngineName, machine: Machine, *, gpus: "GpuAccess | None" 
 
 
 def engine_of(
-    project: "Project", option: EngineName | None, machine: Machine, *, gpus: "GpuAccess | None" = None
+    project: "Project | None", option: EngineName | None, machine: Machine, *, gpus: "GpuAccess | None" = None
 ) -> "Engine":
     """Return the engine that a command on ``project`` means, opened.
 
@@ -63,7 +108,8 @@ def engine_of(
 
 def any_engine(machine: Machine) -> "Engine":
     """Return an engine of this machine, where it does not matter which: the first that can work."""
-    named = machine.environment.get(VARIABLE)
+    variables = machine.environment
+    named = variables.get(VARIABLE) or variables.get(DEFAULT_ENGINE_VARIABLE)
     for name in ENGINES:
         engine = open_engine(name, machine)
         if name == named or (not named and _can_work(engine)):

@@ -1,6 +1,5 @@
 """This machine, as a value: its environment variables, its cache folder, and who watches the work."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +26,22 @@ def _refuse_restart() -> None:
     )
 
 
+def _configured_environment() -> Mapping[str, str]:
+    from envbuild.workflows.configuration.environment import configured_environment
+
+    return configured_environment()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What a workflow uses of this machine.  The default is this process' own environment, silently."""
+    """What a workflow uses of this machine, silently by default.
 
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
-    """Environment variables: the engine, the cache folder, proxies, registries, credentials."""
+    :raises ConfigurationError: no ``environment`` is given, and the user's configuration file cannot be used.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=_configured_environment, repr=False)
+    """Environment variables: the engine, the cache folder, proxies, registries, credentials.  The default is
+    those of this process, with what the user's configuration file says where they say nothing."""
 
     offline: bool = False
     """Whether only the cache may be used."""

@@ -27,10 +27,18 @@ def names_of(field: str, values: Iterable[str]) -> frozenset[str]:
 
     :raises UsageError: it is one text, or holds something else.
     """
+    return frozenset(texts_of(field, values))
+
+
+def texts_of(field: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts in ``values``, of any iterable, in their order.
+
+    :raises UsageError: it is one text, or holds something else.
+    """
     found = _items(field, values, "names")
     if not all(isinstance(item, str) for item in found):
         raise UsageError(f"`{field}` holds something that is not text", hint="give a list of names")
-    return frozenset(found)
+    return found
 
 
 def paths_of(field: str, values: Iterable[str | Path]) -> tuple[Path, ...]:

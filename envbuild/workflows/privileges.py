@@ -8,6 +8,7 @@ def restart_program(arguments: Sequence[str], environment: Mapping[str, str]) ->
 
     :raises EngineError: this user may not; says what to install.
     """
+    from envbuild.files.ownership import NAMESPACE_VARIABLE
     from envbuild.image.local.user_namespace import restart_in_namespace
 
-    restart_in_namespace(arguments, environment=environment)
+    restart_in_namespace(arguments, environment={**environment, NAMESPACE_VARIABLE: "1"})

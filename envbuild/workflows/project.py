@@ -1,11 +1,13 @@
 """A spec and its lock as files: found, read, compared."""
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envbuild.errors import LockInvalidError, LockMissingError
+from envbuild.errors import LockInvalidError, LockMissingError, SpecError
 
 if TYPE_CHECKING:
     from envbuild.lock.model import Lock, Target
@@ -32,6 +34,9 @@ class Project:
     text: str | None = field(default=None, compare=False, repr=False)
     """What is read in place of the spec's own text; None: that.  A change is tried so before it is made."""
 
+    texts: Mapping[Path, str] = field(default_factory=dict, compare=False, repr=False)
+    """What is read in place of other files of its folder, each by its path."""
+
     @property
     def folder(self) -> Path:
         """The folder both lie in."""
@@ -46,6 +51,22 @@ class Project:
     def label(self) -> str:
         """The folder as the person who opened the project calls it."""
         return self.shown(self.folder).as_posix()
+
+    def command(self, *words: str) -> str:
+        """Return a command line of envbuild for this project, as the person who opened it would type it."""
+        named = self.named or self.spec
+        place = named.parent if named.name in {SPEC_NAME, "pyproject.toml"} else named
+        is_above = not set(place.parts) - {".."}
+        options = () if is_above and self._is_nearest() else ("-f", place.as_posix())
+        return shlex.join(["envbuild", words[0], *options, *words[1:]])
+
+    def _is_nearest(self) -> bool:
+        """Return whether a command in the current folder finds this project by itself."""
+        try:
+            found = find_project(frozen=True)
+        except SpecError:
+            return False
+        return found is not None and found.spec == self.spec.absolute()
 
     def as_named(self) -> "Project":
         """Return this project with all paths as the person who opened it named them.
@@ -77,24 +98,74 @@ class Project:
         """
         from envbuild.spec.normalize import request_from
 
-        return request_from(self.reading)
+        return request_from(self.reading, texts=self.texts)
 
 
 def open_project(spec: Path | str | None = None, *, frozen: bool = False) -> Project:
-    """Return the project of ``spec``: a file, a folder, or the current folder.
+    """Return the project of ``spec``, a file or a folder; without it, that of :func:`find_project`.
 
     With ``frozen`` a folder that holds a lock alone will do: nothing looks at its spec.
 
-    :raises SpecError: there is no spec.
+    :raises SpecError: there is no spec, or two, or the one found in a folder above belongs to another user.
     """
+    if spec is None:
+        found = find_project(frozen=frozen)
+        if found is None:
+            from envbuild.spec.load import no_spec
+
+            raise no_spec("here, or in a folder above")
+        return found
+    return _opened(Path(spec), frozen=frozen)
+
+
+def find_project(*, frozen: bool = False) -> Project | None:
+    """Return the project of the current folder or of the nearest folder above it; None: there is none.
+
+    The search goes up to the root, as those of uv, pixi and cargo do.  What is found above the current folder
+    must belong to a user whom this one trusts; see :func:`envbuild.files.ownership.untrusted_owner`.
+
+    :raises SpecError: a folder holds two specs, or what was found belongs to another user.
+    """
+    from envbuild.spec.load import holds_spec
+
+    current = Path.cwd()
+    for levels in range(len(current.parts)):
+        folder = Path(*[".."] * levels)
+        if holds_spec(folder) or (frozen and (folder / LOCK_NAME).is_file()):
+            found = _opened(folder, frozen=frozen)
+            if levels:
+                _require_trusted(found.shown(found.spec), found.shown(found.lock))
+            return found
+    return None
+
+
+def _require_trusted(spec: Path, lock: Path) -> None:
+    """Return if this user may take up ``spec`` and ``lock`` without naming them.
+
+    :raises SpecError: one of them belongs to another user.
+    """
+    from envbuild.files.ownership import untrusted_owner
+
+    for path in (spec, lock):
+        owner = untrusted_owner(path)
+        if owner is not None:
+            raise SpecError(
+                f"`{path}` belongs to another user (uid {owner}), so it is not used unless you name it",
+                hint=f"if you trust that user, name the spec: `-f {spec}`",
+            )
+
+
+def _opened(path: Path, *, frozen: bool) -> Project:
     from envbuild.spec.load import find_spec
 
-    path = Path(spec or "")
     if path.is_file():
         found = path
     elif frozen and (path / LOCK_NAME).is_file():
         found = path / SPEC_NAME
     else:
+        # imported here: who reads the lock alone shall not wait for it
+        from envbuild.spec.load import find_spec
+
         found = find_spec(path)
     return Project(found.absolute(), named=found)
 
@@ -129,24 +200,39 @@ def read_project_lock(project: Project) -> "Lock":
     return read_lock(project.lock, shown=project.shown(project.lock))
 
 
-def fresh_lock(project: Project, *, frozen: bool) -> "Lock":
+def fresh_lock(project: Project, *, frozen: bool, updates: str | None = None) -> "Lock":
     """Return the lock of ``project``, compared with its spec unless ``frozen``.
 
+    ``updates`` is a command that would bring it up to date and then go on, for the hint.
+
+    :raises LockMissingError: there is none.
     :raises LockStaleError: it no longer answers the spec; the fields are named.
     """
-    lock = read_project_lock(project)
+    try:
+        lock = read_project_lock(project)
+    except LockMissingError as error:
+        raise LockMissingError(error.message, hint=lock_hint(project, updates)) from error
     if not frozen:
         from envbuild.lock.freshness import stale_fields, stale_lock
 
         problems = stale_fields(project.request, lock.request)
         if problems:
-            raise stale_lock(project.lock.name, project.spec.name, problems, frozen=True)
+            from envbuild.spec.load import shown_name
+
+            hint = f"{lock_hint(project, updates)}, or use the lock as it stands with --frozen"
+            raise stale_lock(shown_name(project.lock), shown_name(project.spec), problems, hint=hint)
     return lock
 
 
-def lock_missing(what: str) -> LockMissingError:
+def lock_hint(project: Project, updates: str | None = None) -> str:
+    """Return what to type where a lock is missing or out of date."""
+    also = f", or `{project.command(updates, '--lock')}`" if updates else ""
+    return f"run `{project.command('lock')}`{also}"
+
+
+def lock_missing(what: str, *, hint: str = "run `envbuild lock`") -> LockMissingError:
     """Return the error of a lock that is not there."""
-    return LockMissingError(f"there is no {what}", hint="run `envbuild lock`")
+    return LockMissingError(f"there is no {what}", hint=hint)
 
 
 def choose_target(lock: "Lock", *, variant: str | None, platform: str | None) -> "Target":

@@ -173,7 +173,7 @@ def statuses_of(
             "a status with --remote asks registries, and --offline asks nobody",
             hint="leave --remote out: what it would ask is shown as not asked",
         )
-    digest_of = _registry_reader(machine) if options.remote else None
+    digest_of = registry_reader(machine) if options.remote else None
     for project in projects:
         try:
             lock = read_project_lock(project)
@@ -194,7 +194,8 @@ def _stale_fields(project: Project, lock: "Lock") -> tuple[Problem, ...]:
     return tuple(stale_fields(project.request, lock.request))
 
 
-def _registry_reader(machine: Machine) -> DigestOf:
+def registry_reader(machine: Machine) -> DigestOf:
+    """Return a function that asks registries which digest a reference names, each reference once."""
     from envbuild.oci.reference import parse_reference
     from envbuild.remote.registry.client import RegistryClient
 
@@ -246,7 +247,7 @@ def target_status(
         made_by=made_by,
         pushed=pushed,
         base=_base_name(base),
-        base_state=_base_state(base, digest_of, reasons),
+        base_state=base_state(base, digest_of, reasons),
         why="; ".join(dict.fromkeys(reasons)) or None,
     )
 
@@ -272,7 +273,8 @@ def _base_name(base: "Base") -> str:
     return base.packages.distribution if base.packages else base.key
 
 
-def _base_state(base: "Base", digest_of: DigestOf | None, reasons: list[str]) -> BaseState:
+def base_state(base: "Base", digest_of: DigestOf | None, reasons: list[str]) -> BaseState:
+    """Return whether a base is as locked; why it is unknown is added to ``reasons``."""
     if base.image is None:
         return "from packages"
     if digest_of is None:

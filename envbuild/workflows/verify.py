@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from envbuild.errors import UsageError, VerificationError
+from envbuild.errors import EnvbuildError, UsageError, VerificationError
 from envbuild.workflows.engines import engine_of, require_privileges_for
 from envbuild.workflows.html import table
 from envbuild.workflows.machine import Machine
@@ -29,6 +29,7 @@ __all__ = [
     "result_line",
     "verify_image",
     "verify_images",
+    "write_junit_of_specs",
 ]
 
 THIS_MACHINE: Final = "this machine"
@@ -205,6 +206,22 @@ def verify_images(
         machine=machine,
         error_of=_error_of,
     )
+
+
+def write_junit_of_specs(path: Path | str, results: "Sequence[ProjectResult[VerifyResult]]") -> None:
+    """Write what :func:`verify_images` gave to ``path`` as one JUnit document, with a suite for each spec.
+
+    A spec that could not be verified, as its image or its lock is missing, is a suite with an error.
+    """
+    from envbuild.files import atomic
+    from envbuild.verify.junit import render_junit_of_specs
+
+    outcomes: list[tuple[str, Report | EnvbuildError]] = []
+    for result in results:
+        found = result.value.report if result.value is not None else result.error
+        if found is not None:
+            outcomes.append((result.project.label, found))
+    atomic.write_text(Path(path), render_junit_of_specs(outcomes))
 
 
 def _error_of(result: VerifyResult) -> VerificationError | None:

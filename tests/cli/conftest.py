@@ -15,7 +15,8 @@ from tests.rig.program import WIDTH, Program
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     """Return the program in an empty folder."""
     for variable in os.environ:
-        if variable.startswith(("PIP_", "UV_", "ENVBUILD_")) or variable in {"NO_COLOR", "FORCE_COLOR"}:
+        unwanted = {"NO_COLOR", "FORCE_COLOR", "XDG_CONFIG_HOME"}
+        if variable.startswith(("PIP_", "UV_", "ENVBUILD_")) or variable in unwanted:
             monkeypatch.delenv(variable)
     folder, home = tmp_path / "project", tmp_path / "home"
     folder.mkdir()

@@ -85,11 +85,11 @@ def test_all_that_are_there_are_checked_and_brought_up_to_date(program: Program)
     answer = program("devcontainer", "--all", "--check")
 
     assert (answer.code, answer.stdout) == (1, "")
-    assert "envs/made\nerror: the dev container is not what lock and spec say\n" in answer.stderr
+    assert "envs/made\nerror: the dev container is out of date\n" in answer.stderr
     assert answer.stderr.splitlines()[-4:] == [
         "spec",
         "envs/by-hand  ok      has none",
-        "envs/made     failed  the dev container is not what lock and spec say",
+        "envs/made     failed  the dev container is out of date",
         "envs/none     ok      has none",
     ]
     made = json.loads(program("devcontainer", "--all", "--json").stdout)
@@ -497,7 +497,7 @@ def test_a_feature_that_is_not_pinned_fails_the_check(written: Program):
         answer = written("devcontainer", "--check")
         assert (answer.code, answer.stdout) == (1, "")
         assert answer.stderr == (
-            "error: the dev container is not what lock and spec say\n"
+            "error: the dev container is out of date\n"
             "  • .devcontainer/devcontainer-lock.json: feature `127.0.0.1:9/a/b:1` is not pinned\n\n"
             "hint: run `envbuild devcontainer`\n"
         )

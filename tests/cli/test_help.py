@@ -1,5 +1,6 @@
 """What `--help` says, apart from how typer lays it out: that changes between its releases."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -31,12 +32,24 @@ def test_help_describes_every_option(program: Program, path: tuple[str, ...], sn
     assert "\n".join(": ".join(line) for line in described) == snapshot
 
 
-def test_help_lists_the_commands(program: Program):
-    said = program("--help").stdout.partition("Commands:\n")[2]
+def test_help_lists_the_commands_below_headings(program: Program):
+    *_, said = program("--help").stdout.partition("Spec and lock:\n")
+    listed = [line for line in said.splitlines() if line.startswith("  ")]
 
-    assert [line.split()[0] for line in said.splitlines() if line] == [
+    assert sorted(line.split()[0] for line in listed) == sorted(
         path[0] for path in COMMANDS if len(path) == 1
+    )
+    assert len({len(line) - len(re.sub(r"^  [a-z-]+ +", "", line)) for line in listed}) == 1
+    assert [line for line in said.splitlines() if line.endswith(":")] == [
+        "Image:",
+        "Inspection:",
+        "Other tools:",
+        "This machine:",
     ]
+
+
+def test_no_line_of_the_list_is_cut_off(program: Program):
+    assert "..." not in program("--help").stdout.partition("Spec and lock:\n")[2]
 
 
 def _described(command) -> Iterator[tuple[str, str]]:

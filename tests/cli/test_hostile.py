@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from typer.testing import CliRunner
 
-from envbuild.cli.app import Boundary
+from envbuild.cli.boundary import Boundary
 from envbuild.cli.live import LiveProgress
 from envbuild.cli.live_line import shortened
 from envbuild.cli.many import tell_results
@@ -45,6 +45,7 @@ PRINTED: dict[str, Callable[[Output], None]] = {
     "activity": _activity,
     "columns": lambda output: output.columns([(HOSTILE, HOSTILE)], header=(HOSTILE, "b")),
     "data": lambda output: output.data(HOSTILE),
+    "aside": lambda output: output.aside(HOSTILE),
     "detail": lambda output: output.detail(HOSTILE),
     "document": lambda output: output.document({HOSTILE: [HOSTILE]}),
     "error": lambda output: output.error(ERROR),
@@ -75,7 +76,7 @@ def test_what_is_printed_is_harmless(way: str, capsys: pytest.CaptureFixture[str
     assert harm_in(said) == []
 
 
-@pytest.mark.parametrize("way", ["data", "detail", "note", "say"])
+@pytest.mark.parametrize("way", ["aside", "data", "detail", "note", "say"])
 def test_one_line_stays_one_line(way: str, capsys: pytest.CaptureFixture[str]):
     PRINTED[way](Output(verbose=True))
 

@@ -389,7 +389,7 @@ def test_a_person_sees_what_was_taken_and_what_to_do(program: Program):
         "took  .python-version   Python 3.11",
         "note: requirements.txt:2: `.` is the project itself: only what it requires is taken",
         "      mount your project into the container, or build on the image: `FROM` its tag",
-        "wrote envbuild.toml; next: envbuild lock",
+        "wrote envbuild.toml",
     ]
     assert program.spec.read_text().startswith(
         "# Written by `envbuild init` from .python-version, requirements.txt.\n"

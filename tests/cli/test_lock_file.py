@@ -9,9 +9,12 @@ from tests.rig.locks import sample_lock
 from tests.rig.program import SPEC, Program
 
 READERS = (("build",), ("render",), ("verify",))
-MISSING = "error: there is no envbuild.lock in .\n\nhint: run `envbuild lock`\n"
+MISSING = "error: there is no envbuild.lock in .\n\nhint: run `envbuild lock`{also}\n"
+ALSO = {"build": ", or `envbuild build --lock`"}
+"""What else can be typed: by the commands that lock first if they are told to."""
+
 STALE = """\
-error: envbuild.lock does not answer envbuild.toml any more
+error: envbuild.lock is out of date with envbuild.toml
   • pip.requirements: + polars, - scikit-learn
   • determinism.seed: 7 → 8
 
@@ -24,7 +27,11 @@ def test_a_missing_lock_is_asked_for(program: Program, command: tuple[str, ...])
 
     answer = program(*command)
 
-    assert (answer.code, answer.stdout, answer.stderr) == (4, "", MISSING)
+    assert (answer.code, answer.stdout, answer.stderr) == (
+        4,
+        "",
+        MISSING.format(also=ALSO.get(command[0], "")),
+    )
 
 
 def test_check_fails_without_a_lock(program: Program):
@@ -43,7 +50,7 @@ def test_a_lock_that_answers_the_spec_is_left_alone(locked: Program):
     answer = locked("lock")
 
     assert (answer.code, answer.stdout) == (0, "")
-    assert answer.stderr == "envbuild.lock answers the spec; nothing to do\n"
+    assert answer.stderr == "envbuild.lock is up to date\n"
     assert locked.lock.stat().st_mtime_ns == before.st_mtime_ns
 
 
@@ -53,7 +60,7 @@ def test_check_passes_when_only_form_differs(locked: Program):
 
     answer = locked("lock", "--check")
 
-    assert (answer.code, answer.stderr) == (0, "envbuild.lock answers the spec; nothing to do\n")
+    assert (answer.code, answer.stderr) == (0, "envbuild.lock is up to date\n")
 
 
 @pytest.mark.parametrize("command", READERS)
@@ -63,7 +70,7 @@ def test_a_stale_lock_is_refused_with_the_fields(locked: Program, command: tuple
     answer = locked(*command)
 
     assert (answer.code, answer.stdout) == (4, "")
-    assert answer.stderr == f"{STALE}, or use the lock as it stands with --frozen\n"
+    assert answer.stderr == f"{STALE}{ALSO.get(command[0], '')}, or use the lock as it stands with --frozen\n"
 
 
 @pytest.mark.parametrize("more", [(), ("--json",), ("--quiet",)])

@@ -1,6 +1,8 @@
 """Several specs below one folder."""
 
+import gc
 import json
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -38,7 +40,7 @@ def test_all_are_checked_and_told_in_one_table(specs: Program):
 envs/c
 error: there is no envbuild.lock
 
-hint: run `envbuild lock`
+hint: run `envbuild lock -f envs/c`
 
 spec
 envs/a  ok      answers the spec
@@ -149,3 +151,29 @@ def test_specs_of_one_name_are_not_baked_into_one_image(specs: Program):
         "    hint: give their specs, or variants, names that differ\n"
     )
     assert not (specs.folder / "out").exists()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_verify_of_all_writes_one_report(specs: Program):
+    answer = specs("verify", "--all", "--host", "--junit", "report.xml")
+
+    gc.collect()
+    root = ET.parse(specs.folder / "report.xml").getroot()  # noqa: S314 - our own
+    assert answer.code == 4, answer.stderr
+    assert [(suite.get("name"), suite.get("errors")) for suite in root] == [
+        ("envs/a: train (default, linux/amd64)", "0"),
+        ("envs/b: train (default, linux/amd64)", "0"),
+        ("envs/c", "1"),
+    ]
+    assert (
+        root.findtext(".//error")
+        == "there is no envbuild.lock in envs/c\nhint: run `envbuild lock -f envs/c`"
+    )
+
+
+def test_verify_of_all_takes_no_image(specs: Program):
+    answer = specs("verify", "train:1", "--all", "--junit", "report.xml")
+
+    assert answer.code == 2
+    assert answer.stderr == "error: --all verifies the images of all locks: it takes no image\n"
+    assert not (specs.folder / "report.xml").exists()

@@ -1,7 +1,11 @@
 import json
 import os
 import pty
+import shlex
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +46,7 @@ def test_push_without_a_repository_is_a_usage_error(locked: Program):
 
     assert (answer.code, answer.stdout) == (2, "")
     assert answer.stderr == (
-        "error: there is nowhere to push to\n"
+        "error: the spec names no repository to push to\n"
         "\nhint: name `repository` under [image] in the spec and lock again\n"
     )
 
@@ -152,7 +156,7 @@ def test_prune_asks_what_to_remove(program: Program):
 
     assert (answer.code, answer.stdout) == (2, "")
     assert answer.stderr == (
-        "error: nothing says what to remove\n\nhint: give --older-than DAYS or --max-size GIGABYTES\n"
+        "error: choose what to remove\n\nhint: give --older-than DAYS or --max-size GIGABYTES\n"
     )
 
 
@@ -229,3 +233,15 @@ def _said_on_a_terminal(program: Program, *arguments: str, environment: Mapping[
     finally:
         os.close(terminal)
         os.close(reader)
+
+
+@pytest.mark.parametrize(("arguments", "code"), [("--version", 0), ("lock -f nowhere", 3)])
+def test_nobody_may_hear_the_messages(tmp_path: Path, arguments: str, code: int) -> None:
+    """Started with standard error closed, as some supervisors do."""
+    script = f"exec {shlex.quote(sys.executable)} -m envbuild {arguments} 2>&-"
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, check=False)
+    expected = subprocess.run(
+        [sys.executable, "-m", "envbuild", *arguments.split()], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (expected.returncode, expected.stdout)
+    assert done.returncode == code

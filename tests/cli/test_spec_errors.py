@@ -3,9 +3,10 @@ import pytest
 from tests.rig.program import Program
 
 NO_SPEC = """\
-error: there is no spec here: neither `envbuild.toml` nor [tool.envbuild] in `pyproject.toml`
+error: there is no spec here, or in a folder above: \
+neither `envbuild.toml` nor [tool.envbuild] in `pyproject.toml`
 
-hint: write `envbuild.toml`; two lines will do: a name and a Python version
+hint: run `envbuild init`, or write `envbuild.toml`: a name and a Python version will do
 """
 
 WRONG = {

@@ -16,6 +16,7 @@ from envbuild.remote.channels import read_channel_configuration
 from envbuild.render.conda_files import render_conda_lock
 from envbuild.resolve.conda.resolve import CondaResolver
 from envbuild.resolve.lock_environment import lock_environment
+from envbuild.resolve.outdated.conda import conda_updates
 from envbuild.resolve.upgrade import NO_UPGRADE, Upgrade
 from envbuild.spec.load import parse_toml
 from envbuild.spec.normalize import normalize
@@ -365,3 +366,18 @@ def test_what_a_program_of_the_machine_chose_is_looked_up_in_both_formats(
         assert [str(problem) for problem in caught.value.problems] == problems
         return
     assert chosen in {package.path for package in laboratory.lock(spec).conda}
+
+
+def test_newer_versions_of_a_channel_are_found_without_fetching_them(laboratory, channel):
+    lock = laboratory.lock(SPEC.replace('"accel", "frames", "geodata"', '"arrays 1.20.*", "greetings"'))
+    asked = len(channel.requests)
+    resolver = CondaAlone(laboratory, Upgrade(everything=True)).resolver
+
+    updates = conda_updates(resolver, lock.request.variants["default"], lock.bases[0], lock.conda)
+
+    found = {update.name: (update.locked, update.allowed, update.newest) for update in updates}
+    assert set(found) == {package.name for package in lock.conda}
+    assert found["arrays"] == ("1.20.0", "1.20.0", "1.26.4")
+    assert [update.name for update in updates if update.is_outdated] == ["arrays"]
+    paths = [request.path for request in channel.requests[asked:]]
+    assert not [path for path in paths if path.endswith((".conda", ".tar.bz2"))]

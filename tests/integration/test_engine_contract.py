@@ -174,6 +174,10 @@ def test_the_protocol_is_kept(holder, tmp_path):
         assert (held.reference, held.made_by) == (holder.reference, holder.made_by)
         assert held.facts == engine.find(held.facts.identifier)
         assert engine.find("envbuild-contract/none:1") is None
+        listed = {image.reference: image for image in engine.images()}
+        assert listed[holder.reference].facts == held.facts
+        with pytest.raises(EngineError):
+            engine.remove("envbuild-contract/none:1")
         carried = engine.read_file(held.facts.identifier, "/etc/envbuild/lock.json", limit=1 << 20)
         assert carried is not None
         assert json.loads(carried) == project_target(lock, target, recipe_format=RECIPE_FORMAT)

@@ -184,7 +184,7 @@ def test_check_names_the_file_that_differs(project, image, away, cache, tmp_path
         *BUILD, "--check", folder=project, check=False, environment=away | {"PYTHONPATH": str(tmp_path)}
     )
     assert result.returncode == 8
-    assert "came out otherwise the second time" in result.stderr
+    assert "gave a different image" in result.stderr
     assert (
         "user, working directory, lock and probe): etc/envbuild/probe.pyz: content: sha256:" in result.stderr
     )

@@ -72,6 +72,17 @@ with PrivateRoot([Path(sys.argv[2])], scratch=Path(sys.argv[1]) / "roots") as ro
         except LimitExceededError as error:
             print(error.message)
 """
+ATTACHED = """
+import sys
+from pathlib import Path
+from envbuild.image.container_options import ContainerOptions, Mount
+from envbuild.image.local.roots.private_root import PrivateRoot
+home = Path(sys.argv[1])
+mounts = (Mount(target="/home/me", source=home), Mount(target="/shown", source=Path("/dev"), read_only=True))
+with PrivateRoot([Path(sys.argv[2])], scratch=home / "roots") as root:
+    options = ContainerOptions(mounts=mounts)
+    sys.exit(root.run_attached(("sh", "-c", sys.argv[3]), env={"PATH": "/bin"}, options=options))
+"""
 GROW = "y=0123456789abcdef; for i in 0 1 2 3 4 5 6 7 8 9 a b c d e f g h; do y=$y$y; done"
 CHANGE = (
     "id -u; mkdir /data; chmod 1777 /data; echo x >/data/x; chown 33:44 /data/x; chmod 4755 /data/x; "
@@ -105,6 +116,17 @@ def test_subordinate_ids_are_the_users_of_the_root(open_path):
     )
     assert unprivileged.stdout == as_root.stdout
     assert unprivileged.stdout.startswith("0\n33 44 4755\nsha256:")
+
+
+def test_mounts_in_a_user_namespace(open_path):
+    small = make_small_root(open_path / "small")
+    own(small, UID)
+    home = open_path / "home"
+    unshare = ("unshare", "--user", "--map-auto", "--map-root-user", sys.executable, "-c", ATTACHED)
+    script = "touch /home/me/made && : </dev/zero && { touch /shown/shm/made || exit 7; }"
+    done = run_unprivileged(*unshare, home, small, script, scratch=home, ids=65_536, environment={})
+    assert (done.returncode, (home / "made").stat().st_uid) == (7, UID), done.stderr
+    assert "Read-only file system" in done.stderr
 
 
 def own(folder, uid):

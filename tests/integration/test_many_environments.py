@@ -1,11 +1,15 @@
 """Several specs in one repository: built, pushed, pulled, verified, baked and run by CI, on real programs."""
 
+import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -59,7 +63,7 @@ def pushed(repository):
 def test_all_are_built_once_and_verified(repository, pushed):
     again = envbuild("build", "--all", folder=repository)
     assert again.stdout.splitlines() == pushed
-    assert again.stderr.count("was there") == 2
+    assert again.stderr.count("was in the registry, not verified") == 2
 
     verified = envbuild("verify", "--all", "--deep", folder=repository)
     assert verified.stderr.count("matches its lock") == 2
@@ -88,7 +92,7 @@ def test_what_the_registry_has_is_pulled_and_not_built(repository, pushed):
 
     answer = envbuild("build", "--all", "--pull", folder=repository)
 
-    assert answer.stderr.count("was there") == 2, answer.stderr
+    assert answer.stderr.count("was in the registry, not verified") == 2, answer.stderr
     assert "#" not in answer.stdout
     standing = json.loads(envbuild("status", "--all", "--remote", "--json", folder=repository).stdout)
     assert [(entry["built"], entry["base"]["state"]) for entry in standing] == [(True, "as locked")] * 2
@@ -141,7 +145,13 @@ class Runner:
         given = {name: str(value["default"]) for name, value in action["inputs"].items()} | inputs
         statuses: dict[str, int] = {}
         for step in action["runs"]["steps"]:
-            if any(statuses.values()) and step.get("if") != "always()":
+            condition = step.get("if", "success()")
+            after_failure = condition == "always()" or (
+                "inputs.all" in condition
+                and given["all"] == "true"
+                and statuses.get("Build the image", 0) != 0
+            )
+            if any(statuses.values()) and not after_failure:
                 continue
             environment = {
                 name: given[value.removeprefix("${{ inputs.").removesuffix(" }}")]
@@ -166,6 +176,19 @@ class Runner:
             statuses[step["name"]] = result.returncode
         return statuses
 
+    def outputs(self) -> dict[str, str]:
+        """Return what the steps wrote for others, as the runner reads it."""
+        found: dict[str, str] = {}
+        lines = iter(self.files["GITHUB_OUTPUT"].read_text().splitlines())
+        for line in lines:
+            name, several, end = line.partition("<<")
+            if several:
+                found[name] = "\n".join(itertools.takewhile(end.__ne__, lines))
+            else:
+                name, _, value = line.partition("=")
+                found[name] = value
+        return found
+
 
 @pytest.fixture
 def action():
@@ -187,7 +210,7 @@ def test_the_steps_of_the_action(repository, pushed, action, tmp_path):
         "Verify the image": 0,
         "Write the summary": 0,
     }
-    outputs = dict(line.split("=", 1) for line in runner.files["GITHUB_OUTPUT"].read_text().splitlines())
+    outputs = runner.outputs()
     assert outputs["image"] == pushed[0]
     assert outputs["digest"].startswith("sha256:")
     assert Path(outputs["report"]).read_text().startswith("<?xml")
@@ -195,6 +218,77 @@ def test_the_steps_of_the_action(repository, pushed, action, tmp_path):
     assert "The same images." in summary
     assert f"### Verification of `{pushed[0]}`" in summary
     assert "passed" in summary
+
+
+def test_the_action_handles_all_specs(repository, pushed, action, tmp_path):
+    runner = Runner(repository, tmp_path)
+
+    statuses = runner.steps(action, {"spec": ".", "all": "true", "compare-with": "HEAD", "push": "true"})
+
+    assert set(statuses.values()) == {0}
+    outputs = runner.outputs()
+    assert outputs["image"].splitlines() == pushed
+    assert [line[:7] for line in outputs["digest"].splitlines()] == ["sha256:"] * 2
+    suites = ET.parse(outputs["report"]).getroot()  # noqa: S314 - our own
+    assert [suite.get("name") for suite in suites] == [
+        f"envs/{name}: {name} (default, linux/amd64)" for name in NAMES
+    ]
+    summary = runner.files["GITHUB_STEP_SUMMARY"].read_text()
+    assert summary.count("The same images.") == 2
+    assert all(f"### Verification of `{reference}`" in summary for reference in pushed)
+
+
+def test_the_action_reports_the_others_when_one_cannot_be_built(repository, pushed, action, tmp_path):
+    """The lock of one says another digest of a wheel: it answers its spec, and cannot be built."""
+    copy = tmp_path / "copy"
+    shutil.copytree(repository, copy)
+    lock = copy / "envs/first/envbuild.lock"
+    (digest,) = {
+        item["sha256"] for item in tomllib.loads(lock.read_text())["wheels"] if item["name"] == "six"
+    }
+    lock.write_text(lock.read_text().replace(digest, "0" * 64))
+    runner = Runner(copy, tmp_path)
+
+    statuses = runner.steps(action, {"spec": ".", "all": "true"})
+
+    assert (statuses["Check the lock"], statuses["Build the image"], statuses["Verify the image"]) == (
+        0,
+        10,
+        6,
+    )
+    suites = ET.parse(runner.outputs()["report"]).getroot()  # noqa: S314 - our own
+    assert [(suite.get("name"), suite.get("errors")) for suite in suites] == [
+        ("envs/first", "1"),
+        ("envs/second: second (default, linux/amd64)", "0"),
+    ]
+    assert "### No verification of" in runner.files["GITHUB_STEP_SUMMARY"].read_text()
+
+
+def test_the_action_with_the_local_engine(repository, pushed, action, tmp_path):
+    runner = Runner(repository, tmp_path)
+
+    statuses = runner.steps(action, {"spec": ".", "all": "true", "engine": "local", "deep": "true"})
+
+    assert set(statuses.values()) == {0}
+    assert runner.outputs()["image"].splitlines() == pushed
+    assert runner.files["GITHUB_STEP_SUMMARY"].read_text().count("### Verification of") == 2
+
+
+def test_an_image_that_is_not_there_is_an_error_in_the_report(repository, pushed, tmp_path):
+    forget(pushed[:1])
+    try:
+        answer = envbuild(
+            "verify", "--all", "--junit", str(tmp_path / "r.xml"), folder=repository, check=False
+        )
+    finally:
+        envbuild("build", "--all", "--pull", folder=repository)
+
+    root = ET.parse(tmp_path / "r.xml").getroot()  # noqa: S314 - our own
+    assert answer.returncode == 6
+    assert [(suite.get("errors"), suite.get("failures")) for suite in root] == [("1", "0"), ("0", "0")]
+    error = root.find(".//error")
+    assert error is not None
+    assert (root.get("errors"), error.get("type")) == ("1", "engine")
 
 
 def test_the_action_stops_at_a_stale_lock(repository, action, tmp_path):

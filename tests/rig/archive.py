@@ -58,26 +58,34 @@ def make_deb(
 
 
 class DebianArchive(LoopbackServer):
-    """Serve the packages of `folder` as suite `rig`, component `main`, unsigned.
+    """Serve the packages of `folder` as one suite, component `main`, unsigned.
 
     The folder is read at each request, so packages may come and go.
     """
 
-    def __init__(self, folder: Path, *, architecture: str = "amd64", faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        architecture: str = "amd64",
+        suite: str = "rig",
+        faults: Faults | None = None,
+    ) -> None:
         super().__init__(self._answer, faults=faults)
+        self.suite = suite
         self.folder = folder
         self.architecture = architecture
 
     @property
     def source(self) -> str:
         """The line for a `sources.list`; nothing is signed, so it says to trust it."""
-        return f"deb [trusted=yes] {self.url} rig main"
+        return f"deb [trusted=yes] {self.url} {self.suite} main"
 
     def _answer(self, request: Request) -> Answer | None:
         packages_path = f"main/binary-{self.architecture}/Packages"
-        if request.path == "/dists/rig/Release":
+        if request.path == f"/dists/{self.suite}/Release":
             return Answer(content=self._release(packages_path), media_type="text/plain")
-        if request.path == f"/dists/rig/{packages_path}":
+        if request.path == f"/dists/{self.suite}/{packages_path}":
             return Answer(content=self._packages(), media_type="text/plain")
         path = self.folder / request.path.removeprefix("/pool/")
         return Answer(content=path) if path in self._debs() else None
@@ -91,7 +99,8 @@ class DebianArchive(LoopbackServer):
     def _release(self, packages_path: str) -> bytes:
         packages = self._packages()
         return (
-            f"Origin: rig\nSuite: rig\nCodename: rig\nArchitectures: {self.architecture}\nComponents: main\n"
+            f"Origin: rig\nSuite: {self.suite}\nCodename: {self.suite}\n"
+            f"Architectures: {self.architecture}\nComponents: main\n"
             f"Date: Tue, 14 Nov 2023 22:13:20 UTC\nSHA256:\n"
             f" {hashlib.sha256(packages).hexdigest()} {len(packages)} {packages_path}\n"
         ).encode()

@@ -51,9 +51,17 @@ class FakeRegistry:
     token_seconds: int | None = 300
     tokens: dict[str, list[str]] = field(default_factory=dict)
     """Token → the scopes it was given for."""
+    given: int = 0
+    """How many tokens were given."""
 
     grants: bool = True
     """Whether a token opens anything."""
+
+    hides_missing: bool = False
+    """The token service refuses who only asks to pull from a repository that is not there."""
+
+    revoke_after: list[int] = field(default_factory=list)
+    """After how many chunks, from 1, all tokens given so far end."""
 
     challenge: str = ""
     """Sent instead of its own `WWW-Authenticate`."""
@@ -277,17 +285,27 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             self._send(401)
             return
-        token = f"token-{len(fake.tokens)}"
-        fake.tokens[token] = (form or self.query).get("scope", [])
+        scopes = (form or self.query).get("scope", [])
+        if fake.hides_missing and all(self._is_hidden(scope) for scope in scopes):
+            self._send(403, _error("DENIED", "requested access to the resource is denied"))
+            return
+        fake.given += 1
+        token = f"token-{fake.given - 1}"
+        fake.tokens[token] = scopes
         answer: dict[str, object] = {"token": token}
         if fake.token_seconds is not None:
             answer["expires_in"] = fake.token_seconds
         self._send(200, json.dumps(answer).encode())
 
+    def _is_hidden(self, scope: str) -> bool:
+        repository, _, actions = scope.removeprefix("repository:").rpartition(":")
+        return "push" not in actions and not any(name == repository for name, _ in self.fake.manifests)
+
     def _manifest(self, repository: str, name: str) -> None:
         fake = self.fake
         if self.command == "PUT":
-            fake.manifests[repository, name] = self.headers["Content-Type"], self.body
+            for key in (name, digest_of(self.body)):
+                fake.manifests[repository, key] = self.headers["Content-Type"], self.body
             self._send(201)
             return
         if fake.bad_request:
@@ -393,6 +411,8 @@ class _Handler(BaseHTTPRequestHandler):
         fake.uploads[number] += self.body
         fake.chunks += 1
         headers = self._upload_headers(repository, number)
+        if fake.chunks in fake.revoke_after:
+            fake.tokens.clear()
         if fake.chunks in fake.forgets:
             fake.uploads.clear()
         self._send(202, b"", headers)

@@ -24,6 +24,14 @@ class FakeResolvers:
         self.asked: list[str] = []
         self.wheels = wheels
 
+    def expect_lists(self, request: VariantRequest, platform: PlatformName) -> None:
+        pass
+
+    def expect_python(
+        self, request: VariantRequest, platform: PlatformName, *, previous: PythonResolution
+    ) -> None:
+        pass
+
     def foundation(
         self, request: VariantRequest, platform: PlatformName, *, previous: Foundation | None
     ) -> Foundation:

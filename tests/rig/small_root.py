@@ -20,13 +20,18 @@ def make_small_root(folder: Path) -> Path:
     (folder / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n")
     (folder / "etc/group").write_text("root:x:0:\napp:x:1000:\nvideo:x:44:app\n")
     for name in PROGRAMS:
-        program = shutil.which(name)
-        assert program is not None
-        shutil.copy(program, folder / "bin" / name)
-        linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-        for library in re.findall(r"(/\S+)", linked):
-            target = folder / library.lstrip("/")
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(library, target)
+        add_program(folder, name)
     return folder
+
+
+def add_program(folder: Path, name: str) -> None:
+    """Copy a program of this machine, and what it is linked with, into a root."""
+    program = shutil.which(name)
+    assert program is not None
+    shutil.copy(program, folder / "bin" / name)
+    linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    for library in re.findall(r"(/\S+)", linked):
+        target = folder / library.lstrip("/")
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, target)

@@ -123,6 +123,10 @@ class Terminal:
         self.screen.resize(columns=columns)
         self._set_size(columns)
 
+    def settings(self) -> list[Any]:
+        """Return what is set on the terminal: echo, signals, line ends."""
+        return termios.tcgetattr(self._master)
+
     def wait_for(self, shown: Callable[[], object]) -> None:
         """Read until the screen is as wanted."""
         while not shown():

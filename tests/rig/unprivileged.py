@@ -17,8 +17,8 @@ FIRST_ID = 200_000
 
 _SCRIPT = """
 set -eu
-ids=$1 places=$2
-shift 2
+ids=$1 places=$2 groups=$3
+shift 3
 mount --bind "$ids" /etc/subuid
 mount --bind "$ids" /etc/subgid
 # a home of root's is closed to others: what is needed of it is shown at the same paths
@@ -31,7 +31,7 @@ while read -r closed kept; do
         mount --rbind "$places/saved/$path" "$closed/$path"
     done
 done <"$places/closed"
-exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all -- "$@"
+exec setpriv --reuid=65534 --regid=65534 "$groups" --inh-caps=-all -- "$@"
 """
 
 
@@ -42,18 +42,8 @@ def run_unprivileged(
 
     ``scratch`` becomes that user's; its parents must be open to all.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
-    os.chown(scratch, UID, UID)
-    places = scratch.parent / f"{scratch.name}-places"
-    places.mkdir()
-    (places / "closed").write_text(_closed_folders())
-    (places / "ids").write_text(f"nobody:{FIRST_ID}:{ids}\n" if ids else "")
-    (places / "script").write_text(_SCRIPT)
     return subprocess.run(
-        [
-            *("unshare", "--mount", "--propagation", "private", "sh", places / "script"),
-            *(places / "ids", places, *command),
-        ],
+        [*unprivileged_prefix(scratch, ids=ids), *command],
         env={**os.environ, **environment, "HOME": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=CHECKOUT,
         capture_output=True,
@@ -61,6 +51,23 @@ def run_unprivileged(
         timeout=300,
         check=False,
     )
+
+
+def unprivileged_prefix(scratch: Path, *, ids: int, group: int | None = None) -> tuple[str | Path, ...]:
+    """Return the words in front of a command that run it as an ordinary user; see `run_unprivileged`.
+
+    ``group`` is one more that the user is a member of.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    os.chown(scratch, UID, UID)
+    places = scratch.parent / f"{scratch.name}-places"
+    places.mkdir()
+    (places / "closed").write_text(_closed_folders())
+    (places / "ids").write_text(f"nobody:{FIRST_ID}:{ids}\n" if ids else "")
+    (places / "script").write_text(_SCRIPT)
+    own = ("unshare", "--mount", "--propagation", "private", "sh")
+    groups = "--clear-groups" if group is None else f"--groups={group}"
+    return (*own, places / "script", places / "ids", places, groups)
 
 
 def _closed_folders() -> str:

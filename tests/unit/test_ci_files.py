@@ -124,7 +124,10 @@ def test_what_is_installed_is_what_a_variable_names():
         ("HEAD~1", "the locks could not be compared"),
     ],
 )
-def test_the_action_s_summary_says_what_it_could_not_compare_with(tmp_path: Path, revision: str, said: str):
+@pytest.mark.parametrize("every", ["false", "true"])
+def test_the_action_s_summary_says_what_it_could_not_compare_with(
+    tmp_path: Path, revision: str, said: str, every: str
+):
     (tmp_path / "README").write_text("")
     _git(tmp_path, "init", "--quiet")
     _git(tmp_path, "add", ".")
@@ -143,6 +146,7 @@ def test_the_action_s_summary_says_what_it_could_not_compare_with(tmp_path: Path
         env={
             **os.environ,
             "SPEC": ".",
+            "ALL": every,
             "COMPARE_WITH": revision,
             "RUNNER_TEMP": str(tmp_path),
             "GITHUB_STEP_SUMMARY": str(summary),
@@ -169,7 +173,7 @@ def test_the_action_s_summary_is_no_markdown_of_an_image(tmp_path: Path, text: s
 
     subprocess.run(
         ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
-        env={"PATH": os.environ["PATH"], "SPEC": ".", "COMPARE_WITH": "", **places},
+        env={"PATH": os.environ["PATH"], "SPEC": ".", "ALL": "", "COMPARE_WITH": "", **places},
         check=True,
     )
 
@@ -178,6 +182,134 @@ def test_the_action_s_summary_is_no_markdown_of_an_image(tmp_path: Path, text: s
     assert said.count("\n") == 7
     # letters, digits and what HTML writes all others as
     assert re.fullmatch(r"(\| <code>([^\W_]|&#\d+;)*</code> ){3}\|", said.splitlines()[-1])
+
+
+RECORDER = """#!/bin/bash
+printf '%s\\n' "$*" >>"$CALLS"
+case "$1 $*" in
+  build*--json*--all*|build*--all*--json*) echo '[{"reference": "a:1", "pushed": null}, {"spec": "b"}]' ;;
+  build*--json*) echo '{"reference": "a:1", "pushed": "sha256:1"}' ;;
+esac
+[ "$1" != "$FAILS" ] || exit 7
+"""
+"""Stands for envbuild: writes down what it was called with."""
+
+WAYS = {
+    "one": ({}, ["lock --check --spec envs/a b", "build --spec envs/a b --pull", "verify --spec envs/a b"]),
+    "all": (
+        {"ALL": "true"},
+        [
+            "lock --check --spec envs/a b --all",
+            "build --spec envs/a b --all --pull",
+            "verify --spec envs/a b --all",
+        ],
+    ),
+    "local": (
+        {"ENGINE": "local"},
+        [
+            "lock --check --spec envs/a b",
+            "build --spec envs/a b --engine local",
+            "verify --spec envs/a b --engine local",
+        ],
+    ),
+    "docker": (
+        {"ENGINE": "docker"},
+        [
+            "lock --check --spec envs/a b",
+            "build --spec envs/a b --pull --engine docker",
+            "verify --spec envs/a b --engine docker",
+        ],
+    ),
+}  # fmt: skip
+"""What is asked for, and the calls without their options for progress and output."""
+
+
+def scripts(system: str) -> str:
+    """Return what a CI system runs, as one script."""
+    if system == "action":
+        steps = yaml.safe_load((CHECKOUT / "action.yml").read_text())["runs"]["steps"]
+        wanted = ("Check the lock", "Build the image", "Verify the image")
+        runs = [step["run"] for step in steps if step["name"] in wanted]
+        return "\n".join(f"(\n{run}\n)" for run in runs)
+    if system == "gitlab":
+        jobs = yaml.safe_load((CI / "gitlab.yml").read_text())
+        before = [
+            line for line in jobs[".envbuild"]["before_script"] if "pip" not in line and "venv" not in line
+        ]
+        return "\n".join(
+            "(\n" + "\n".join([*before, *jobs[job]["script"]]) + "\n)"
+            for job in ("envbuild-lock", "envbuild-image")
+        )
+    found = re.search(r"sh \'\'\'\n(.*?)\'\'\'", (CI / "Jenkinsfile").read_text(), re.DOTALL)
+    assert found
+    return found[1].replace(".envbuild/bin/envbuild", "envbuild")
+
+
+def run_ci(system: str, folder: Path, wanted: dict[str, str], *, fails: str = "") -> tuple[int, list[str]]:
+    """Run the scripts with a program that only writes down its calls; return exit status and calls."""
+    (folder / "bin").mkdir()
+    (folder / ".envbuild").symlink_to(folder)
+    program = folder / "bin/envbuild"
+    program.write_text(RECORDER)
+    program.chmod(0o755)
+    names = {"SPEC": "envs/a b", "ALL": "false", **({"ENGINE": ""} if system == "action" else {}), **wanted}
+    prefix = "" if system == "action" else "ENVBUILD_"
+    variables = {f"{prefix}{name}": value for name, value in names.items()}
+    result = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", scripts(system)],
+        cwd=folder,
+        env={
+            "PATH": f"{folder}/bin{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "CALLS": str(folder / "calls"),
+            "FAILS": fails,
+            "RUNNER_TEMP": str(folder),
+            "GITHUB_OUTPUT": str(folder / "output"),
+            **{name: "" for name in ("VARIANT", "PLATFORM", "PUSH", "DEEP") if system == "action"},
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stderr == "", result.stderr
+    return result.returncode, (folder / "calls").read_text().splitlines()
+
+
+def options_of(call: str) -> list[str]:
+    """Return the words of a call, sorted, without those about progress, output and the engine's variable."""
+    left = re.sub(r" --(json|progress plain|junit \S+)", "", call)
+    return sorted(left.split())
+
+
+@pytest.mark.parametrize("system", ["action", "gitlab", "jenkins"])
+@pytest.mark.parametrize("way", WAYS)
+def test_each_system_calls_the_program_alike(system: str, way: str, tmp_path: Path):
+    wanted, expected = WAYS[way]
+    status, calls = run_ci(system, tmp_path, wanted)
+    if system != "action":
+        # there it is the program's own variable
+        expected = [re.sub(" --engine [a-z]+", "", call) for call in expected]
+
+    assert status == 0
+    assert [options_of(call) for call in calls] == [options_of(call) for call in expected]
+
+
+@pytest.mark.parametrize("system", ["gitlab", "jenkins"])
+@pytest.mark.parametrize(("every", "last"), [("false", "build"), ("true", "verify")])
+def test_with_all_the_others_are_verified_after_a_failure(system: str, every: str, last: str, tmp_path: Path):
+    status, calls = run_ci(system, tmp_path, {"ALL": every}, fails="build")
+
+    assert status == 7
+    assert calls[-1].split()[0] == last
+
+
+def test_the_action_s_outputs(tmp_path: Path):
+    assert run_ci("action", tmp_path, {"ALL": "true"})[0] == 0
+
+    written = (tmp_path / "output").read_text()
+    assert written.startswith(
+        "image<<end of image\na:1\nend of image\ndigest<<end of digest\n\nend of digest\n"
+    )
 
 
 def _git(folder: Path, *words: str) -> None:

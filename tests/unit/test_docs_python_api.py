@@ -47,7 +47,7 @@ def test_the_first_example_ends_as_the_command_would_when_the_lock_is_stale(exam
 
     assert (shown.returncode, shown.stdout) == (4, "")
     assert shown.stderr == (
-        "envbuild.lock does not answer envbuild.toml any more\n"
+        "envbuild.lock is out of date with envbuild.toml\n"
         "pip.requirements: + polars, - pandas\nrun `envbuild lock`\n"
     )
 

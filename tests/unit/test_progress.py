@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from envbuild.progress import SILENT, ByteCounter
+from envbuild.progress import SILENT, ByteCounter, SharedDisplay
 from tests.rig.progress import RecordedProgress
 
 
@@ -49,3 +49,29 @@ def test_nothing_to_move_is_not_reported() -> None:
 
 def test_nobody_need_look() -> None:
     ByteCounter(SILENT, 1).add(1)
+
+
+def test_a_count_stands_below_the_stage_of_its_own_work() -> None:
+    progress = RecordedProgress()
+    display = SharedDisplay(progress)
+    wheels, debs = display.work(), display.work()
+    wheels.on_stage("wheels")
+    debs.on_stage("debs")
+    wheels.on_count(1, 2)
+    wheels.on_item("numpy")
+    wheels.on_count(2, 2)
+    debs.on_bytes(3, 4)
+    debs.on_note("by the way")
+
+    assert progress.stages == ["wheels", "debs", "wheels", "debs"]
+    assert (progress.counts, progress.items) == ([(1, 2), (2, 2)], ["numpy"])
+    assert (progress.bytes, progress.notes) == ([(3, 4)], ["by the way"])
+
+
+def test_a_work_that_has_named_no_stage_repeats_none() -> None:
+    progress = RecordedProgress()
+    display = SharedDisplay(progress)
+    display.work().on_stage("debs")
+    display.work().on_item("numpy")
+
+    assert progress.stages == ["debs"]

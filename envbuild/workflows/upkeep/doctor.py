@@ -104,14 +104,13 @@ def _engine_finding(check: "EngineCheck", *, is_chosen: bool, chosen: str) -> Fi
 
 
 def _apt(machine: Machine) -> Finding:
-    from envbuild.resolve.apt.client import Apt
+    from envbuild.workflows.sources.containers import describe_apt
 
     try:
-        found = Apt(machine.cache, environment=machine.environment).version()
+        return Finding(name="apt", state="ok", found=describe_apt(machine))
     except EnvbuildError as error:
         # locks without system packages need none
         return failed("apt", error, state="missing")
-    return Finding(name="apt", state="ok", found=found)
 
 
 def _cache(machine: Machine) -> Finding:

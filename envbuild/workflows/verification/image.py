@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from envbuild.errors import BuildFailedError, EngineError, ImageError, NetworkError, VerificationError
+from envbuild.workflows.images.registry import ask_registry
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.sources.wheels import target_artifacts
 
@@ -56,6 +57,8 @@ class ImageVerification:
         # a name is resolved here, once: everything after this is about the image of this digest
         with _readable(reference):
             facts = engine.find(reference)
+        if facts is None and self.options.image is None:
+            facts = self._pulled(reference, engine)
         if facts is None:
             if self.is_outside and self.options.image and _has_registry(reference):
                 return self.from_outside(f"registry:{reference}")
@@ -64,6 +67,15 @@ class ImageVerification:
         if self.is_outside:
             return self.from_outside(reference, engine, facts)
         return self.by_testimony(reference, engine, facts)
+
+    def _pulled(self, reference: str, engine: "Engine") -> "ImageFacts | None":
+        """Return the lock's image, pulled from its registry by digest; None: that has none."""
+        answer = ask_registry(self.lock, self.target, self.machine)
+        if answer.image is None:
+            return None
+        engine.pull(answer.image)
+        self.machine.progress.on_note(f"pulled {answer.image.pinned}")
+        return engine.find(reference)
 
     def by_testimony(self, reference: str, engine: "Engine", facts: "ImageFacts") -> "tuple[str, Report]":
         """Compare what an image tells, and the configuration that its engine tells, with the lock."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from envbuild.files import locks
-from envbuild.files.locks import create_locked, exclusive, shared, try_lock, wait_for_lock
+from envbuild.files.locks import create_locked, exclusive, locked, shared, try_lock, wait_for_lock
 from envbuild.parallel import StoppedError
 
 
@@ -113,3 +113,12 @@ def test_an_exclusive_holder_is_waited_for(tmp_path: Path) -> None:
     thread.join(10)
 
     assert order == ["exclusive", "shared"]
+
+
+def test_a_block_holds_its_lock_and_no_longer(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locked(path):
+        assert try_lock(path) is None
+    descriptor = try_lock(path)
+    assert descriptor is not None
+    os.close(descriptor)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from envbuild.errors import EnvbuildError
-from envbuild.image.stored.image import facts_of_config
+from envbuild.image.facts import facts_of_config
 from envbuild.lock.model import Lock
 from envbuild.render import labels
 from envbuild.verify.checks.report import CheckResult, Profile

@@ -5,10 +5,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from envbuild.errors import EngineError, EnvbuildError, Problem
 from envbuild.verify.checks import CheckResult, Report
 from envbuild.verify.checks.report import Outcome
 from envbuild.verify.checks.report_text import TRUST, render_json, render_text
-from envbuild.verify.junit import render_junit
+from envbuild.verify.junit import render_junit, render_junit_of_specs
 from tests.rig.hostile import COMMANDS, HOSTILE, harm_in
 
 
@@ -102,18 +103,28 @@ ATTRIBUTES = {
     "testsuite": {"name", "tests", "failures", "errors", "skipped", "time"},
     "testcase": {"name", "classname", "time"},
     "failure": {"message", "type"},
+    "error": {"message", "type"},
     "skipped": {"message"},
     "system-out": set[str](),
 }
 CHILDREN = {
     "testsuites": {"testsuite"},
     "testsuite": {"testcase"},
-    "testcase": {"failure", "skipped", "system-out"},
+    "testcase": {"failure", "error", "skipped", "system-out"},
 }
 
 
-def test_junit_has_the_common_structure(report: Report) -> None:
-    text = render_junit(report)
+MISSING = EngineError("the engine does not hold train:1", hint="run `envbuild build`", detail="a\nb")
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_junit_has_the_common_structure(report: Report, several: bool) -> None:
+    specs: list[tuple[str, Report | EnvbuildError]] = [
+        ("envs/a", report),
+        ("envs/b", MISSING),
+        ("envs/c", report),
+    ]
+    text = render_junit_of_specs(specs) if several else render_junit(report)
     assert text.startswith('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ')
     root = ET.fromstring(text)  # noqa: S314 - our own
     assert root.tag == "testsuites"
@@ -123,10 +134,38 @@ def test_junit_has_the_common_structure(report: Report) -> None:
     for suite in root:
         cases = list(suite)
         assert suite.get("tests") == str(len(cases))
-        for tag, attribute in (("failure", "failures"), ("skipped", "skipped")):
+        for tag, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
             assert suite.get(attribute) == str(sum(case.find(tag) is not None for case in cases))
-    assert root.get("tests") == "4"
-    assert root.get("failures") == "1"
+    for attribute in ("tests", "failures", "errors"):
+        assert root.get(attribute) == str(sum(int(suite.get(attribute) or "") for suite in root))
+    assert root.get("tests") == ("9" if several else "4")
+    assert root.get("failures") == ("2" if several else "1")
+
+
+def test_junit_of_several_has_a_suite_for_each_spec(report: Report) -> None:
+    root = ET.fromstring(render_junit_of_specs([("envs/a", report), ("envs/b", MISSING)]))  # noqa: S314 - our own
+
+    assert [suite.get("name") for suite in root] == ["envs/a: train (cpu, linux/amd64)", "envs/b"]
+    assert {case.get("classname") for case in root[0]} == {
+        "envs/a.system",
+        "envs/a.python packages",
+        "envs/a.configuration",
+    }
+    (case,) = root[1]
+    error = case.find("error")
+    assert error is not None
+    assert (case.get("classname"), case.get("name")) == ("envs/b", "verify")
+    assert error.attrib == {"type": "engine", "message": "the engine does not hold train:1"}
+    assert error.text == "the engine does not hold train:1\na\nb\nhint: run `envbuild build`"
+
+
+@pytest.mark.parametrize("text", [HOSTILE, *COMMANDS])
+def test_junit_of_several_is_harmless(text: str) -> None:
+    result = CheckResult(id=text, group=text, title=text, outcome="failed", expected=text, found=text)
+    error = EnvbuildError(text, hint=text, detail=text, problems=[Problem(text, text)])
+    report = Report(target=text, profile="image", results=(result,))
+
+    assert harm_in(render_junit_of_specs([(text, report), (text, error)])) == []
 
 
 def test_junit_tells_each_difference(report: Report) -> None:

@@ -98,7 +98,11 @@ def make_scan(cache: Path) -> None:
 
 
 MAKE: dict[str, Callable[[Path], object]] = {
+    "answers": lambda cache: write_note(cache / f"answers/1/ab/{DIGEST}.json", {}),
     "apt": make_lists,
+    "apt-programs": lambda cache: [
+        written(cache / "apt-programs" / name) for name in (f"{KEY}/apt-get", f"{KEY}/whole")
+    ],
     "architectures": lambda cache: write_note(cache / f"architectures/1/ab/{DIGEST}", {}),
     "builds": lambda cache: write_note(cache / f"builds/1/ab/{DIGEST}.json", {}),
     "bases": lambda cache: [written(cache / "bases" / name) for name in (DIGEST, f"{DIGEST}.partial")],
