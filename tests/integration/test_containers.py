@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from envbuild.image.docker.containers import DockerContainers
 from envbuild.image.engine import RunRequest
 from tests.rig.shell_project import ShellProject, give_shell_project
 from tests.rig.terminal import CTRL_C, Terminal
+from tests.rig.web import free_port
 
 pytestmark = [
     pytest.mark.engine,
@@ -334,12 +334,6 @@ class TestWithoutATerminal:
 
         assert said.returncode == 125
         assert "--tty: standard input and output are no terminal" in said.stderr
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,7 @@ def test_the_lock_names_no_host(project):
 
 def test_a_second_lock_and_build_have_nothing_to_do(project, image):
     before = (project / "envbuild.lock").stat()
-    assert "nothing to do" in envbuild("lock", folder=project).stderr
+    assert "envbuild.lock is up to date" in envbuild("lock", folder=project).stderr
     again = envbuild("build", folder=project)
     assert again.stdout.strip() == image
     assert "nothing to do" in again.stderr
@@ -123,7 +123,7 @@ def test_the_image_matches_its_lock_to_the_last_file(project, image, tmp_path):
 
 def test_the_container_verifies_itself_with_nothing_installed(project, image):
     carried = ["/usr/bin/python3.11", "-I", "-S", "-B", "/etc/envbuild/probe.pyz", "check"]
-    result = envbuild("run", "--", *carried, folder=project)
+    result = envbuild("run", "--no-mount", "--", *carried, folder=project)
     assert "differ" not in result.stdout.lower() + result.stderr.lower()
 
 
@@ -300,6 +300,10 @@ repository = "{registry.host}/team/pushed"
     build = ("buildx", "build", "--quiet", "--provenance=false", "--tag", reference, "--push", "-")
     docker(*build, stdin=impostor.encode())
     docker("rmi", "--force", reference)
-    refused = envbuild("build", "--push", folder=tmp_path, check=False)
+    # its labels are those of the lock, and no more is looked at unless asked for
+    believed = envbuild("build", "--push", folder=tmp_path)
+    assert "is in the registry already, not verified" in believed.stderr
+    assert envbuild("build", "--push", "--verify", folder=tmp_path, check=False).returncode == 8
+    refused = envbuild("build", "--push", "--no-cache", folder=tmp_path, check=False)
     assert refused.returncode == 9
     assert f"{reference} already names another image in its registry" in refused.stderr

@@ -379,7 +379,20 @@ mount -o remount,size=2g {tmp_path}/small
 exec "$@"
 """
     result = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-m", "envbuild", "build", "--json"],
+        [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            sys.executable,
+            "-m",
+            "envbuild",
+            "build",
+            "--no-cache",
+            "--json",
+        ],
         cwd=project,
         env={**os.environ, **away, "ENVBUILD_CACHE_DIR": f"{tmp_path}/small", "PYTHONPATH": str(CHECKOUT)},
         capture_output=True,

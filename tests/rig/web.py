@@ -2,6 +2,7 @@
 
 import base64
 import io
+import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -17,6 +18,13 @@ ALWAYS = sys.maxsize
 POLL = 0.005
 """Seconds until a server notices that it is to end; thousands of tests wait for theirs."""
 _CHUNK = 1 << 20
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
