@@ -161,6 +161,16 @@ def require_success(response: requests.Response) -> requests.Response:
     raise NetworkError(f"{shown} answered HTTP {status}", hint="try again later, or check the server")
 
 
+def bounded_body(response: requests.Response, limit: int) -> bytes | None:
+    """Return the body of an answer that is read as it comes; None: it has more than ``limit`` bytes."""
+    body = bytearray()
+    for chunk in response.iter_content(1 << 16):
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
+
+
 def _reason(error: BaseException) -> str:
     """Return the innermost cause in one line: urllib3 nests three exceptions around it."""
     cause: BaseException = error

@@ -46,7 +46,13 @@ from envbuild.remote.debian.release import (
 )
 from envbuild.remote.debian.signature import ArchiveKeys, ReleaseSignatureError, message_text
 from envbuild.remote.download import Downloader
-from envbuild.remote.http import TIMEOUT_SECONDS, network_errors, open_session, require_success
+from envbuild.remote.http import (
+    TIMEOUT_SECONDS,
+    bounded_body,
+    network_errors,
+    open_session,
+    require_success,
+)
 
 LARGEST_RELEASE: Final = 1 << 24
 """Bytes of a Release file; those of the largest archives have 1 MB."""
@@ -454,15 +460,13 @@ def _get(
         if answer.status_code == HTTPStatus.NOT_MODIFIED and since is not None:
             return None
         require_success(answer)
-        content = bytearray()
-        for chunk in answer.iter_content(1 << 16):
-            content += chunk
-            if len(content) > LARGEST_RELEASE:
-                raise IntegrityError(f"{address} has more than {LARGEST_RELEASE} bytes")
+        content = bounded_body(answer, LARGEST_RELEASE)
+        if content is None:
+            raise IntegrityError(f"{address} has more than {LARGEST_RELEASE} bytes")
         changed = None
         with suppress(ValueError):
             changed = parsedate_to_datetime(answer.headers.get("Last-Modified", "")).timestamp()
-        return bytes(content), changed
+        return content, changed
 
 
 def _read(path: Path, address: Address) -> bytes:

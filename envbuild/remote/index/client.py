@@ -23,6 +23,7 @@ from envbuild.remote.address import Address
 from envbuild.remote.http import (
     RETRIES,
     TIMEOUT_SECONDS,
+    bounded_body,
     ca_bundle,
     network_errors,
     open_session,
@@ -340,12 +341,10 @@ _AS_STORED = {"Accept-Encoding": "identity"}
 
 def _bounded_body(response: requests.Response, limit: int) -> bytes:
     """Return the body of an answer.  :raises IntegrityError: it is longer than ``limit`` bytes."""
-    body = bytearray()
-    for chunk in response.iter_content(CHUNK):
-        body += chunk
-        if len(body) > limit:
-            raise IntegrityError(f"{without_credentials(response.url)} has more than {limit} bytes")
-    return bytes(body)
+    body = bounded_body(response, limit)
+    if body is None:
+        raise IntegrityError(f"{without_credentials(response.url)} has more than {limit} bytes")
+    return body
 
 
 def _session(configuration: ClientConfiguration, retries: int) -> requests.Session:

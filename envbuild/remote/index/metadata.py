@@ -21,7 +21,7 @@ from envbuild.files.atomic import write_bytes
 from envbuild.files.last_use import note_use
 from envbuild.formats.core_metadata import WheelMetadata, headers_of, parse_metadata
 from envbuild.formats.wheel_archive import LARGEST_DIST_INFO, WheelArchive
-from envbuild.remote.http import without_credentials
+from envbuild.remote.http import bounded_body, without_credentials
 from envbuild.remote.index.client import PythonIndex
 from envbuild.remote.index.page import IndexFile
 
@@ -207,15 +207,13 @@ def _bounded(response: requests.Response, limit: int) -> bytes:
 
     :raises IntegrityError: it is longer than ``limit``.
     """
-    data = bytearray()
-    for chunk in response.iter_content(CHUNK):
-        data += chunk
-        if len(data) > limit:
-            raise IntegrityError(
-                f"{without_credentials(response.url)} has more than {limit} bytes, more than it can need",
-                hint="a mirror or proxy may have answered for the index; ask another mirror",
-            )
-    return bytes(data)
+    body = bounded_body(response, limit)
+    if body is None:
+        raise IntegrityError(
+            f"{without_credentials(response.url)} has more than {limit} bytes, more than it can need",
+            hint="a mirror or proxy may have answered for the index; ask another mirror",
+        )
+    return body
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import requests
 
 from envbuild.errors import NetworkError
 from envbuild.oci.reference import DEFAULT_REGISTRY
-from envbuild.remote.http import TIMEOUT_SECONDS, network_errors
+from envbuild.remote.http import TIMEOUT_SECONDS, bounded_body, network_errors
 from envbuild.remote.registry.credentials import CredentialsError, RegistryCredentials
 
 CLIENT_ID: Final = "envbuild"
@@ -181,7 +181,8 @@ class Authorizer:
                     stream=True,
                 )
             with response:
-                content = _bounded(response)
+                # more than a token could be holds none
+                content = bounded_body(response, LARGEST_ANSWER) or b""
         if response.status_code in {400, 401, 403}:
             raise self.refusal(registry)
         if not response.ok:
@@ -202,16 +203,6 @@ class Authorizer:
             # not chained: the answer may hold a secret
             raise NetworkError(f"the token service of {registry} gave no token") from None
         return _Ticket(f"Bearer {token}", self._clock() + seconds - TOKEN_MARGIN_SECONDS)
-
-
-def _bounded(response: requests.Response) -> bytes:
-    """Return what a token service answered; nothing where that is more than a token could be."""
-    content = bytearray()
-    for chunk in response.iter_content(1 << 14):
-        content += chunk
-        if len(content) > LARGEST_ANSWER:
-            return b""
-    return bytes(content)
 
 
 def parse_challenges(text: str) -> tuple[Challenge, ...]:
