@@ -65,7 +65,7 @@ class TestOnATerminal:
             says(terminal, "echo code=$?\n", "code=130")
             says(terminal, BEGIN.format(2), "begun2")
             says(terminal, CTRL_Z, "Stopped")
-            says(terminal, "kill -9 %1; wait; echo $TERM\n", "xterm-256color")
+            says(terminal, "kill -9 %1; wait -f %1; echo $TERM\n", "xterm-256color")
             terminal.type("exit 3\n")
 
             assert terminal.end() == 3
