@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from envbuild.workflows.editing.remove import remove_packages
     from envbuild.workflows.editing.result import EditResult, SpecChange
     from envbuild.workflows.editing.upgrade import upgrade_packages
+    from envbuild.workflows.images.listing import ImageList, ImagesOptions, ListedImage, list_images
+    from envbuild.workflows.images.removal import (
+        RemovalOptions,
+        RemovalResult,
+        images_to_remove,
+        remove_images,
+    )
+    from envbuild.workflows.images.transfer import TransferOptions, TransferResult, pull_image, push_image
     from envbuild.workflows.lock import LockOptions, LockResult, lock_project
     from envbuild.workflows.machine import Machine
     from envbuild.workflows.packages.outdated import OutdatedOptions, OutdatedResult, outdated_packages
@@ -38,7 +46,10 @@ __all__ = [
     "EditResult",
     "EnvbuildError",
     "ExitCode",
+    "ImageList",
     "ImageOutput",
+    "ImagesOptions",
+    "ListedImage",
     "LockOptions",
     "LockResult",
     "Machine",
@@ -49,11 +60,15 @@ __all__ = [
     "Progress",
     "Project",
     "ProjectStatus",
+    "RemovalOptions",
+    "RemovalResult",
     "RemoveOptions",
     "RunOptions",
     "SpecChange",
     "StatusOptions",
     "TargetStatus",
+    "TransferOptions",
+    "TransferResult",
     "TreeOptions",
     "UpgradeOptions",
     "VerifyOptions",
@@ -64,11 +79,16 @@ __all__ = [
     "add_packages",
     "build_image",
     "diff_locks",
+    "images_to_remove",
+    "list_images",
     "lock_project",
     "open_project",
     "outdated_packages",
     "package_tree",
     "project_status",
+    "pull_image",
+    "push_image",
+    "remove_images",
     "remove_packages",
     "run_command",
     "upgrade_packages",
@@ -87,6 +107,9 @@ _MODULES = {
     "workflows.editing.remove": ("remove_packages",),
     "workflows.editing.result": ("EditResult", "SpecChange"),
     "workflows.editing.upgrade": ("upgrade_packages",),
+    "workflows.images.listing": ("ImageList", "ImagesOptions", "ListedImage", "list_images"),
+    "workflows.images.removal": ("RemovalOptions", "RemovalResult", "images_to_remove", "remove_images"),
+    "workflows.images.transfer": ("TransferOptions", "TransferResult", "pull_image", "push_image"),
     "workflows.lock": ("LockOptions", "LockResult", "lock_project"),
     "workflows.machine": ("Machine",),
     "workflows.packages.outdated": ("OutdatedOptions", "OutdatedResult", "outdated_packages"),

@@ -1,6 +1,6 @@
 """Locking: the exact files that satisfy a spec."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -176,10 +176,18 @@ def lock_project(
     :raises EngineError: something must be built, and no engine of this machine can do it.
     :raises NetworkError: an index, archive or registry cannot be reached, or the machine is offline.
     """
-    machine = machine or Machine()
+    machine, options = machine or Machine(), options or LockOptions()
     resolved = resolve_lock(
         project, options, machine=machine, resolvers=resolvers, on_stale=on_stale, allow_builds=allow_builds
     )
+    result = _write(resolved, machine)
+    _note_unknown(options, (result,), machine)
+    return result
+
+
+def _write(resolved: "ResolvedLock", machine: Machine) -> LockResult:
+    """Write a lock that is new, and into the spec what is built for it."""
+    project = resolved.project
     if resolved.is_new:
         from envbuild.files import atomic
 
@@ -187,6 +195,18 @@ def lock_project(
     if resolved.builds:
         project = _allowed(project, resolved.builds, machine)
     return LockResult(project=project, lock=resolved.lock, written=resolved.is_new)
+
+
+def _note_unknown(options: LockOptions, results: Iterable[LockResult], machine: Machine) -> None:
+    """Say which of the packages to upgrade are in none of the locks: a name was mistyped."""
+    locks = [result.lock for result in results]
+    if not options.upgrade_packages or not locks:
+        return
+    from envbuild.workflows.packages.names import unknown_names
+
+    for problem in unknown_names(sorted(options.upgrade_packages), locks):
+        also = f"; {problem.hint}" if problem.hint else ""
+        machine.progress.on_note(f"nothing to upgrade: the lock has no package {problem.where}{also}")
 
 
 def lock_to_use(project: Project, *, frozen: bool, update: bool, command: str, machine: Machine) -> "Lock":
@@ -378,17 +398,16 @@ def lock_projects(
     from envbuild.workflows.many import for_each_project
 
     answers = Answers()
+    machine, options = machine or Machine(), options or LockOptions()
 
     def lock_one(project: Project, machine: Machine) -> LockResult:
-        return lock_project(
-            project,
-            options,
-            machine=machine,
-            resolvers=share_resolvers(partial(_open_resolvers, machine, project), answers),
-            on_stale=on_stale,
-        )
+        resolvers = share_resolvers(partial(_open_resolvers, machine, project), answers)
+        resolved = resolve_lock(project, options, machine=machine, resolvers=resolvers, on_stale=on_stale)
+        return _write(resolved, machine)
 
-    return for_each_project(projects, lock_one, machine=machine or Machine())
+    results = for_each_project(projects, lock_one, machine=machine)
+    _note_unknown(options, [result.value for result in results if result.value is not None], machine)
+    return results
 
 
 def _open_resolvers(

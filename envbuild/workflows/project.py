@@ -111,9 +111,7 @@ def open_project(spec: Path | str | None = None, *, frozen: bool = False) -> Pro
     if spec is None:
         found = find_project(frozen=frozen)
         if found is None:
-            from envbuild.spec.load import no_spec
-
-            raise no_spec("here, or in a folder above")
+            raise _no_spec()
         return found
     return _opened(Path(spec), frozen=frozen)
 
@@ -137,6 +135,21 @@ def find_project(*, frozen: bool = False) -> Project | None:
                 _require_trusted(found.shown(found.spec), found.shown(found.lock))
             return found
     return None
+
+
+def _no_spec() -> SpecError:
+    """Return the error of a spec that was not found; its hint names one a little below, if there is one."""
+    from envbuild.spec.load import no_spec
+
+    error = no_spec("here, or in a folder above")
+    for pattern in (f"*/{SPEC_NAME}", f"*/*/{SPEC_NAME}"):
+        below = min(Path().glob(pattern), default=None)
+        if below is not None:
+            return SpecError(
+                error.message,
+                hint=f"name a folder, `-C {below.parent}`, or take all below this one with --all",
+            )
+    return error
 
 
 def _require_trusted(spec: Path, lock: Path) -> None:

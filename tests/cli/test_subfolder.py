@@ -376,3 +376,17 @@ def test_the_folder_it_was_started_in_may_be_gone_at_the_end(tmp_path: Path, mon
     started.rmdir()
     leave_folders()
     assert Path.cwd() == other
+
+
+@pytest.mark.parametrize("folder", ["train", "models/train"])
+def test_where_only_folders_below_have_specs_one_is_named(program: Program, folder: str):
+    below = program.folder / folder / "envbuild.toml"
+    below.parent.mkdir(parents=True)
+    below.write_text(SPEC)
+
+    answer = program("build")
+
+    assert answer.code == 3
+    assert answer.stderr.endswith(
+        f"\nhint: name a folder, `-C {folder}`, or take all below this one with --all\n"
+    )

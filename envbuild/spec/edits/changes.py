@@ -1,4 +1,4 @@
-"""Which places of a spec change when packages are added to it or removed from it."""
+"""Which package lists of a spec change when packages are added to it or removed from it."""
 
 import posixpath
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from packaging.utils import canonicalize_name
 
 from envbuild.errors import Problem
-from envbuild.spec.edits.places import KINDS, Asked, Kind, Place, ReadFile, marker_of, name_of
+from envbuild.spec.edits.package_lists import KINDS, Asked, Kind, PackageList, ReadFile, marker_of, name_of
 from envbuild.spec.edits.scopes import Scope
 from envbuild.spec.edits.toml_lists import with_text
 from envbuild.spec.load import PROJECT_FILE
@@ -70,7 +70,7 @@ class SpecEdits:
     ) -> SpecChange | None:
         """Ask for ``package``, in place of what has its name; return None when it is there already.
 
-        :raises RefusedError: it is no package, or its place cannot be chosen or edited.
+        :raises RefusedError: it is no package, or its list cannot be chosen or edited.
         """
         if not package.isprintable():
             raise RefusedError("has a character that cannot be shown")
@@ -82,23 +82,29 @@ class SpecEdits:
                 hint='name the channels first: [conda] channels = ["conda-forge"]',
             )
         if group is None:
-            places: Sequence[Place] = [
-                place for place in self._places(kind, to) if place.group is None or to is not None
+            package_lists: Sequence[PackageList] = [
+                package_list
+                for package_list in self._package_lists(kind, to)
+                if package_list.group is None or to is not None
             ]
         else:
-            places = [self._group(group)]
-        there = self._same(places, name, marker_of(package) if kind == "pip" else None)
+            package_lists = [self._group(group)]
+        there = self._same(package_lists, name, marker_of(package) if kind == "pip" else None)
         if there is not None:
-            place, asked = there
+            package_list, asked = there
             if asked.text == package:
                 return None
-            self._edit(place, place.replaced(self.texts.read(place.file), asked, package))
-            return SpecChange(
-                kind=kind, name=name, old=asked.text, new=package, where=asked.where, file=place.file
+            self._edit(
+                package_list, package_list.replaced(self.texts.read(package_list.file), asked, package)
             )
-        place = places[0] if group is not None else self._place_of_new(kind, to)
-        self._edit(place, place.added(self.texts.read(place.file), package))
-        return SpecChange(kind=kind, name=name, old=None, new=package, where=place.label, file=place.file)
+            return SpecChange(
+                kind=kind, name=name, old=asked.text, new=package, where=asked.where, file=package_list.file
+            )
+        package_list = package_lists[0] if group is not None else self._list_of_new(kind, to)
+        self._edit(package_list, package_list.added(self.texts.read(package_list.file), package))
+        return SpecChange(
+            kind=kind, name=name, old=None, new=package, where=package_list.label, file=package_list.file
+        )
 
     def take_group(self, group: str) -> bool:
         """Have this part of the spec take a dependency group; return whether it did not already.
@@ -113,10 +119,10 @@ class SpecEdits:
         self.texts.write(self.scope.file, text)
         return True
 
-    def _group(self, name: str) -> Place:
-        place = self.scope.group(name)
-        if place is not None:
-            return place
+    def _group(self, name: str) -> PackageList:
+        package_list = self.scope.group(name)
+        if package_list is not None:
+            return package_list
         try:
             self.texts.read(PROJECT_FILE)
         except RefusedError as error:
@@ -126,40 +132,46 @@ class SpecEdits:
             ) from error
         return self.scope.new_group(name)
 
-    def _places(self, kind: Kind, to: str | None) -> tuple[Place, ...]:
-        places = self.scope.places(kind)
+    def _package_lists(self, kind: Kind, to: str | None) -> tuple[PackageList, ...]:
+        package_lists = self.scope.package_lists(kind)
         if to is None:
-            return places
-        chosen = tuple(place for place in places if posixpath.normpath(place.file) == posixpath.normpath(to))
+            return package_lists
+        chosen = tuple(
+            package_list
+            for package_list in package_lists
+            if posixpath.normpath(package_list.file) == posixpath.normpath(to)
+        )
         if not chosen:
-            files = alternatives(sorted({place.file for place in places}))
+            files = alternatives(sorted({package_list.file for package_list in package_lists}))
             raise RefusedError(
                 f"the spec takes no such packages from `{to}`", hint=f"it takes them from {files}"
             )
         return chosen
 
-    def _place_of_new(self, kind: Kind, to: str | None) -> Place:
+    def _list_of_new(self, kind: Kind, to: str | None) -> PackageList:
         own = self.scope.own_list(kind)
         if to is not None:
-            places = self._places(kind, to)
-            return own if own in places else places[0]
+            package_lists = self._package_lists(kind, to)
+            return own if own in package_lists else package_lists[0]
         candidates = self.scope.candidates(kind)
         if self.scope.has_own_list(kind) or not candidates:
             return own
         if len(candidates) == 1:
             return candidates[0]
-        files = [place.file for place in candidates]
+        files = [package_list.file for package_list in candidates]
         raise RefusedError(
             f"several files say what is needed: {alternatives(files)}",
             hint=f"choose with --to {files[0]}, or --to {own.file} for a list of the spec's own",
         )
 
-    def _same(self, places: Sequence[Place], name: str, marker: str | None) -> tuple[Place, Asked] | None:
+    def _same(
+        self, package_lists: Sequence[PackageList], name: str, marker: str | None
+    ) -> tuple[PackageList, Asked] | None:
         """Return what is asked of the package already, under the same marker."""
         found = [
-            (place, asked)
-            for place in places
-            for asked in place.asked(self.texts.read)
+            (package_list, asked)
+            for package_list in package_lists
+            for asked in package_list.asked(self.texts.read)
             if asked.name == name and (marker is None or asked.marker == marker)
         ]
         plain = [item for item in found if item[1].marker == marker]
@@ -181,14 +193,15 @@ class SpecEdits:
 
     def find(
         self, name: str, kinds: Iterable[Kind] = KINDS, *, group: str | None = None
-    ) -> list[tuple[Place, Asked]]:
+    ) -> list[tuple[PackageList, Asked]]:
         """Return everywhere that a package is asked for; ``name`` may be spelled in any way."""
         return [
-            (place, asked)
+            (package_list, asked)
             for kind in kinds
-            for place in self.scope.places(kind)
-            if group is None or (place.group and canonicalize_name(place.group) == canonicalize_name(group))
-            for asked in place.asked(self.texts.read)
+            for package_list in self.scope.package_lists(kind)
+            if group is None
+            or (package_list.group and canonicalize_name(package_list.group) == canonicalize_name(group))
+            for asked in package_list.asked(self.texts.read)
             if asked.name == spelled(kind, name)
         ]
 
@@ -200,11 +213,13 @@ class SpecEdits:
         changes: list[SpecChange] = []
         wheres = [asked.where for _, asked in self.find(name, (kind,), group=group)]
         while found := self.find(name, (kind,), group=group):
-            place, asked = found[0]
-            self._edit(place, place.removed(self.texts.read(place.file), asked))
+            package_list, asked = found[0]
+            self._edit(package_list, package_list.removed(self.texts.read(package_list.file), asked))
             where = wheres[len(changes)]
             changes.append(
-                SpecChange(kind=kind, name=asked.name, old=asked.text, new=None, where=where, file=place.file)
+                SpecChange(
+                    kind=kind, name=asked.name, old=asked.text, new=None, where=where, file=package_list.file
+                )
             )
         return changes
 
@@ -213,12 +228,12 @@ class SpecEdits:
         return {
             asked.name
             for kind in kinds
-            for place in self.scope.places(kind)
-            for asked in place.asked(self.texts.read)
+            for package_list in self.scope.package_lists(kind)
+            for asked in package_list.asked(self.texts.read)
         }
 
-    def _edit(self, place: Place, text: str) -> None:
-        self.texts.write(place.file, text)
+    def _edit(self, package_list: PackageList, text: str) -> None:
+        self.texts.write(package_list.file, text)
 
 
 def spelled(kind: Kind, name: str) -> str:

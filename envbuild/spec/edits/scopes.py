@@ -1,4 +1,4 @@
-"""All places of one part of a spec: what all variants share, or what one variant adds."""
+"""All package lists of one part of a spec: what all variants share, or what one variant adds."""
 
 import posixpath
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from envbuild.spec.edits.places import (
-    ForeignPlace,
+from envbuild.spec.edits.package_lists import (
+    ForeignPackageList,
     Kind,
-    Place,
+    PackageList,
     ReadFile,
-    RequirementsPlace,
-    TomlPlace,
-    WordsPlace,
+    RequirementsPackageList,
+    TomlPackageList,
+    WordsPackageList,
     conda_file_packages,
     manifest_packages,
     standard_packages,
@@ -59,21 +59,21 @@ class Scope:
             table = table.get(key) if isinstance(table, dict) else None
         return table if isinstance(table, dict) else {}
 
-    def own_list(self, kind: Kind) -> TomlPlace:
+    def own_list(self, kind: Kind) -> TomlPackageList:
         """Return the list of the spec for packages of ``kind``; it need not be there."""
         table = {"pip": "pip", "apt": "system", "conda": "conda"}[kind]
         path = (*self.path, table, "packages")
-        return TomlPlace(kind=kind, file=self.file, path=path, root=self.root)
+        return TomlPackageList(kind=kind, file=self.file, path=path, root=self.root)
 
-    def places(self, kind: Kind) -> tuple[Place, ...]:
-        """Return all places of packages of ``kind``, the spec's own list first."""
-        found: list[Place] = [self.own_list(kind)]
+    def package_lists(self, kind: Kind) -> tuple[PackageList, ...]:
+        """Return all lists of packages of ``kind``, the spec's own list first."""
+        found: list[PackageList] = [self.own_list(kind)]
         match kind:
             case "pip":
                 found += self._requirements()
                 found += self._project()
                 found += (
-                    ForeignPlace(
+                    ForeignPackageList(
                         kind="pip",
                         file=file,
                         packages=conda_file_packages("pip"),
@@ -83,10 +83,10 @@ class Scope:
                     for file in _texts(self.table("conda"), "files")
                 )
             case "apt":
-                found += (WordsPlace(file=file) for file in _texts(self.table("system"), "files"))
+                found += (WordsPackageList(file=file) for file in _texts(self.table("system"), "files"))
             case "conda":
                 found += (
-                    ForeignPlace(
+                    ForeignPackageList(
                         kind="conda",
                         file=file,
                         packages=conda_file_packages("conda"),
@@ -97,36 +97,36 @@ class Scope:
                 )
         return tuple(found)
 
-    def candidates(self, kind: Kind) -> tuple[Place, ...]:
+    def candidates(self, kind: Kind) -> tuple[PackageList, ...]:
         """Return where a new package of ``kind`` could go, besides the spec's own list.
 
         A file that another one includes, an extra, a group, and what conda's files have for pip are none.
         """
         if kind != "pip":
-            return self.places(kind)[1:]
+            return self.package_lists(kind)[1:]
         entries = _texts(self.table("pip"), "requirements")
         named = {
             split_extras(entry)[0] if is_manifest(entry) else posixpath.normpath(entry) for entry in entries
         }
-        found = [place for place in self._requirements() if place.file in named]
+        found = [package_list for package_list in self._requirements() if package_list.file in named]
         if self.table("pip").get("project") is True:
             found.append(self._dependencies())
         return tuple(found)
 
     def has_own_list(self, kind: Kind) -> bool:
         """Return whether the list of the spec is there."""
-        place = self.own_list(kind)
-        return list_at(parse_toml(self.read(self.file), self.file), place.path) is not None
+        package_list = self.own_list(kind)
+        return list_at(parse_toml(self.read(self.file), self.file), package_list.path) is not None
 
     def takes_group(self, name: str) -> bool:
         """Return whether this part of the spec takes a group, itself or by one that includes it."""
         wanted = canonicalize_name(name)
         return any(
-            place.group is not None and canonicalize_name(place.group) == wanted
-            for place in self.places("pip")
+            package_list.group is not None and canonicalize_name(package_list.group) == wanted
+            for package_list in self.package_lists("pip")
         )
 
-    def group(self, name: str) -> Place | None:
+    def group(self, name: str) -> PackageList | None:
         """Return the list of a dependency group; None when the project file has none of that name."""
         document = self._document()
         key = _key(document.get("dependency-groups"), name)
@@ -142,31 +142,31 @@ class Scope:
         key = _key(standard_tables(document).get("dependency-groups"), name)
         if key is None:
             return None
-        return ForeignPlace(
+        return ForeignPackageList(
             kind="pip", file=PROJECT_FILE, packages=standard_packages("dependency-groups", key), group=key
         )
 
-    def new_group(self, name: str) -> TomlPlace:
+    def new_group(self, name: str) -> TomlPackageList:
         """Return where the list of a group is made."""
         return self._listed(("dependency-groups", name), group=name)
 
     # --- [pip] --------------------------------------------------------------------------------------
 
-    def _requirements(self) -> Iterator[Place]:
+    def _requirements(self) -> Iterator[PackageList]:
         seen: set[str] = set()
         for entry in _texts(self.table("pip"), "requirements"):
             if is_manifest(entry):
                 file, extras = split_extras(entry)
                 packages = manifest_packages(file, extras, self.spec.python)
-                yield ForeignPlace(kind="pip", file=file, packages=packages)
+                yield ForeignPackageList(kind="pip", file=file, packages=packages)
             else:
                 yield from self._with_included(posixpath.normpath(entry), seen)
 
-    def _with_included(self, file: str, seen: set[str]) -> Iterator[Place]:
+    def _with_included(self, file: str, seen: set[str]) -> Iterator[PackageList]:
         if file in seen:
             return
         seen.add(file)
-        yield RequirementsPlace(file=file)
+        yield RequirementsPackageList(file=file)
         try:
             included = tuple(included_files(self.read(file), file))
         except RefusedError:
@@ -174,7 +174,7 @@ class Scope:
         for name in included:
             yield from self._with_included(name, seen)
 
-    def _project(self) -> Iterator[Place]:
+    def _project(self) -> Iterator[PackageList]:
         pip = self.table("pip")
         if pip.get("project") is True:
             yield self._dependencies()
@@ -184,12 +184,12 @@ class Scope:
             if key is not None:
                 yield self._listed(path)
             else:
-                yield ForeignPlace(kind="pip", file=PROJECT_FILE, packages=standard_packages(*path))
+                yield ForeignPackageList(kind="pip", file=PROJECT_FILE, packages=standard_packages(*path))
         seen: set[str] = set()
         for name in _texts(pip, "groups"):
             yield from self._groups(name, seen)
 
-    def _dependencies(self) -> Place:
+    def _dependencies(self) -> PackageList:
         document = self._document()
         project = document.get("project")
         dynamic = project.get("dynamic", ()) if isinstance(project, dict) else ()
@@ -201,25 +201,27 @@ class Scope:
             return self._listed(_DEPENDENCIES)
         if list_at(document, _DEPENDENCIES) is not None:
             return self._listed(_DEPENDENCIES)
-        return ForeignPlace(kind="pip", file=PROJECT_FILE, packages=standard_packages(*_DEPENDENCIES))
+        return ForeignPackageList(kind="pip", file=PROJECT_FILE, packages=standard_packages(*_DEPENDENCIES))
 
-    def _groups(self, name: str, seen: set[str]) -> Iterator[Place]:
+    def _groups(self, name: str, seen: set[str]) -> Iterator[PackageList]:
         if canonicalize_name(name) in seen:
             return
         seen.add(canonicalize_name(name))
-        place = self.group(name)
-        if place is None:
+        package_list = self.group(name)
+        if package_list is None:
             return
-        yield place
-        if isinstance(place, TomlPlace):
-            for item in list_at(self._document(), place.path) or ():
+        yield package_list
+        if isinstance(package_list, TomlPackageList):
+            for item in list_at(self._document(), package_list.path) or ():
                 included = item.get("include-group") if isinstance(item, dict) else None
                 if isinstance(included, str):
                     yield from self._groups(included, seen)
 
-    def _listed(self, path: TomlPath, *, group: str | None = None) -> TomlPlace:
+    def _listed(self, path: TomlPath, *, group: str | None = None) -> TomlPackageList:
         prefix = "" if self.file == PROJECT_FILE else f"{PROJECT_FILE}: "
-        return TomlPlace(kind="pip", file=PROJECT_FILE, path=path, root=self.root, group=group, prefix=prefix)
+        return TomlPackageList(
+            kind="pip", file=PROJECT_FILE, path=path, root=self.root, group=group, prefix=prefix
+        )
 
     def _document(self) -> dict[str, Any]:
         try:

@@ -31,7 +31,7 @@ def add_packages(
     before the lock is resolved: on any error all files are as they were.
 
     :raises UsageError: ``packages`` are none.
-    :raises SpecError: one of them is no package, or its place cannot be edited.
+    :raises SpecError: one of them is no package, or its list cannot be edited.
     :raises EnvbuildError: it cannot be locked; see :func:`envbuild.lock_project`.
     """
     locking = Locking(machine=machine or Machine())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from envbuild.errors import UsageError
-from envbuild.spec.edits.places import Kind
+from envbuild.spec.edits.package_lists import Kind
 from envbuild.workflows.options import refuse_other
 
 PackageKind = Kind

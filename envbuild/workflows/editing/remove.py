@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from envbuild.errors import LockError, Problem, SpecError, UsageError
 from envbuild.spec.edits.changes import SpecChange, SpecEdits, not_in_spec, spelled
-from envbuild.spec.edits.places import KINDS, Kind
+from envbuild.spec.edits.package_lists import KINDS, Kind
 from envbuild.spec.problems import RefusedError, alternatives
 from envbuild.workflows.editing.edit import Locking, OpenEdit
 from envbuild.workflows.editing.options import RemoveOptions
@@ -83,7 +83,7 @@ def _kinds(options: RemoveOptions) -> tuple[Kind, ...]:
 
 def _kind_of(name: str, edits: SpecEdits, options: RemoveOptions) -> Kind | None:
     """Return whose package ``name`` is; None when the spec asks for none of that name."""
-    kinds = {place.kind for place, _ in edits.find(name, _kinds(options), group=options.group)}
+    kinds = {package_list.kind for package_list, _ in edits.find(name, _kinds(options), group=options.group)}
     if len(kinds) > 1:
         flags = [f"--{kind}" for kind in KINDS if kind in kinds]
         raise RefusedError(f"the spec has it {len(kinds)} times", hint=f"choose with {alternatives(flags)}")
@@ -98,10 +98,10 @@ def _missing(name: str, edit: OpenEdit, edits: SpecEdits, options: RemoveOptions
         other = edit.edits(variant)
         if other.scope.variant == edits.scope.variant and options.group is None and options.kind is None:
             continue
-        for place, _ in other.find(name):
+        for package_list, _ in other.find(name):
             options_of = [] if other.scope.variant is None else ["--variant", other.scope.variant]
-            if place.kind != "pip" and options.kind is not None:
-                options_of.append(f"--{place.kind}")
+            if package_list.kind != "pip" and options.kind is not None:
+                options_of.append(f"--{package_list.kind}")
             command = edit.project.command("remove", *options_of, name)
             commands.append(command)
     return not_in_spec(

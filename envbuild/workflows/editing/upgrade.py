@@ -1,24 +1,20 @@
 """`envbuild upgrade`: newer versions in the lock, of everything or of some packages."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
-from envbuild.errors import Problem, UsageError
-from envbuild.spec.edits.places import Kind
-from envbuild.spec.problems import RefusedError, near
+from envbuild.errors import UsageError
+from envbuild.spec.edits.package_lists import Kind
+from envbuild.spec.problems import RefusedError
 from envbuild.workflows.editing.edit import Locking, OpenEdit
 from envbuild.workflows.editing.options import UpgradeOptions
 from envbuild.workflows.editing.result import EditResult
 from envbuild.workflows.lock import LockOptions
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import texts_of
+from envbuild.workflows.packages.names import unknown_names
 from envbuild.workflows.project import Project, read_project_lock
-
-if TYPE_CHECKING:
-    from envbuild.lock.model import Lock
 
 
 def upgrade_packages(
@@ -45,7 +41,9 @@ def upgrade_and_lock(
     """Do what :func:`upgrade_packages` does, locked as ``locking`` says."""
     wanted = texts_of("names", names)
     if wanted and project.lock.exists():
-        _refuse_unknown(wanted, read_project_lock(project))
+        problems = unknown_names(wanted, (read_project_lock(project),))
+        if problems:
+            raise UsageError("nothing was upgraded", problems=problems)
     edit = OpenEdit(project)
     return edit.finish(
         (),
@@ -56,21 +54,6 @@ def upgrade_and_lock(
         dry_run=options.dry_run,
         notes=tuple(_held(edit, wanted)),
     )
-
-
-def _refuse_unknown(wanted: Iterable[str], lock: "Lock") -> None:
-    locked = {
-        *(it.name for it in lock.wheels),
-        *(it.name for it in lock.conda),
-        *(it.name for it in lock.debs),
-    }
-    problems = [
-        Problem(name, "the lock has no package of that name", near(canonicalize_name(name), locked))
-        for name in wanted
-        if name not in locked and canonicalize_name(name) not in locked
-    ]
-    if problems:
-        raise UsageError("nothing was upgraded", problems=problems)
 
 
 def _held(edit: OpenEdit, wanted: Iterable[str]) -> Iterator[str]:
@@ -84,10 +67,10 @@ def _held(edit: OpenEdit, wanted: Iterable[str]) -> Iterator[str]:
                 found = edits.find(name)
             except RefusedError:
                 continue
-            for place, asked in found:
-                if asked.where not in said and is_pin(place.kind, asked.text):
+            for package_list, asked in found:
+                if asked.where not in said and is_pin(package_list.kind, asked.text):
                     said.add(asked.where)
-                    flags = [f"--{place.kind}"] if place.kind != "pip" else []
+                    flags = [f"--{package_list.kind}"] if package_list.kind != "pip" else []
                     flags += ["--variant", variant] if variant else []
                     command = edit.project.command("add", *flags, asked.name)
                     yield f"`{asked.text}` in {asked.where} holds {asked.name}; to move it: {command}"

@@ -137,9 +137,10 @@ def pull_image(
     options, machine = options or TransferOptions(), machine or Machine()
     require_network(machine, "pull")
     chosen = _chosen(project, options)
-    machine.progress.on_stage("asking the registry")
     if chosen is not None:
         require_repository(chosen[0], "pull from")
+    machine.progress.on_stage("asking the registry")
+    if chosen is not None:
         found = find_pushed(*chosen, machine)
     else:
         found = _named(str(options.image), options, machine)

@@ -1,4 +1,4 @@
-"""Places where packages are asked for: lists of the spec and of a project file, and the files they name.
+"""Lists of packages: those in the spec and in a project file, and the files they name.
 
 Each knows what it holds, and gives its file's text with a package more, less, or asked for otherwise.
 """
@@ -34,7 +34,7 @@ ReadFile = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One package asked for at one place."""
+    """One package asked for in one list."""
 
     name: str
     """Normalised, as the lock has it."""
@@ -46,14 +46,14 @@ class Asked:
     """Such as ``pip.packages[2]`` or ``requirements.txt:3``."""
 
     position: int
-    """In its place: of the item, the line, or the word."""
+    """In its list: of the item, the line, or the word."""
 
     marker: str | None = None
     """Of a Python requirement, in its one spelling."""
 
 
-class Place(Protocol):
-    """Where packages are asked for."""
+class PackageList(Protocol):
+    """Packages asked for one below the other, in a spec, a project file or a file of requirements."""
 
     @property
     def kind(self) -> Kind:
@@ -88,7 +88,7 @@ class Place(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TomlPlace:
+class TomlPackageList:
     """A list in a TOML file."""
 
     kind: Kind
@@ -130,7 +130,7 @@ class TomlPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequirementsPlace:
+class RequirementsPackageList:
     """A requirements file."""
 
     file: str
@@ -170,7 +170,7 @@ class RequirementsPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WordsPlace:
+class WordsPackageList:
     """A file that lists packages of the distribution."""
 
     file: str
@@ -203,7 +203,7 @@ class WordsPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignPlace:
+class ForeignPackageList:
     """A file, or a table of another tool, that is read and never edited."""
 
     kind: Kind
