@@ -1,6 +1,7 @@
 """Fixtures and settings every suite shares."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,9 @@ settings.load_profile("default")
 def pytest_configure(config: pytest.Config) -> None:
     """Let the processes of all tests say which images are to be forgotten, and none read the user's file."""
     os.environ["ENVBUILD_CONFIG"] = ""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # as a shell starts what runs in the background; programs that tests start would not hear it either
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         note_forgotten()
 

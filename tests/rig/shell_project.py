@@ -1,10 +1,11 @@
 """A project whose image is a small root with a shell, held by an engine without any build."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +45,10 @@ class ShellProject:
         """Return a command line of the program."""
         return (command, "--frozen", "--spec", str(self.folder), "--engine", self.engine, *arguments)
 
-    def popen(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
-        """Start the program in a session of its own; it writes to pipes."""
-        return subprocess.Popen(
+    @contextlib.contextmanager
+    def popen(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> "Iterator[subprocess.Popen[str]]":
+        """Start the program in a session of its own; it writes to pipes, and does not outlive the block."""
+        with subprocess.Popen(
             [sys.executable, "-m", "envbuild", *self.words(*arguments)],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(CHECKOUT), **self.environment},
@@ -55,7 +57,12 @@ class ShellProject:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-        )
+        ) as running:
+            try:
+                yield running
+            finally:
+                # or leaving the block would wait for what a test gave up
+                running.kill()
 
     def on_terminal(self, *arguments: str, columns: int = 80) -> Terminal:
         """Start the program on a terminal."""

@@ -32,6 +32,9 @@ PURPOSE: Final = "dev.envbuild.purpose"
 OUTPUT: Final = 1 << 28
 """Bytes of standard output, and as many of standard error, of one command."""
 
+REMOVAL_SECONDS = 30
+"""How long an engine may take to remove a container of its own accord."""
+
 
 class HeldContainer:
     """A running container that takes files and commands."""
@@ -187,8 +190,13 @@ class DockerHolder(DockerImages):
             )
 
         def remove() -> None:
-            with contextlib.suppress(docker.errors.APIError):
+            try:
                 container.remove(force=True, v=True)
+            except docker.errors.APIError as error:
+                if error.status_code == HTTPStatus.CONFLICT:
+                    # its command has ended, and the engine is at it: wait, or it would still be listed
+                    with contextlib.suppress(docker.errors.APIError, OSError):
+                        container.wait(condition="removed", timeout=REMOVAL_SECONDS)
 
         with cleaned_up(remove):
             with engine_errors():
