@@ -21,8 +21,8 @@ from tests.rig.registry import running_registry
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sklearn"
 ENVBUILD = str(Path(sys.executable).parent / "envbuild")
 
-PROMPT = b"READY> "
-"""What shells are told to show."""
+PROMPT = b":/workspace"
+"""What the prompt of Debian's bash has in the working directory, before `$` or `#`."""
 
 PATIENCE_SECONDS = 60
 
@@ -143,11 +143,19 @@ def _built(folder: Path) -> str:
 
 
 def _shells(folder: Path, image: str, rounds: int) -> None:
-    ours = [ENVBUILD, "shell", "--env", f"PS1={PROMPT.decode()}"]
-    peer = ["docker", "run", "--interactive", "--tty", "--rm", "--env", f"PS1={PROMPT.decode()}"]
-    peer += ["--volume", f"{folder}:/workspace", image, "bash", "--norc"]
+    peer = [
+        "docker",
+        "run",
+        "--interactive",
+        "--tty",
+        "--rm",
+        "--volume",
+        f"{folder}:/workspace",
+        image,
+        "bash",
+    ]
     for engine in ("docker", "local"):
-        words = [*ours, "--engine", engine]
+        words = [ENVBUILD, "shell", "--engine", engine]
         seconds_to_prompt(words, folder)
         compare(
             f"shell --engine {engine} to its prompt, docker run -it",
