@@ -5,6 +5,7 @@ The tag alone proves nothing: anybody can give an image another's name.  Every c
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from envbuild.errors import VerificationError
 from envbuild.image.engine import ImageHolder
@@ -13,8 +14,11 @@ from envbuild.image.registry_image import RegistryImage, find_in_registry
 from envbuild.lock.identity import EARLIER_FORMATS, RECIPE_FORMAT, tag_of, target_digest
 from envbuild.lock.model import Lock, Target
 from envbuild.platforms import PLATFORMS
-from envbuild.remote.registry.client import RegistryClient
 from envbuild.render import labels
+
+if TYPE_CHECKING:
+    # with it comes an HTTP client, which what asks an engine alone does not wait for
+    from envbuild.remote.registry.client import RegistryClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,7 @@ def held_image(
     return HeldImage(reference=reference, facts=facts, made_by=facts.labels.get(labels.ENGINE, ""))
 
 
-def registry_image(lock: Lock, target: Target, client: RegistryClient) -> RegistryImage | None:
+def registry_image(lock: Lock, target: Target, client: "RegistryClient") -> RegistryImage | None:
     """Return the image of a target that its registry has, whichever engine built it; None: it has none.
 
     :raises VerificationError: the tag names another image there.

@@ -4,6 +4,7 @@ Nothing but its manifest and its configuration is read; both are checked against
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from envbuild.errors import ImageError, VerificationError
 from envbuild.image.facts import ImageFacts, facts_of_config
@@ -11,8 +12,11 @@ from envbuild.lock.identity import tag_of
 from envbuild.oci.manifest import Descriptor, ManifestError, is_digest
 from envbuild.oci.reference import parse_reference
 from envbuild.platforms import Platform
-from envbuild.remote.registry.client import RegistryClient
 from envbuild.render import labels
+
+if TYPE_CHECKING:
+    # with it comes an HTTP client, which what asks an engine alone does not wait for
+    from envbuild.remote.registry.client import RegistryClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,7 @@ class RegistryImage:
         return sum(layer.size for layer in self.layers)
 
 
-def find_in_registry(reference: str, platform: Platform, client: RegistryClient) -> RegistryImage | None:
+def find_in_registry(reference: str, platform: Platform, client: "RegistryClient") -> RegistryImage | None:
     """Return what the tag of ``reference`` names for ``platform``; None: it names nothing.
 
     The tag is resolved once; everything after that is asked for by digest.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from envbuild.cache.folders import ROOTS
 from envbuild.cache.use_lock import use
@@ -27,12 +27,10 @@ from envbuild.image.facts import ImageFacts
 from envbuild.image.gpus import AUTO, NONE, GpuAccess
 from envbuild.image.local.images import ImageStore, facts_of
 from envbuild.image.local.layers.blobs import BaseBlobs, ImageBlobs, base_reference, is_whole, note_use_of
-from envbuild.image.local.registry import document_registry, push_built
 from envbuild.image.local.roots.private_root import EntryError, PrivateRoot, ProgramEntryError
 from envbuild.image.local.roots.unpacked_layers import LayerTrees, PackedLayer
 from envbuild.image.local.stored import list_layers
 from envbuild.image.local.user_namespace import acts_as_root
-from envbuild.image.registry_image import RegistryImage
 from envbuild.image.stored.image import StoredImage
 from envbuild.image.stored.listings import ListingCache
 from envbuild.oci.blobs import Blobs, read_verified
@@ -43,6 +41,11 @@ from envbuild.oci.manifest import Descriptor
 from envbuild.platforms import Platform
 from envbuild.progress import Progress, SilentProgress
 from envbuild.render import labels
+
+if TYPE_CHECKING:
+    # what runs a command does not wait for an HTTP client
+    from envbuild.image.registry_image import RegistryImage
+    from envbuild.remote.registry.client import RegistryClient
 
 NAME: Final = "local"
 
@@ -173,7 +176,7 @@ class LocalEngine:
 
         remove_image(reference, cache=self._cache)
 
-    def pull(self, image: RegistryImage) -> ImageFacts:
+    def pull(self, image: "RegistryImage") -> ImageFacts:
         """Bring an image of a registry into the cache folder, by digest, and give it its ``reference``.
 
         :raises NetworkError: the registry refuses or is out of reach.
@@ -182,7 +185,7 @@ class LocalEngine:
         from envbuild.image.local.pull import pull_image  # noqa: PLC0415 - few images are pulled
 
         self._progress.on_stage(f"pulling {image.reference}")
-        registry = document_registry(self._cache, environment=self._environment, offline=self._offline)
+        registry = self._registry()
         return facts_of(pull_image(image, registry=registry, cache=self._cache, progress=self._progress))
 
     def push(self, image: BuiltImage) -> str:
@@ -190,6 +193,8 @@ class LocalEngine:
 
         :raises NetworkError: the tag names another image there, or the registry refuses this one.
         """
+        from envbuild.image.local.registry import push_built  # noqa: PLC0415 - see above
+
         content = self._content(image)
         with use(self._cache):
             return push_built(
@@ -338,9 +343,13 @@ class LocalEngine:
         reference = base_reference(facts_of(image).labels) if image.base_layers else None
         base = None
         if reference is not None:
-            registry = document_registry(self._cache, environment=self._environment, offline=self._offline)
-            base = BaseBlobs(self._cache, reference, registry=registry, offline=self._offline)
+            base = BaseBlobs(self._cache, reference, registry=self._registry, offline=self._offline)
         return ImageBlobs(image, cache=self._cache, base=base)
+
+    def _registry(self) -> "RegistryClient":
+        from envbuild.image.local.registry import document_registry  # noqa: PLC0415 - see above
+
+        return document_registry(self._cache, environment=self._environment, offline=self._offline)
 
 
 def _refuse_options(options: ContainerOptions) -> None:

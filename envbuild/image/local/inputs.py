@@ -99,5 +99,5 @@ def _base(source: ImageSource, artifacts: TargetArtifacts) -> tuple[BaseImage, B
             f"{reference.familiar} is not the base that was locked", hint="run `envbuild lock` again"
         )
     artifacts.progress.on_stage(f"reading {source.reference}")
-    blobs = BaseBlobs(cache, reference, registry=registry, offline=offline)
+    blobs = BaseBlobs(cache, reference, registry=lambda: registry, offline=offline)
     return read_base_image(image.config.document, image.layers), blobs

@@ -5,7 +5,7 @@ one that was made from the same key.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from envbuild.cache.use_lock import use
 from envbuild.image.local.images import ImageStore
@@ -18,14 +18,17 @@ from envbuild.oci.manifest import Descriptor, media_type_of_manifest
 from envbuild.oci.reference import parse_reference
 from envbuild.parallel import run_all
 from envbuild.progress import ByteCounter, Progress
-from envbuild.remote.registry.client import RegistryClient
+
+if TYPE_CHECKING:
+    # with it comes an HTTP client, which what asks an engine alone does not wait for
+    from envbuild.remote.registry.client import RegistryClient
 
 DOWNLOADS: Final = 4
 """Layers fetched at the same time."""
 
 
 def pull_image(
-    image: RegistryImage, *, registry: RegistryClient, cache: Path, progress: Progress
+    image: RegistryImage, *, registry: "RegistryClient", cache: Path, progress: Progress
 ) -> OciImage:
     """Bring an image of a registry into the cache folder, under its ``reference``.
 
@@ -47,7 +50,7 @@ def pull_image(
         media_type=media_type_of_manifest(manifest),
     )
     base_layers = {layer.digest for layer in content.layers[: content.base_layers]}
-    bases, layers = BaseBlobs(cache, pinned, registry=registry), LayerStore(cache)
+    bases, layers = BaseBlobs(cache, pinned, registry=lambda: registry), LayerStore(cache)
     counter = ByteCounter(progress, content.size)
 
     def fetch(layer: Descriptor) -> None:

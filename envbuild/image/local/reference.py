@@ -118,7 +118,7 @@ def assemble_reference(request: BuildRequest, listings: ListingCache, *, cache: 
         if source is not None:
             registry = document_registry(cache, environment=artifacts.environment, offline=artifacts.offline)
             pinned = parse_reference(source.reference).at(source.digest)
-            base = BaseBlobs(cache, pinned, registry=registry, offline=artifacts.offline)
+            base = BaseBlobs(cache, pinned, registry=lambda: registry, offline=artifacts.offline)
         blobs = ImageBlobs(image, cache=layers, base=base)
         for listing in list_layers(image, blobs, listings.missing(image.diff_ids), listings):
             listings.put(listing)

@@ -5,7 +5,7 @@ the same registry mounts them instead.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -37,8 +37,14 @@ class BaseBlobs:
     """Layers of one image base, fetched when they are asked for."""
 
     def __init__(
-        self, cache: Path, reference: ImageReference, *, registry: BlobRegistry, offline: bool = False
+        self,
+        cache: Path,
+        reference: ImageReference,
+        *,
+        registry: Callable[[], BlobRegistry],
+        offline: bool = False,
     ) -> None:
+        """Keep layers below ``cache``; ``registry`` is called when one has to be fetched."""
         self._cache = cache
         self._folder = BASES.path(cache)
         self._reference = reference
@@ -82,7 +88,7 @@ class BaseBlobs:
 
     def _fetch(self, blob: Descriptor, partial: Path, descriptor: int, place: Path) -> None:
         os.ftruncate(descriptor, 0)
-        for chunk in self._registry.read_blob(self._reference, blob):
+        for chunk in self._registry().read_blob(self._reference, blob):
             write_all(descriptor, chunk)
         os.fchmod(descriptor, 0o644)
         partial.replace(place)

@@ -39,7 +39,7 @@ def fake():
 
 def base_of(fake, cache, *, offline=False):
     reference = parse_reference(f"{fake.host}/base:1")
-    return BaseBlobs(cache, reference, registry=RegistryClient(environment={}), offline=offline)
+    return BaseBlobs(cache, reference, registry=lambda: RegistryClient(environment={}), offline=offline)
 
 
 def test_layer_of_a_base_is_fetched_once(fake, tmp_path):
