@@ -60,8 +60,8 @@ def find_spec(folder: Path) -> Path:
     if not folder.is_dir():
         raise SpecError(f"`{folder}` does not exist")
     own, project = folder / SPEC_FILE, folder / PROJECT_FILE
-    in_project = _has_table(project)
-    if own.is_file():
+    in_project = holds_table(project)
+    if _is_there(own):
         if in_project:
             raise SpecError(
                 f"both `{own}` and [{PROJECT_TABLE}] of `{project}` hold a spec",
@@ -75,7 +75,12 @@ def find_spec(folder: Path) -> Path:
 
 def holds_spec(folder: Path) -> bool:
     """Return whether ``folder`` holds a spec; a project file without the table does not count."""
-    return (folder / SPEC_FILE).is_file() or _has_table(folder / PROJECT_FILE)
+    return _is_there(folder / SPEC_FILE) or holds_table(folder / PROJECT_FILE)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has that name; a folder, or a link to nothing, is for its reader to refuse."""
+    return path.is_symlink() or path.exists()
 
 
 def no_spec(where: str) -> SpecError:
@@ -156,8 +161,11 @@ def _tool_table(document: dict[str, Any], path: Path) -> dict[str, Any]:
     return table
 
 
-def _has_table(path: Path) -> bool:
-    """Whether a project file holds a spec; one that is not TOML counts as such when it speaks of it."""
+_SPEAKS_OF_IT = re.compile(r"""^\s*\[?\s*tool\s*\.\s*["']?envbuild\b""", re.MULTILINE)
+
+
+def holds_table(path: Path) -> bool:
+    """Return whether a project file holds a spec; one that is not TOML counts when it speaks of one."""
     try:
         text = read_text(path)
     except RefusedError:
@@ -167,7 +175,7 @@ def _has_table(path: Path) -> bool:
     try:
         document = tomllib.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
-        return re.search(r"^\s*\[\s*tool\s*\.\s*envbuild\s*[\].]", text, re.MULTILINE) is not None
+        return _SPEAKS_OF_IT.search(text) is not None
     tools = document.get("tool")
     return isinstance(tools, dict) and "envbuild" in tools
 

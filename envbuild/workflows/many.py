@@ -34,9 +34,10 @@ class ProjectResult(Generic[Value]):
 def open_projects(folder: Path | str | None = None, *, frozen: bool = False) -> tuple[Project, ...]:
     """Return all projects below ``folder``, by default the current one, sorted; their paths as it is named.
 
-    With ``frozen`` folders that hold a lock alone are projects too.
+    With ``frozen`` folders that hold a lock alone are projects too.  A folder with two specs is a project
+    whose spec cannot be read: an error of it alone.
 
-    :raises SpecError: there is none, or a folder holds two specs.
+    :raises SpecError: there is none.
     :raises UsageError: ``folder`` is a file.
     """
     root = Path(folder or "")
@@ -49,25 +50,24 @@ def open_projects(folder: Path | str | None = None, *, frozen: bool = False) -> 
 
 
 def _projects_below(root: Path, *, frozen: bool) -> Iterator[Project]:
+    # who names a project does not wait for what reads specs
+    from envbuild.spec.load import holds_spec
+
     for folder, names, files in os.walk(root):
         names[:] = sorted(
             name for name in names if not name.startswith((".", "_")) and name not in _PASSED_OVER
         )
         here = Path(folder)
-        if SPEC_NAME in files or (frozen and LOCK_NAME in files) or _has_table(here, files):
-            yield open_project(here, frozen=frozen).as_named()
+        if holds_spec(here) or (frozen and LOCK_NAME in files):
+            yield _project_in(here, frozen=frozen)
 
 
-def _has_table(folder: Path, files: Sequence[str]) -> bool:
-    from envbuild.spec.load import PROJECT_FILE, PROJECT_TABLE
-
-    if PROJECT_FILE not in files:
-        return False
-    # a table of that name, or a part of it; whether the file is right is for its reader to say
-    text = (folder / PROJECT_FILE).read_text(encoding="utf-8", errors="replace")
-    return any(
-        line.strip().startswith((f"[{PROJECT_TABLE}]", f"[{PROJECT_TABLE}.")) for line in text.splitlines()
-    )
+def _project_in(folder: Path, *, frozen: bool) -> Project:
+    try:
+        return open_project(folder, frozen=frozen).as_named()
+    except SpecError as error:
+        # told with what came of the others
+        return Project(folder / SPEC_NAME, fault=error)
 
 
 def for_each_project(

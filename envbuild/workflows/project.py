@@ -37,6 +37,9 @@ class Project:
     texts: Mapping[Path, str] = field(default_factory=dict, compare=False, repr=False)
     """What is read in place of other files of its folder, each by its path."""
 
+    fault: SpecError | None = field(default=None, compare=False, repr=False)
+    """Why there is no one spec.  Raised where it is read, so that it does not stop the work on others."""
+
     @property
     def folder(self) -> Path:
         """The folder both lie in."""
@@ -84,10 +87,12 @@ class Project:
     def reading(self) -> "SpecReading":
         """The spec as read, with the problems in it.
 
-        :raises SpecError: it is missing, not TOML, or holds no spec.
+        :raises SpecError: it is missing, not TOML, or holds no spec; or there are two.
         """
         from envbuild.spec.load import read_spec
 
+        if self.fault is not None:
+            raise self.fault
         return read_spec(self.spec, text=self.text)
 
     @cached_property

@@ -2,6 +2,9 @@
 
 import gc
 import json
+import os
+from collections.abc import Callable
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -86,12 +89,68 @@ def test_a_folder_is_named_with_spec(specs: Program):
     assert "envs/c" not in specs("lock", "--all", "--check", "--spec", "envs/a").stderr
 
 
-def test_a_table_of_a_project_file_counts(program: Program):
-    (program.folder / "pyproject.toml").write_text('[tool.envbuild]\nname = "x"\npython = "3.11"\n')
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[tool.envbuild]\nname = "x"\npython = "3.11"\n',
+        '[ tool.envbuild ]\nname = "x"\npython = "3.11"\n',
+        '[tool."envbuild"]\nname = "x"\npython = "3.11"\n',
+        '[tool]\nenvbuild = { name = "x", python = "3.11" }\n',
+        'tool.envbuild.name = "x"\ntool.envbuild.python = "3.11"\n',
+        '[tool.envbuild.pip]\npackages = []\n[tool.envbuild]\nname = "x"\npython = "3.11"\n',
+    ],
+)
+def test_a_table_of_a_project_file_counts_however_it_is_written(program: Program, text: str):
+    (program.folder / "pyproject.toml").write_text(text)
 
     answer = program("lock", "--all", "--check")
 
     assert (answer.code, answer.stderr.splitlines()[-1]) == (4, ".     failed  there is no envbuild.lock")
+
+
+def _no_toml(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text('[tool.envbuild\nname = "x"\n')
+
+
+def _two_specs(folder: Path) -> None:
+    (folder / "envbuild.toml").write_text(SPEC)
+    (folder / "pyproject.toml").write_text('[tool.envbuild]\nname = "x"\n')
+
+
+def _leads_nowhere(folder: Path) -> None:
+    (folder / "envbuild.toml").symlink_to("gone")
+
+
+def _pipe(folder: Path) -> None:
+    os.mkfifo(folder / "envbuild.toml")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_no_toml, "`pyproject.toml` is not TOML"),
+        (
+            _two_specs,
+            "both `envs/d/envbuild.toml` and [tool.envbuild] of `envs/d/pyproject.toml` hold a spec",
+        ),
+        (_leads_nowhere, "`envbuild.toml` does not exist"),
+        (_pipe, "`envbuild.toml` is not a regular file"),
+    ],
+)
+@pytest.mark.parametrize("command", [("lock", "--check"), ("build", "--engine", "local", "--offline")])
+def test_a_folder_whose_spec_cannot_be_read_does_not_stop_the_others(
+    specs: Program, make: Callable[[Path], None], said: str, command: tuple[str, ...]
+):
+    folder = specs.folder / "envs/d"
+    folder.mkdir()
+    (folder / "envbuild.lock").write_text(dumps(sample_lock()))
+    make(folder)
+
+    answer = specs(*command, "--all")
+
+    assert answer.code != 0
+    assert said in answer.stdout + answer.stderr
+    assert "envs/a" in answer.stdout + answer.stderr
 
 
 @pytest.mark.parametrize(
