@@ -341,6 +341,16 @@ class TestPush:
         assert answer.code == 6
         assert answer.stderr.endswith("hint: `envbuild build --push` builds and pushes it\n")
 
+    @pytest.mark.parametrize("verb", ["push", "pull"])
+    @pytest.mark.parametrize("named", ["h:5000/team/x@sha256:" + "0" * 64, "h:5000/team/x"])
+    def test_an_image_is_named_by_its_tag(self, program: Program, verb: str, named: str):
+        answer = program(verb, named, "--engine", "local")
+
+        assert (answer.code, answer.stdout) == (2, "")
+        assert answer.stderr == (
+            f"error: `{named}` names no tag\n\nhint: write REPOSITORY:TAG, as `envbuild build` printed it\n"
+        )
+
     def test_what_was_pulled_is_pushed_again_where_it_is_gone(
         self, program: Program, lock: Lock, fake: FakeRegistry, pushed: OciImage
     ):

@@ -105,6 +105,19 @@ class TestOnATerminal:
             assert terminal.end() == 0
             assert terminal.lines[-1] == "last"
 
+    def test_it_has_the_size_of_this_one_from_the_start(self, project):
+        with project.on_terminal("run", "--", "stty", "size", columns=77) as terminal:
+            assert terminal.end() == 0
+            assert terminal.lines[-1] == "24 77"
+
+    def test_a_command_whose_output_is_piped_reads_what_is_typed(self, project):
+        script = "echo ready; read line; echo said $line"
+        with project.on_terminal("run", "--no-tty", "--", "sh", "-c", script) as terminal:
+            terminal.wait_for(lambda: has(terminal, "ready"))
+            says(terminal, "hello\n", "said hello")
+
+            assert terminal.end() == 0
+
     @pytest.mark.long
     def test_without_a_terminal_if_so_wanted(self, project):
         with project.on_terminal("run", "--no-tty", "--", "sh", "-c", "tty; exit 4") as terminal:

@@ -5,8 +5,10 @@ that is broken.  The engine may be asked for with other variables, and logins an
 request, so that constructor is not run.
 """
 
+import contextlib
+import os
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import docker
 import docker.errors
@@ -84,6 +86,19 @@ class _Api(docker.APIClient):
                 "and yours in a file or an agent; the docker client must be installed there",
                 detail=said,
             ) from error
+
+    def create_container_from_config(
+        self, config: dict[str, Any], name: str | None = None, platform: str | None = None
+    ) -> Any:
+        """Create a container; one with a terminal begins with the size of this one.
+
+        The SDK has no word for it.  A size that is set after the start comes too late for what asks at once.
+        """
+        if config.get("Tty"):
+            with contextlib.suppress(OSError):
+                size = os.get_terminal_size(0)
+                config["HostConfig"]["ConsoleSize"] = [size.lines, size.columns]
+        return super().create_container_from_config(config, name, platform)  # type: ignore[no-untyped-call]
 
     def _version_of_engine(self) -> str:
         answer: object = self.version(api_version=False)

@@ -78,7 +78,8 @@ def container_options(options: ContainerOptions, security: "frozenset[str]") -> 
             else DockerMount(mount.target, None, type="tmpfs", read_only=mount.read_only)
             for mount in options.mounts
         ],
-        "ports": _ports(options),
+        # with the network of the engine's machine each port is there as it is
+        "ports": _ports(options) if options.network != "host" else None,
         "network_mode": options.network,
         "shm_size": options.shm_size,
         "mem_limit": options.memory,

@@ -98,11 +98,20 @@ def engine_errors() -> Iterator[None]:
     except docker.errors.APIError as error:
         told = str(error.explanation or error)
         raise EngineError("the engine refused", detail=told, hint=hint_for(told)) from error
+    except docker.errors.InvalidArgument as error:
+        raise EngineError("the engine's client refuses these options", detail=str(error)) from error
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+        detail = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        if "PermissionError" in detail:
+            raise EngineError(
+                "this user may not use the Docker Engine",
+                hint="become a member of the group of its socket, usually `docker`, or use --engine local",
+                detail=detail,
+            ) from error
         raise EngineError(
             "no Docker Engine answers",
             hint="start it, name it in DOCKER_HOST, or use --engine local, which needs none",
-            detail=(str(error).strip() or type(error).__name__).splitlines()[0][:300],
+            detail=detail,
         ) from error
 
 

@@ -47,6 +47,7 @@ from envbuild.image.docker.attached import (
 from envbuild.image.docker.client_config import proxy_variables
 from envbuild.image.docker.connection import cleaned_up, engine_errors, hint_for, no_client
 from envbuild.image.docker.images import DockerImages
+from envbuild.image.docker.mount_points import make_mount_points
 from envbuild.image.docker.watching import watch
 from envbuild.image.engine import ContainerOutcome, RunLimits, RunRequest
 from envbuild.image.gpus import AUTO, NO_NVIDIA_GPUS, GpuAccess, gpu_options, gpu_refusal, group_here
@@ -106,7 +107,8 @@ class DockerContainers(DockerImages):
         try:
             return self._run_attached(request)
         except RunError as error:
-            if (request.stdin and position is None) or not self._goes_without(error):
+            is_taken = request.stdin and position is None and not os.isatty(STANDARD_INPUT)
+            if is_taken or not self._goes_without(error):
                 raise
         if position is not None:
             os.lseek(STANDARD_INPUT, position, os.SEEK_SET)
@@ -119,6 +121,7 @@ class DockerContainers(DockerImages):
             options = {**container_options(request.options, security), **user.options}
             stdin = request.stdin or request.options.tty
             request = replace(request, user=user.user, archive=_owned(request.archive, user))
+            make_mount_points(request.options.mounts, request.workdir)
             with self._container(request, stdin_open=stdin, **options) as container:
                 self._introduce(container, user, request)
                 self._fill(container, request)

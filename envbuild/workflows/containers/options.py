@@ -102,6 +102,14 @@ class RunOptions:
         container_options(self, None, "/workspace", "/workspace", tty=False)
         if self.network == "none" and self.ports:
             raise UsageError("--publish needs a network, and --network none gives none")
+        if self.network == "host":
+            for port in map(parse_port, self.ports):
+                if port.host not in {None, port.container}:
+                    raise UsageError(
+                        f"--publish {port.host}:{port.container}: with --network host the port stays "
+                        f"{port.container}",
+                        hint="leave --network host out, or publish nothing: all ports are there",
+                    )
 
     @property
     def mounts_folder(self) -> bool:

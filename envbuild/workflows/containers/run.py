@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from envbuild.errors import CommandMissingError, UsageError
 from envbuild.workflows.build import build_request, ensure_image
 from envbuild.workflows.containers.options import RunOptions, container_options, start_folder, variables
-from envbuild.workflows.containers.terminal import on_terminal
+from envbuild.workflows.containers.terminal import on_terminal, passes_input
 from envbuild.workflows.engines import engine_of
 from envbuild.workflows.lock import lock_to_use
 from envbuild.workflows.machine import Machine
@@ -115,7 +115,12 @@ def prepare_run(
         # both engines make the same environment, so an image that either made will do
         image = ensure_image(build_request(lock, target, machine, any_engine=True), engine, machine)
         owner = target.user
-        archive = tar_of(options.copies, uid=owner.uid, gid=owner.gid) if options.copies else None
+        archive = None
+        if options.copies:
+            left_out: list[str] = []
+            archive = tar_of(options.copies, uid=owner.uid, gid=owner.gid, on_left_out=left_out.append)
+            for link in left_out:
+                machine.progress.on_note(f"--copy: {link} leads out of what is copied, and was left out")
         # the command closes it
         stack.pop_all()
     prompt = _prompt(lock, target) if is_shell and "PS1" not in {*target.env, *env} else {}
@@ -126,8 +131,7 @@ def prepare_run(
         workdir=workdir,
         env={**prompt, **env},
         archive=archive,
-        # a program whose standard input is closed has none at all
-        stdin=sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty(),
+        stdin=passes_input(),
         options=container,
     )
     return PreparedRun(engine, request, unseen=options.unseen(words, folder))

@@ -31,6 +31,17 @@ def on_terminal(wanted: bool | None) -> bool:  # noqa: FBT001 - the option itsel
     return has_one if wanted is None else wanted
 
 
+def passes_input() -> bool:
+    """Return whether a command is given this process' standard input.
+
+    Not that of a terminal in the background: it belongs to what is in the foreground.
+    """
+    # a program whose standard input is closed has none at all
+    if sys.stdin is None or sys.stdin.closed:
+        return False
+    return not sys.stdin.isatty() or _in_foreground()
+
+
 def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 

@@ -174,6 +174,7 @@ def _chosen(project: Project | None, options: TransferOptions) -> "tuple[Lock, T
     if options.image is not None:
         if options.variant:
             raise UsageError("an IMAGE has its variant", hint="leave --variant out")
+        _require_tag(options.image)
         return None
     if project is None:
         raise UsageError("there is neither a spec nor an IMAGE", hint="name one of the two")
@@ -217,18 +218,26 @@ def _push(image: "BuiltImage", engine: "Engine", machine: Machine) -> tuple[str,
     return engine.push(image), was_there
 
 
-def _named(reference: str, options: TransferOptions, machine: Machine) -> "RegistryImage | None":
-    """Return the image of a reference as its registry has it; without a platform, for this machine's."""
-    from envbuild import platforms
-    from envbuild.image.registry_image import find_in_registry, require_own_tag
+def _require_tag(reference: str) -> None:
+    """Return if a reference names a tag.
+
+    :raises UsageError: it names a digest, or nothing but a repository.
+    """
     from envbuild.oci.reference import parse_reference
-    from envbuild.remote.registry.transport import PATIENT
 
     parsed = parse_reference(reference)
     if parsed.digest or parsed.tag is None or not reference.endswith(f":{parsed.tag}"):
         raise UsageError(
             f"`{reference}` names no tag", hint="write REPOSITORY:TAG, as `envbuild build` printed it"
         )
+
+
+def _named(reference: str, options: TransferOptions, machine: Machine) -> "RegistryImage | None":
+    """Return the image of a reference as its registry has it; without a platform, for this machine's."""
+    from envbuild import platforms
+    from envbuild.image.registry_image import find_in_registry, require_own_tag
+    from envbuild.remote.registry.transport import PATIENT
+
     if options.platform is not None:
         refuse_other("platform", options.platform, tuple(platforms.PLATFORMS))
         wanted = next(item for item in platforms.PLATFORMS.values() if item.name == options.platform)

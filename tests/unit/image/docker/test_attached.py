@@ -89,6 +89,11 @@ def test_options_in_the_engine_s_words() -> None:
     assert container_options(ContainerOptions(), frozenset({"selinux"})) == {}
 
 
+def test_with_the_network_of_the_machine_no_port_is_bound() -> None:
+    options = ContainerOptions(network="host", ports=(PublishedPort(container=80),))
+    assert container_options(options, frozenset()) == {"network_mode": "host"}
+
+
 def test_what_an_engine_says_of_itself() -> None:
     told = ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"]
     assert security_of({"SecurityOptions": told}) == {"seccomp", "rootless", "cgroupns"}

@@ -39,6 +39,26 @@ def engine() -> DockerEngine:
     return engine
 
 
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (docker.errors.InvalidArgument("incompatible"), "the engine's client refuses these options"),
+        (
+            docker.errors.DockerException(
+                "('Connection aborted.', PermissionError(13, 'Permission denied'))"
+            ),
+            "this user may not use the Docker Engine",
+        ),
+        (docker.errors.DockerException("nobody there"), "no Docker Engine answers"),
+        (ConnectionRefusedError("refused"), "no Docker Engine answers"),
+    ],
+)
+def test_what_the_client_raises_is_said_as_what_it_is(raised: Exception, said: str) -> None:
+    with pytest.raises(EngineError) as caught, engine_errors():
+        raise raised
+    assert caught.value.message == said
+
+
 def test_a_failed_cleanup_is_a_note_on_the_first_error() -> None:
     with pytest.raises(ValueError, match="first") as raised, cleaned_up(gone):
         fail()

@@ -89,6 +89,7 @@ def test_a_mount_at_the_working_directory_takes_the_place_of_the_folder(here: Pr
         ({"mounts": "sub:/data"}, "`mounts` cannot be 'sub:/data'"),
         ({"ports": [80]}, "`ports` holds something that is not text"),
         ({"ports": ["80"], "network": "none"}, "--publish needs a network"),
+        ({"ports": ["8080:80"], "network": "host"}, "with --network host the port stays 80"),
         ({"memory": "much"}, "--memory: `much` is no size"),
         ({"shm_size": "0"}, "--shm-size: `0` is no size"),
         ({"cpus": "0"}, "--cpus: `0` is no number"),
