@@ -89,7 +89,7 @@ class LockResult:
     project: Project
     lock: "Lock"
     written: bool
-    """False: the lock that was there answers the spec already."""
+    """False: the lock that was there answers the spec, and there was nothing to upgrade."""
 
     @property
     def targets(self) -> tuple[TargetSummary, ...]:
@@ -187,14 +187,13 @@ def lock_project(
 
 def _write(resolved: "ResolvedLock", machine: Machine) -> LockResult:
     """Write a lock that is new, and into the spec what is built for it."""
-    project = resolved.project
-    if resolved.is_new:
-        from envbuild.files import atomic
+    from envbuild.files import atomic
 
-        atomic.write_text(project.lock, resolved.text)
+    project = resolved.project
+    written = resolved.is_new and atomic.write_text(project.written_lock, resolved.text)
     if resolved.builds:
         project = _allowed(project, resolved.builds, machine)
-    return LockResult(project=project, lock=resolved.lock, written=resolved.is_new)
+    return LockResult(project=project, lock=resolved.lock, written=written)
 
 
 def _note_unknown(options: LockOptions, results: Iterable[LockResult], machine: Machine) -> None:

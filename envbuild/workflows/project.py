@@ -1,5 +1,6 @@
 """A spec and its lock as files: found, read, compared."""
 
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,6 +50,11 @@ class Project:
     def lock(self) -> Path:
         """The lock beside the spec."""
         return self.folder / LOCK_NAME
+
+    @property
+    def written_lock(self) -> Path:
+        """The file that a new lock is written to: where a link of that name leads."""
+        return Path(os.path.realpath(self.lock))
 
     @property
     def label(self) -> str:
@@ -152,7 +158,8 @@ def _no_spec() -> SpecError:
         if below is not None:
             return SpecError(
                 error.message,
-                hint=f"name a folder, `-C {below.parent}`, or take all below this one with --all",
+                hint=f"there is one in `{below.parent}`: name it with `-f {below.parent}`; "
+                "lock, build, verify and status take all with --all",
             )
     return error
 

@@ -388,5 +388,6 @@ def test_where_only_folders_below_have_specs_one_is_named(program: Program, fold
 
     assert answer.code == 3
     assert answer.stderr.endswith(
-        f"\nhint: name a folder, `-C {folder}`, or take all below this one with --all\n"
+        f"\nhint: there is one in `{folder}`: name it with `-f {folder}`; "
+        "lock, build, verify and status take all with --all\n"
     )

@@ -86,3 +86,20 @@ def test_a_summary_counts_its_packages(counts: tuple[int, int, int], text: str):
     )
 
     assert str(summary) == f"default on linux/amd64: Debian, {text}"
+
+
+def test_where_the_lock_is_a_link_its_file_is_written(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+):
+    elsewhere = tmp_path_factory.mktemp("locks") / "of-this-project"
+    project.lock.replace(elsewhere)
+    project.lock.symlink_to(elsewhere)
+
+    assert project.written_lock == elsewhere.resolve()
+
+
+def test_a_link_that_leads_to_itself_is_written_over(project: Project):
+    project.lock.unlink()
+    project.lock.symlink_to(project.lock.name)
+
+    assert project.written_lock == project.folder.resolve() / project.lock.name
