@@ -7,7 +7,17 @@ from dataclasses import dataclass, field, replace
 from packaging.utils import canonicalize_name
 
 from envbuild.errors import Problem
-from envbuild.spec.edits.package_lists import KINDS, Asked, Kind, PackageList, ReadFile, marker_of, name_of
+from envbuild.spec.edits.package_lists import (
+    KINDS,
+    Asked,
+    Kind,
+    PackageList,
+    ReadFile,
+    TomlPackageList,
+    marker_of,
+    name_of,
+    standard_requirement,
+)
 from envbuild.spec.edits.scopes import Scope
 from envbuild.spec.edits.toml_lists import with_text
 from envbuild.spec.load import PROJECT_FILE
@@ -92,6 +102,7 @@ class SpecEdits:
         there = self._same(package_lists, name, marker_of(package) if kind == "pip" else None)
         if there is not None:
             package_list, asked = there
+            package = _written(package_list, package)
             if asked.text == package:
                 return None
             self._edit(
@@ -101,6 +112,7 @@ class SpecEdits:
                 kind=kind, name=name, old=asked.text, new=package, where=asked.where, file=package_list.file
             )
         package_list = package_lists[0] if group is not None else self._list_of_new(kind, to)
+        package = _written(package_list, package)
         self._edit(package_list, package_list.added(self.texts.read(package_list.file), package))
         return SpecChange(
             kind=kind, name=name, old=None, new=package, where=package_list.label, file=package_list.file
@@ -234,6 +246,12 @@ class SpecEdits:
 
     def _edit(self, package_list: PackageList, text: str) -> None:
         self.texts.write(package_list.file, text)
+
+
+def _written(package_list: PackageList, package: str) -> str:
+    """Return a package as a list may have it."""
+    is_standard = isinstance(package_list, TomlPackageList) and package_list.is_standard
+    return standard_requirement(package) if is_standard else package
 
 
 def spelled(kind: Kind, name: str) -> str:

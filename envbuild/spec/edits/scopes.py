@@ -220,7 +220,13 @@ class Scope:
     def _listed(self, path: TomlPath, *, group: str | None = None) -> TomlPackageList:
         prefix = "" if self.file == PROJECT_FILE else f"{PROJECT_FILE}: "
         return TomlPackageList(
-            kind="pip", file=PROJECT_FILE, path=path, root=self.root, group=group, prefix=prefix
+            kind="pip",
+            file=PROJECT_FILE,
+            path=path,
+            root=self.root,
+            group=group,
+            prefix=prefix,
+            is_standard=True,
         )
 
     def _document(self) -> dict[str, Any]:

@@ -282,3 +282,56 @@ def test_a_package_is_removed_wherever_it_stands():
         "envbuild.toml": files["envbuild.toml"].replace('["NumPy>=1", "six", "numpy<3"]', '["six"]'),
         "b.txt": "scipy\n",
     }
+
+
+WHEEL = "https://host.example/six-1.17.0-py2.py3-none-any.whl"
+GIT = "git+https://host.example/rich.git@main"
+
+
+@pytest.mark.parametrize("group", [None, "dev"])
+@pytest.mark.parametrize(
+    ("package", "written"),
+    [
+        (WHEEL, f"six @ {WHEEL}"),
+        (f"{WHEEL} ; python_version < '4'", f'six @ {WHEEL} ; python_version < "4"'),
+        (f"{GIT}#egg=Rich", f"rich @ {GIT}"),
+        (f"rich@{GIT}", f"rich@{GIT}"),
+    ],
+)
+def test_an_address_has_its_name_in_lists_of_other_tools(package: str, written: str, group: str | None):
+    files = {"envbuild.toml": f"{HEAD}[pip]\nproject = true\n", "pyproject.toml": PROJECT}
+    edits = edits_of(files)
+
+    change = edits.add(package, "pip", group=group)
+
+    assert change is not None
+    assert change.new == written
+    document = parse_toml(edits.texts.changed["pyproject.toml"], "pyproject.toml")
+    if group is None:
+        assert document["project"]["dependencies"] == ["numpy", written]
+        assert edits.add(package, "pip") is None
+    else:
+        assert document["dependency-groups"] == {"dev": [written]}
+
+
+def test_an_address_without_a_name_is_refused_in_lists_of_other_tools():
+    files = {
+        "envbuild.toml": f'{HEAD}[pip]\nproject = true\nrequirements = ["a.txt"]\n',
+        "pyproject.toml": PROJECT,
+        "a.txt": "",
+    }
+    edits = edits_of(files)
+
+    with pytest.raises(RefusedError, match="has no name before its address") as caught:
+        edits.add(GIT, "pip", to="pyproject.toml")
+    with pytest.raises(RefusedError, match="has no name before its address"):
+        edits.add(GIT, "pip", group="dev")
+    assert caught.value.hint == f"write `rich @ {GIT}`, or its right name before the `@`"
+    assert edits.texts.changed == {}
+
+    # these are read by tools that take an address alone
+    edits.add(GIT, "pip", to="a.txt")
+    assert edits.texts.changed == {"a.txt": f"{GIT}\n"}
+    own = edits_of(files | {"envbuild.toml": f"{HEAD}[pip]\npackages = []\n"})
+    own.add(GIT, "pip")
+    assert own.texts.changed == {"envbuild.toml": f'{HEAD}[pip]\npackages = ["{GIT}"]\n'}
