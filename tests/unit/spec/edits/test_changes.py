@@ -335,3 +335,33 @@ def test_an_address_without_a_name_is_refused_in_lists_of_other_tools():
     own = edits_of(files | {"envbuild.toml": f"{HEAD}[pip]\npackages = []\n"})
     own.add(GIT, "pip")
     assert own.texts.changed == {"envbuild.toml": f'{HEAD}[pip]\npackages = ["{GIT}"]\n'}
+
+
+OWN_EXTRAS = """[project]
+name = "My_P"
+dependencies = ["numpy"]
+
+[project.optional-dependencies]
+fit = ["six<1.17", "my-p[all]"]
+all = ["my.p[fit]", "attrs"]
+
+[dependency-groups]
+dev = ["my_p[fit]"]
+"""
+
+
+@pytest.mark.parametrize("pip", ['extras = ["all"]', 'extras = ["all", "fit"]', 'groups = ["dev"]'])
+def test_extras_that_the_project_asks_itself_for_are_followed(pip: str):
+    files = {"envbuild.toml": f"{HEAD}[pip]\n{pip}\n", "pyproject.toml": OWN_EXTRAS}
+    edits = edits_of(files)
+
+    change = edits.add("six", "pip")
+
+    place = "pyproject.toml: project.optional-dependencies.fit[0]"
+    assert change is not None
+    assert (change.old, change.where) == ("six<1.17", place)
+    (removed,) = edits.remove("six", "pip")
+    assert removed.where == place
+    # the project stands for its dependencies too
+    assert [asked.where for _, asked in edits.find("numpy")] == ["pyproject.toml: project.dependencies[0]"]
+    assert [asked.text for _, asked in edits.find("attrs")] == ["attrs"]
