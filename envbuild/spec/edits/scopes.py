@@ -203,7 +203,12 @@ class Scope:
         seen.add(mark)
         yield package_list
         project = self._project_name()
-        for asked in package_list.asked(self.read):
+        try:
+            items = package_list.asked(self.read)
+        except RefusedError:
+            # whoever reads the list itself tells what is wrong with it
+            return
+        for asked in items:
             if asked.name == project:
                 yield from self._with_own_extras(self._dependencies(), "project", seen)
                 for extra in sorted(Requirement(normalized_requirement(asked.text)).extras):

@@ -1,9 +1,12 @@
 """`envbuild add`: packages asked for in the spec, and locked."""
 
+import posixpath
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from envbuild.errors import Problem, SpecError, UsageError
+from envbuild.spec.edits.changes import SpecChange, SpecEdits
+from envbuild.spec.edits.package_lists import Kind
 from envbuild.spec.problems import RefusedError
 from envbuild.workflows.editing.edit import Locking, OpenEdit
 from envbuild.workflows.editing.options import AddOptions
@@ -12,9 +15,6 @@ from envbuild.workflows.lock import LockOptions
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import texts_of
 from envbuild.workflows.project import Project
-
-if TYPE_CHECKING:
-    from envbuild.spec.edits.changes import SpecChange
 
 
 def add_packages(
@@ -47,12 +47,13 @@ def add_and_lock(
         raise UsageError("`packages` is empty", hint="name at least one")
     edit = OpenEdit(project)
     edits = edit.edits(options.variant)
+    to = options.to and _file_of(options.to, options.kind, edits, project)
     changes: list[SpecChange] = []
     problems: list[Problem] = []
     notes: list[str] = []
     for package in wanted:
         try:
-            change = edits.add(package, options.kind, group=options.group, to=options.to)
+            change = edits.add(package, options.kind, group=options.group, to=to)
         except RefusedError as error:
             problems.append(error.at(package))
             continue
@@ -75,3 +76,12 @@ def add_and_lock(
         dry_run=options.dry_run,
         notes=notes,
     )
+
+
+def _file_of(to: str, kind: Kind, edits: SpecEdits, project: Project) -> str:
+    """Return the file of the spec that ``to`` means: as the spec has it, or from the current folder."""
+    files = list(dict.fromkeys(package_list.file for package_list in edits.scope.package_lists(kind)))
+    if posixpath.normpath(to) in map(posixpath.normpath, files):
+        return to
+    wanted = Path(to).resolve()
+    return next((file for file in files if (project.folder / file).resolve() == wanted), to)

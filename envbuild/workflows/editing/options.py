@@ -28,7 +28,10 @@ class AddOptions:
     """The group of ``pyproject.toml`` they are for; it is made, and taken by the spec, if need be."""
 
     to: str | None = None
-    """The file they are written to, where the spec names several; relative to its folder."""
+    """The file they are written to, where the spec names several.
+
+    Relative to the folder of the spec; where the spec reads no such file, to the current folder.
+    """
 
     lock: bool = True
     """Lock afterwards; False: edit the spec alone."""

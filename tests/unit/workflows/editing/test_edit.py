@@ -487,3 +487,41 @@ def test_a_lock_is_brought_up_to_date_only_when_it_is_told_to(project: Project, 
     also = f"run `envbuild lock -f {folder}`, or `envbuild build -f {folder} --lock`"
     assert stale.value.hint == f"{also}, or use the lock as it stands with --frozen"
     assert missing.value.hint == also
+
+
+@pytest.mark.parametrize(
+    ("to", "file"),
+    [
+        ("a.txt", "a.txt"),
+        ("reqs/a.txt", "reqs/a.txt"),
+        ("b.txt", "reqs/b.txt"),
+        ("../reqs/b.txt", "reqs/b.txt"),
+        ("../envbuild.toml", "envbuild.toml"),
+    ],
+)
+def test_a_file_is_chosen_as_the_spec_has_it_or_from_the_current_folder(
+    project: Project, machine: Machine, monkeypatch: pytest.MonkeyPatch, to: str, file: str
+):
+    files = ["a.txt", "reqs/a.txt", "reqs/b.txt"]
+    (project.folder / "reqs").mkdir()
+    for name in files:
+        (project.folder / name).write_text("")
+    listed = ", ".join(f'"{name}"' for name in files)
+    project.spec.write_text(SPEC.replace("[pip]", f"[pip]\nrequirements = [{listed}]"))
+    monkeypatch.chdir(project.folder / "reqs")
+
+    result = add_packages(project, ["six"], AddOptions(to=to, lock=False), machine=machine)
+
+    assert result.files == (file,)
+    with pytest.raises(SpecError) as caught:
+        add_packages(project, ["six"], AddOptions(to="c.txt", lock=False), machine=machine)
+    assert caught.value.problems[0].message == "the spec takes no such packages from `c.txt`"
+
+
+def test_a_project_file_that_is_missing_is_told(project: Project, machine: Machine):
+    project.spec.write_text(SPEC.replace("[pip]", '[pip]\nextras = ["x"]'))
+
+    with pytest.raises(SpecError) as caught:
+        add_packages(project, ["six"], AddOptions(to="envbuild.toml", lock=False), machine=machine)
+
+    assert "pyproject.toml" in str(caught.value.problems)
