@@ -69,6 +69,8 @@ def add_and_lock(
             problems.append(error.at(options.group))
     if problems:
         raise SpecError("nothing was added", problems=problems)
+    if changes:
+        notes += edit.notes_of_variant(options.variant)
     return edit.finish(
         changes,
         locking,

@@ -76,6 +76,17 @@ class OpenEdit:
         )
         return SpecEdits(scope=scope, texts=self.texts)
 
+    def notes_of_variant(self, variant: str | None) -> list[str]:
+        """Return a note where ``variant`` is what all variants share, and there are others."""
+        others = self.spec.variants
+        if variant is None or not others or variant in others:
+            return []
+        named = ", ".join(f"`{name}`" for name in sorted(others))
+        change = "changes" if len(others) == 1 else "change"
+        return [
+            f"`{variant}` has no table of its own: it is what all variants share, so {named} {change} too"
+        ]
+
     def finish(
         self,
         changes: Sequence[SpecChange],

@@ -72,6 +72,7 @@ def remove_and_lock(
         locking,
         options=LockOptions(add_builds=options.add_builds) if options.lock else None,
         dry_run=options.dry_run,
+        notes=edit.notes_of_variant(options.variant),
     )
 
 

@@ -525,3 +525,22 @@ def test_a_project_file_that_is_missing_is_told(project: Project, machine: Machi
         add_packages(project, ["six"], AddOptions(to="envbuild.toml", lock=False), machine=machine)
 
     assert "pyproject.toml" in str(caught.value.problems)
+
+
+def test_the_variant_that_is_what_all_share_is_said_to_be(project: Project, machine: Machine):
+    def notes(edit: Callable[..., EditResult], options: object) -> tuple[str, ...]:
+        return edit(Project(project.spec), ["six"], options, machine=machine).notes
+
+    add, remove = AddOptions(variant="default", lock=False), RemoveOptions(variant="default", lock=False)
+    assert notes(add_packages, add) == ()
+    assert notes(remove_packages, remove) == ()
+
+    project.spec.write_text(f"{SPEC}\n[variants.cpu]\n")
+    note = "`default` has no table of its own: it is what all variants share, so `cpu` changes too"
+    assert notes(add_packages, add) == (note,)
+    assert notes(remove_packages, remove) == (note,)
+
+    project.spec.write_text(f"{SPEC}\n[variants.cpu]\n\n[variants.gpu]\n")
+    assert notes(add_packages, add)[0].endswith("so `cpu`, `gpu` change too")
+    assert notes(add_packages, AddOptions(lock=False)) == ("the spec asks for `six` already",)
+    assert notes(add_packages, AddOptions(variant="gpu", lock=False)) == ()
