@@ -9,7 +9,7 @@ from envbuild.spec.edits.changes import SpecChange, SpecEdits
 from envbuild.spec.edits.package_lists import Kind
 from envbuild.spec.problems import RefusedError
 from envbuild.workflows.editing.edit import Locking, OpenEdit
-from envbuild.workflows.editing.options import AddOptions
+from envbuild.workflows.editing.options import AddOptions, flags_of
 from envbuild.workflows.editing.result import EditResult
 from envbuild.workflows.lock import LockOptions
 from envbuild.workflows.machine import Machine
@@ -77,6 +77,7 @@ def add_and_lock(
         options=LockOptions(add_builds=options.add_builds) if options.lock else None,
         dry_run=options.dry_run,
         notes=notes,
+        command=("add", *flags_of(options), *wanted),
     )
 
 

@@ -50,4 +50,5 @@ def upgrade_and_lock(
         ),
         dry_run=options.dry_run,
         notes=tuple(notes_of_pins(edit, wanted)),
+        command=("upgrade", *wanted),
     )

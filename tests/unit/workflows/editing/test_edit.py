@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from envbuild.errors import (
     EnvbuildError,
@@ -19,6 +20,8 @@ from envbuild.errors import (
     UsageError,
 )
 from envbuild.files import atomic
+from envbuild.resolve.python.backend import Pin
+from envbuild.resolve.sources.newer import sources_needed
 from envbuild.spec.request import VariantRequest
 from envbuild.workflows.editing.add import add_and_lock, add_packages
 from envbuild.workflows.editing.edit import Locking, OpenEdit
@@ -544,3 +547,28 @@ def test_the_variant_that_is_what_all_share_is_said_to_be(project: Project, mach
     assert notes(add_packages, add)[0].endswith("so `cpu`, `gpu` change too")
     assert notes(add_packages, AddOptions(lock=False)) == ("the spec asks for `six` already",)
     assert notes(add_packages, AddOptions(variant="gpu", lock=False)) == ()
+
+
+def test_what_must_be_built_is_allowed_by_the_same_command(project: Project, locking: Locking, world: World):
+    project.spec.write_text(f"{SPEC}\n[variants.test]\n")
+    place = f"-f {project.folder.as_posix()}"
+
+    def hint(edit: Callable[..., object], names: list[str], options: object) -> str | None:
+        # as locking itself says it
+        name = canonicalize_name("six")
+        world.error = sources_needed([], [Pin(name=name, version="1.17.0")], [name], [])
+        with pytest.raises(SourcesNeededError) as caught:
+            edit(Project(project.spec), names, options, locking)
+        return caught.value.hint
+
+    def said(command: str) -> str:
+        return f'build = ["six"] in [pip], which `envbuild {command} --add-builds` writes'
+
+    assert hint(add_and_lock, ["six<2"], AddOptions()) == said(f"add {place} 'six<2'")
+    wanted = AddOptions(variant="test", to="envbuild.toml", dry_run=True)
+    assert hint(add_and_lock, ["six"], wanted) == said(
+        f"add {place} --variant test --to envbuild.toml six --dry-run"
+    )
+    assert hint(remove_and_lock, ["numpy"], RemoveOptions(kind="pip")) == said(f"remove {place} --pip numpy")
+    assert hint(upgrade_and_lock, ["numpy"], UpgradeOptions()) == said(f"upgrade {place} numpy")
+    assert hint(upgrade_and_lock, [], UpgradeOptions()) == said(f"upgrade {place}")
