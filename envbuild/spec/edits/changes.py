@@ -223,7 +223,8 @@ class SpecEdits:
         :raises RefusedError: it stands where nothing is edited.
         """
         changes: list[SpecChange] = []
-        wheres = [asked.where for _, asked in self.find(name, (kind,), group=group)]
+        # as the files are on disk: what was removed before moves what is below it
+        wheres = [asked.where for _, asked in self._unedited().find(name, (kind,), group=group)]
         while found := self.find(name, (kind,), group=group):
             package_list, asked = found[0]
             self._edit(package_list, package_list.removed(self.texts.read(package_list.file), asked))
@@ -234,6 +235,11 @@ class SpecEdits:
                 )
             )
         return changes
+
+    def _unedited(self) -> "SpecEdits":
+        """Return the same part of the spec as it was before all edits."""
+        read = self.texts.original
+        return SpecEdits(scope=replace(self.scope, read=read), texts=EditedTexts(read))
 
     def names(self, kinds: Iterable[Kind] = KINDS) -> set[str]:
         """Return the names of all packages that this part of the spec asks for."""

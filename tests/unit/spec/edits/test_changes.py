@@ -365,3 +365,29 @@ def test_extras_that_the_project_asks_itself_for_are_followed(pip: str):
     # the project stands for its dependencies too
     assert [asked.where for _, asked in edits.find("numpy")] == ["pyproject.toml: project.dependencies[0]"]
     assert [asked.text for _, asked in edits.find("attrs")] == ["attrs"]
+
+
+def test_positions_are_those_of_the_files_as_they_were():
+    files = {
+        "envbuild.toml": f'{HEAD}[pip]\nrequirements = ["a.txt"]\npackages = ["six", "numpy", "scipy"]\n',
+        "a.txt": "attrs\npandas\nnumpy\nscipy\n",
+    }
+    edits = edits_of(files)
+
+    changes = [
+        change
+        for name in ("attrs", "pandas", "six", "numpy", "scipy")
+        for change in edits.remove(name, "pip")
+    ]
+
+    assert [(change.name, change.where) for change in changes] == [
+        ("attrs", "a.txt:1"),
+        ("pandas", "a.txt:2"),
+        ("six", "pip.packages[0]"),
+        ("numpy", "pip.packages[1]"),
+        ("numpy", "a.txt:3"),
+        ("scipy", "pip.packages[2]"),
+        ("scipy", "a.txt:4"),
+    ]
+    assert edits.texts.changed["a.txt"] == ""
+    assert edits.find("scipy") == []
