@@ -1,6 +1,7 @@
 """`envbuild upgrade`: newer versions in the lock, of everything or of some packages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from envbuild.errors import UsageError
 from envbuild.workflows.editing.edit import Locking, OpenEdit
@@ -25,7 +26,9 @@ def upgrade_packages(
 
     The spec stays as it is.  What it holds at one version is in the notes.
 
-    :raises UsageError: the lock has none of these names.
+    A name that the new lock has not, where none was there before, is in the notes too.
+
+    :raises UsageError: the lock that is there has none of these names.
     :raises EnvbuildError: it cannot be locked; see :func:`envbuild.lock_project`.
     """
     locking = Locking(machine=machine or Machine())
@@ -42,7 +45,7 @@ def upgrade_and_lock(
         if problems:
             raise UsageError("nothing was upgraded", problems=problems)
     edit = OpenEdit(project)
-    return edit.finish(
+    result = edit.finish(
         (),
         locking,
         options=LockOptions(
@@ -52,3 +55,13 @@ def upgrade_and_lock(
         notes=tuple(notes_of_pins(edit, wanted)),
         command=("upgrade", *wanted),
     )
+    # without a lock, or with one of another spec, only the new one tells
+    return replace(result, notes=(*result.notes, *_unknown(wanted, result)))
+
+
+def _unknown(wanted: Iterable[str], result: EditResult) -> Iterator[str]:
+    """Yield a note for each name that the new lock has not."""
+    locks = (result.lock.lock,) if result.lock else ()
+    for problem in unknown_names(wanted, locks):
+        also = f"; {problem.hint}" if problem.hint else ""
+        yield f"nothing to upgrade: the lock has no package `{problem.where}`{also}"

@@ -572,3 +572,15 @@ def test_what_must_be_built_is_allowed_by_the_same_command(project: Project, loc
     assert hint(remove_and_lock, ["numpy"], RemoveOptions(kind="pip")) == said(f"remove {place} --pip numpy")
     assert hint(upgrade_and_lock, ["numpy"], UpgradeOptions()) == said(f"upgrade {place} numpy")
     assert hint(upgrade_and_lock, [], UpgradeOptions()) == said(f"upgrade {place}")
+
+
+def test_a_name_that_only_the_new_lock_lacks_is_noted(project: Project, locking: Locking):
+    project.lock.unlink()
+
+    result = upgrade_and_lock(project, ["numpy", "nunpy", "zzz"], UpgradeOptions(), locking)
+
+    assert result.notes == (
+        "nothing to upgrade: the lock has no package `nunpy`; did you mean `numpy`?",
+        "nothing to upgrade: the lock has no package `zzz`",
+    )
+    assert project.lock.is_file()
