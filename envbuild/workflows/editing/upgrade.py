@@ -6,7 +6,7 @@ from dataclasses import replace
 from envbuild.errors import UsageError
 from envbuild.workflows.editing.edit import Locking, OpenEdit
 from envbuild.workflows.editing.options import UpgradeOptions
-from envbuild.workflows.editing.pins import notes_of_pins
+from envbuild.workflows.editing.pins import notes_of_pins, problems_of_requirements
 from envbuild.workflows.editing.result import EditResult
 from envbuild.workflows.lock import LockOptions
 from envbuild.workflows.machine import Machine
@@ -28,7 +28,7 @@ def upgrade_packages(
 
     A name that the new lock has not, where none was there before, is in the notes too.
 
-    :raises UsageError: the lock that is there has none of these names.
+    :raises UsageError: the lock that is there has none of these names, or one is a requirement.
     :raises EnvbuildError: it cannot be locked; see :func:`envbuild.lock_project`.
     """
     locking = Locking(machine=machine or Machine())
@@ -40,11 +40,13 @@ def upgrade_and_lock(
 ) -> EditResult:
     """Do what :func:`upgrade_packages` does, locked as ``locking`` says."""
     wanted = texts_of("names", names)
+    edit = OpenEdit(project)
+    if wanted and (problems := tuple(problems_of_requirements(edit, wanted))):
+        raise UsageError("nothing was upgraded", problems=problems)
     if wanted and project.lock.exists():
         problems = unknown_names(wanted, (read_project_lock(project),))
         if problems:
             raise UsageError("nothing was upgraded", problems=problems)
-    edit = OpenEdit(project)
     result = edit.finish(
         (),
         locking,

@@ -584,3 +584,37 @@ def test_a_name_that_only_the_new_lock_lacks_is_noted(project: Project, locking:
         "nothing to upgrade: the lock has no package `zzz`",
     )
     assert project.lock.is_file()
+
+
+def test_an_upgrade_of_a_requirement_says_that_it_takes_names(
+    project: Project, locking: Locking, world: World
+):
+    (project.folder / "pyproject.toml").write_text('[dependency-groups]\ndev = ["idna==3.6"]\n')
+    (project.folder / "a.txt").write_text(f"attrs==1 --hash=sha256:{'0' * 64}\n")
+    spec = SPEC.replace("[pip]", '[pip]\ngroups = ["dev"]\nrequirements = ["a.txt"]')
+    project.spec.write_text(f'{spec}\n[variants.gpu.pip]\npackages = ["cupy"]\n')
+    place = f"-f {project.folder.as_posix()}"
+    message = "is a requirement, and `upgrade` takes names"
+    hints = {
+        "numpy==2.4.5": f"`envbuild add {place} numpy==2.4.5` writes it into the spec",
+        "numpy>=2": f"run `envbuild upgrade {place} numpy`",
+        "idna<4": f"`envbuild add {place} --group dev 'idna<4'` writes it into the spec",
+        "cupy<14": f"`envbuild add {place} --variant gpu 'cupy<14'` writes it into the spec",
+        "polars==1": f"`envbuild add {place} polars==1` writes it into the spec",
+        "numpy<3; python_version < '4'": (
+            f"""`envbuild add {place} 'numpy<3; python_version < '"'"'4'"'"''` writes it into the spec"""
+        ),
+        "scikit-learn[x]": f"run `envbuild upgrade {place} scikit-learn`",
+        "git=1:2": f"`envbuild add {place} --apt git=1:2` writes it into the spec",
+    }
+
+    with pytest.raises(UsageError) as caught:
+        upgrade_and_lock(project, [*hints, "numpy", "attrs==2"], UpgradeOptions(), locking)
+
+    *others, generated = caught.value.problems
+    assert [(problem.where, problem.message, problem.hint) for problem in others] == [
+        (text, message, hint) for text, hint in hints.items()
+    ]
+    assert generated.message == f"{message}; `a.txt` has hashes, which a new line would lack"
+    assert generated.hint is None
+    assert world.asked == []
