@@ -7,7 +7,17 @@ from dataclasses import dataclass, field, replace
 from packaging.utils import canonicalize_name
 
 from envbuild.errors import Problem
-from envbuild.spec.edits.package_lists import KINDS, Asked, Kind, PackageList, ReadFile, marker_of, name_of
+from envbuild.spec.edits.package_lists import (
+    KINDS,
+    Asked,
+    Kind,
+    PackageList,
+    ReadFile,
+    TomlPackageList,
+    marker_of,
+    name_of,
+    standard_requirement,
+)
 from envbuild.spec.edits.scopes import Scope
 from envbuild.spec.edits.toml_lists import with_text
 from envbuild.spec.load import PROJECT_FILE
@@ -92,6 +102,7 @@ class SpecEdits:
         there = self._same(package_lists, name, marker_of(package) if kind == "pip" else None)
         if there is not None:
             package_list, asked = there
+            package = _written(package_list, package)
             if asked.text == package:
                 return None
             self._edit(
@@ -101,6 +112,7 @@ class SpecEdits:
                 kind=kind, name=name, old=asked.text, new=package, where=asked.where, file=package_list.file
             )
         package_list = package_lists[0] if group is not None else self._list_of_new(kind, to)
+        package = _written(package_list, package)
         self._edit(package_list, package_list.added(self.texts.read(package_list.file), package))
         return SpecChange(
             kind=kind, name=name, old=None, new=package, where=package_list.label, file=package_list.file
@@ -211,7 +223,8 @@ class SpecEdits:
         :raises RefusedError: it stands where nothing is edited.
         """
         changes: list[SpecChange] = []
-        wheres = [asked.where for _, asked in self.find(name, (kind,), group=group)]
+        # as the files are on disk: what was removed before moves what is below it
+        wheres = [asked.where for _, asked in self._unedited().find(name, (kind,), group=group)]
         while found := self.find(name, (kind,), group=group):
             package_list, asked = found[0]
             self._edit(package_list, package_list.removed(self.texts.read(package_list.file), asked))
@@ -222,6 +235,11 @@ class SpecEdits:
                 )
             )
         return changes
+
+    def _unedited(self) -> "SpecEdits":
+        """Return the same part of the spec as it was before all edits."""
+        read = self.texts.original
+        return SpecEdits(scope=replace(self.scope, read=read), texts=EditedTexts(read))
 
     def names(self, kinds: Iterable[Kind] = KINDS) -> set[str]:
         """Return the names of all packages that this part of the spec asks for."""
@@ -234,6 +252,12 @@ class SpecEdits:
 
     def _edit(self, package_list: PackageList, text: str) -> None:
         self.texts.write(package_list.file, text)
+
+
+def _written(package_list: PackageList, package: str) -> str:
+    """Return a package as a list may have it."""
+    is_standard = isinstance(package_list, TomlPackageList) and package_list.is_standard
+    return standard_requirement(package) if is_standard else package
 
 
 def spelled(kind: Kind, name: str) -> str:

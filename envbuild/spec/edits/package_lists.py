@@ -101,6 +101,9 @@ class TomlPackageList:
     prefix: str = ""
     """Goes before the path in messages: ``pyproject.toml: `` where that is not the spec."""
 
+    is_standard: bool = False
+    """Whether other tools read it too, which know requirements of PEP 508 alone."""
+
     @property
     def label(self) -> str:
         """What messages call it."""
@@ -285,6 +288,25 @@ def name_of(kind: Kind, package: str) -> str:
     if is_direct(normalized):
         return canonicalize_name(parse_direct(normalized).name)
     return canonicalize_name(Requirement(normalized).name)
+
+
+def standard_requirement(package: str) -> str:
+    """Return a Python requirement as PEP 508 has it: an address with the name before it.
+
+    :raises RefusedError: it has an address, and only the archive or repository there knows the name.
+    """
+    try:
+        Requirement(package)
+    except InvalidRequirement:
+        reference = parse_direct(package)
+    else:
+        return package
+    if reference.kind == "wheel" or "egg=" in package.partition("#")[2]:
+        return str(reference)
+    raise RefusedError(
+        "has no name before its address, and other tools read this list too (PEP 508)",
+        hint=f"write `{reference}`, or its right name before the `@`",
+    )
 
 
 def marker_of(package: str) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from envbuild.spec.edits.package_lists import (
@@ -26,6 +27,7 @@ from envbuild.spec.manifests.read import is_manifest, split_extras
 from envbuild.spec.model import Spec
 from envbuild.spec.problems import RefusedError
 from envbuild.spec.requirement_files import included_files
+from envbuild.spec.requirements import normalized_requirement
 
 _DEPENDENCIES = ("project", "dependencies")
 
@@ -176,18 +178,47 @@ class Scope:
 
     def _project(self) -> Iterator[PackageList]:
         pip = self.table("pip")
-        if pip.get("project") is True:
-            yield self._dependencies()
-        for extra in _texts(pip, "extras"):
-            key = _key(_at(self._document(), "project", "optional-dependencies"), extra)
-            path = ("project", "optional-dependencies", key or extra)
-            if key is not None:
-                yield self._listed(path)
-            else:
-                yield ForeignPackageList(kind="pip", file=PROJECT_FILE, packages=standard_packages(*path))
         seen: set[str] = set()
+        if pip.get("project") is True:
+            yield from self._with_own_extras(self._dependencies(), "project", seen)
+        for extra in _texts(pip, "extras"):
+            yield from self._extra(extra, seen)
         for name in _texts(pip, "groups"):
             yield from self._groups(name, seen)
+
+    def _extra(self, name: str, seen: set[str]) -> Iterator[PackageList]:
+        key = _key(_at(self._document(), "project", "optional-dependencies"), name)
+        path = ("project", "optional-dependencies", key or name)
+        package_list: PackageList = (
+            self._listed(path)
+            if key is not None
+            else ForeignPackageList(kind="pip", file=PROJECT_FILE, packages=standard_packages(*path))
+        )
+        yield from self._with_own_extras(package_list, f"extra {canonicalize_name(name)}", seen)
+
+    def _with_own_extras(self, package_list: PackageList, mark: str, seen: set[str]) -> Iterator[PackageList]:
+        """Yield a list and those that it takes over by naming the project: `all = ["train[fit]"]`."""
+        if mark in seen:
+            return
+        seen.add(mark)
+        yield package_list
+        project = self._project_name()
+        try:
+            items = package_list.asked(self.read)
+        except RefusedError:
+            # whoever reads the list itself tells what is wrong with it
+            return
+        for asked in items:
+            if asked.name == project:
+                yield from self._with_own_extras(self._dependencies(), "project", seen)
+                for extra in sorted(Requirement(normalized_requirement(asked.text)).extras):
+                    yield from self._extra(extra, seen)
+
+    def _project_name(self) -> str | None:
+        from envbuild.spec.manifests.tool_tables import standard_tables  # noqa: PLC0415
+
+        name = _at(standard_tables(self._document()), "project", "name")
+        return canonicalize_name(name) if isinstance(name, str) else None
 
     def _dependencies(self) -> PackageList:
         document = self._document()
@@ -204,13 +235,11 @@ class Scope:
         return ForeignPackageList(kind="pip", file=PROJECT_FILE, packages=standard_packages(*_DEPENDENCIES))
 
     def _groups(self, name: str, seen: set[str]) -> Iterator[PackageList]:
-        if canonicalize_name(name) in seen:
-            return
-        seen.add(canonicalize_name(name))
+        mark = f"group {canonicalize_name(name)}"
         package_list = self.group(name)
-        if package_list is None:
+        if package_list is None or mark in seen:
             return
-        yield package_list
+        yield from self._with_own_extras(package_list, mark, seen)
         if isinstance(package_list, TomlPackageList):
             for item in list_at(self._document(), package_list.path) or ():
                 included = item.get("include-group") if isinstance(item, dict) else None
@@ -220,7 +249,13 @@ class Scope:
     def _listed(self, path: TomlPath, *, group: str | None = None) -> TomlPackageList:
         prefix = "" if self.file == PROJECT_FILE else f"{PROJECT_FILE}: "
         return TomlPackageList(
-            kind="pip", file=PROJECT_FILE, path=path, root=self.root, group=group, prefix=prefix
+            kind="pip",
+            file=PROJECT_FILE,
+            path=path,
+            root=self.root,
+            group=group,
+            prefix=prefix,
+            is_standard=True,
         )
 
     def _document(self) -> dict[str, Any]:

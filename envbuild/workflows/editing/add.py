@@ -1,20 +1,20 @@
 """`envbuild add`: packages asked for in the spec, and locked."""
 
+import posixpath
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from envbuild.errors import Problem, SpecError, UsageError
+from envbuild.spec.edits.changes import SpecChange, SpecEdits
+from envbuild.spec.edits.package_lists import Kind
 from envbuild.spec.problems import RefusedError
 from envbuild.workflows.editing.edit import Locking, OpenEdit
-from envbuild.workflows.editing.options import AddOptions
+from envbuild.workflows.editing.options import AddOptions, flags_of
 from envbuild.workflows.editing.result import EditResult
 from envbuild.workflows.lock import LockOptions
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import texts_of
 from envbuild.workflows.project import Project
-
-if TYPE_CHECKING:
-    from envbuild.spec.edits.changes import SpecChange
 
 
 def add_packages(
@@ -47,12 +47,13 @@ def add_and_lock(
         raise UsageError("`packages` is empty", hint="name at least one")
     edit = OpenEdit(project)
     edits = edit.edits(options.variant)
+    to = options.to and _file_of(options.to, options.kind, edits, project)
     changes: list[SpecChange] = []
     problems: list[Problem] = []
     notes: list[str] = []
     for package in wanted:
         try:
-            change = edits.add(package, options.kind, group=options.group, to=options.to)
+            change = edits.add(package, options.kind, group=options.group, to=to)
         except RefusedError as error:
             problems.append(error.at(package))
             continue
@@ -68,10 +69,22 @@ def add_and_lock(
             problems.append(error.at(options.group))
     if problems:
         raise SpecError("nothing was added", problems=problems)
+    if changes:
+        notes += edit.notes_of_variant(options.variant)
     return edit.finish(
         changes,
         locking,
         options=LockOptions(add_builds=options.add_builds) if options.lock else None,
         dry_run=options.dry_run,
         notes=notes,
+        command=("add", *flags_of(options), *wanted),
     )
+
+
+def _file_of(to: str, kind: Kind, edits: SpecEdits, project: Project) -> str:
+    """Return the file of the spec that ``to`` means: as the spec has it, or from the current folder."""
+    files = list(dict.fromkeys(package_list.file for package_list in edits.scope.package_lists(kind)))
+    if posixpath.normpath(to) in map(posixpath.normpath, files):
+        return to
+    wanted = Path(to).resolve()
+    return next((file for file in files if (project.folder / file).resolve() == wanted), to)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from envbuild.resolve.resolvers import OpenResolvers
     from envbuild.spec.model import Spec
 
+_LOCK_WITH_BUILDS = "envbuild lock --add-builds"
+"""What the hint of locking names when something must be built from source."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locking:
@@ -76,6 +79,17 @@ class OpenEdit:
         )
         return SpecEdits(scope=scope, texts=self.texts)
 
+    def notes_of_variant(self, variant: str | None) -> list[str]:
+        """Return a note where ``variant`` is what all variants share, and there are others."""
+        others = self.spec.variants
+        if variant is None or not others or variant in others:
+            return []
+        named = ", ".join(f"`{name}`" for name in sorted(others))
+        change = "changes" if len(others) == 1 else "change"
+        return [
+            f"`{variant}` has no table of its own: it is what all variants share, so {named} {change} too"
+        ]
+
     def finish(
         self,
         changes: Sequence[SpecChange],
@@ -84,8 +98,11 @@ class OpenEdit:
         options: LockOptions | None,
         dry_run: bool,
         notes: Sequence[str] = (),
+        command: Sequence[str],
     ) -> EditResult:
         """Lock the edited texts, unless ``options`` is None, and write them and the lock.
+
+        ``command`` are the words of the command line that does this edit.
 
         :raises EnvbuildError: it cannot be locked or written: all files are as they were.
         """
@@ -100,14 +117,20 @@ class OpenEdit:
             # a spec that is not right is not written
             _ = edited.request
         else:
-            resolved = resolve_lock(
-                edited,
-                options,
-                machine=locking.machine,
-                resolvers=locking.resolvers,
-                on_stale=locking.on_stale,
-                allow_builds=locking.allow_builds,
-            )
+            try:
+                resolved = resolve_lock(
+                    edited,
+                    options,
+                    machine=locking.machine,
+                    resolvers=locking.resolvers,
+                    on_stale=locking.on_stale,
+                    allow_builds=locking.allow_builds,
+                )
+            except SourcesNeededError as error:
+                # the spec on disk is as it was, so locking that would build nothing
+                again = self.project.command(*command, *(["--dry-run"] if dry_run else []), "--add-builds")
+                error.hint = error.hint and error.hint.replace(_LOCK_WITH_BUILDS, again)
+                raise
             written = resolved.is_new and resolved.text.encode() != lock_before
             if resolved.builds and resolved.project.text is not None:
                 changed = {**changed, self.project.spec.name: resolved.project.text}

@@ -28,7 +28,10 @@ class AddOptions:
     """The group of ``pyproject.toml`` they are for; it is made, and taken by the spec, if need be."""
 
     to: str | None = None
-    """The file they are written to, where the spec names several; relative to its folder."""
+    """The file they are written to, where the spec names several.
+
+    Relative to the folder of the spec; where the spec reads no such file, to the current folder.
+    """
 
     lock: bool = True
     """Lock afterwards; False: edit the spec alone."""
@@ -98,3 +101,14 @@ def kind_of_flags(*, pip: bool = False, apt: bool = False, conda: bool = False) 
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} contradict each other")
     return chosen[0] if chosen else None
+
+
+def flags_of(options: AddOptions | RemoveOptions) -> list[str]:
+    """Return what says on a command line which list is meant."""
+    # without one `add` means Python packages, and `remove` whoever has the name
+    is_said = options.kind is not None and (options.kind != "pip" or isinstance(options, RemoveOptions))
+    flags = [f"--{options.kind}"] if is_said else []
+    to = options.to if isinstance(options, AddOptions) else None
+    for flag, value in (("--variant", options.variant), ("--group", options.group), ("--to", to)):
+        flags += [flag, value] if value is not None else []
+    return flags

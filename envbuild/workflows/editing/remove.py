@@ -12,7 +12,7 @@ from envbuild.spec.edits.changes import SpecChange, SpecEdits, not_in_spec, spel
 from envbuild.spec.edits.package_lists import KINDS, Kind
 from envbuild.spec.problems import RefusedError, alternatives
 from envbuild.workflows.editing.edit import Locking, OpenEdit
-from envbuild.workflows.editing.options import RemoveOptions
+from envbuild.workflows.editing.options import RemoveOptions, flags_of
 from envbuild.workflows.editing.result import EditResult
 from envbuild.workflows.lock import LockOptions
 from envbuild.workflows.machine import Machine
@@ -72,6 +72,8 @@ def remove_and_lock(
         locking,
         options=LockOptions(add_builds=options.add_builds) if options.lock else None,
         dry_run=options.dry_run,
+        notes=edit.notes_of_variant(options.variant),
+        command=("remove", *flags_of(options), *wanted),
     )
 
 

@@ -282,3 +282,112 @@ def test_a_package_is_removed_wherever_it_stands():
         "envbuild.toml": files["envbuild.toml"].replace('["NumPy>=1", "six", "numpy<3"]', '["six"]'),
         "b.txt": "scipy\n",
     }
+
+
+WHEEL = "https://host.example/six-1.17.0-py2.py3-none-any.whl"
+GIT = "git+https://host.example/rich.git@main"
+
+
+@pytest.mark.parametrize("group", [None, "dev"])
+@pytest.mark.parametrize(
+    ("package", "written"),
+    [
+        (WHEEL, f"six @ {WHEEL}"),
+        (f"{WHEEL} ; python_version < '4'", f'six @ {WHEEL} ; python_version < "4"'),
+        (f"{GIT}#egg=Rich", f"rich @ {GIT}"),
+        (f"rich@{GIT}", f"rich@{GIT}"),
+    ],
+)
+def test_an_address_has_its_name_in_lists_of_other_tools(package: str, written: str, group: str | None):
+    files = {"envbuild.toml": f"{HEAD}[pip]\nproject = true\n", "pyproject.toml": PROJECT}
+    edits = edits_of(files)
+
+    change = edits.add(package, "pip", group=group)
+
+    assert change is not None
+    assert change.new == written
+    document = parse_toml(edits.texts.changed["pyproject.toml"], "pyproject.toml")
+    if group is None:
+        assert document["project"]["dependencies"] == ["numpy", written]
+        assert edits.add(package, "pip") is None
+    else:
+        assert document["dependency-groups"] == {"dev": [written]}
+
+
+def test_an_address_without_a_name_is_refused_in_lists_of_other_tools():
+    files = {
+        "envbuild.toml": f'{HEAD}[pip]\nproject = true\nrequirements = ["a.txt"]\n',
+        "pyproject.toml": PROJECT,
+        "a.txt": "",
+    }
+    edits = edits_of(files)
+
+    with pytest.raises(RefusedError, match="has no name before its address") as caught:
+        edits.add(GIT, "pip", to="pyproject.toml")
+    with pytest.raises(RefusedError, match="has no name before its address"):
+        edits.add(GIT, "pip", group="dev")
+    assert caught.value.hint == f"write `rich @ {GIT}`, or its right name before the `@`"
+    assert edits.texts.changed == {}
+
+    # these are read by tools that take an address alone
+    edits.add(GIT, "pip", to="a.txt")
+    assert edits.texts.changed == {"a.txt": f"{GIT}\n"}
+    own = edits_of(files | {"envbuild.toml": f"{HEAD}[pip]\npackages = []\n"})
+    own.add(GIT, "pip")
+    assert own.texts.changed == {"envbuild.toml": f'{HEAD}[pip]\npackages = ["{GIT}"]\n'}
+
+
+OWN_EXTRAS = """[project]
+name = "My_P"
+dependencies = ["numpy"]
+
+[project.optional-dependencies]
+fit = ["six<1.17", "my-p[all]"]
+all = ["my.p[fit]", "attrs"]
+
+[dependency-groups]
+dev = ["my_p[fit]"]
+"""
+
+
+@pytest.mark.parametrize("pip", ['extras = ["all"]', 'extras = ["all", "fit"]', 'groups = ["dev"]'])
+def test_extras_that_the_project_asks_itself_for_are_followed(pip: str):
+    files = {"envbuild.toml": f"{HEAD}[pip]\n{pip}\n", "pyproject.toml": OWN_EXTRAS}
+    edits = edits_of(files)
+
+    change = edits.add("six", "pip")
+
+    place = "pyproject.toml: project.optional-dependencies.fit[0]"
+    assert change is not None
+    assert (change.old, change.where) == ("six<1.17", place)
+    (removed,) = edits.remove("six", "pip")
+    assert removed.where == place
+    # the project stands for its dependencies too
+    assert [asked.where for _, asked in edits.find("numpy")] == ["pyproject.toml: project.dependencies[0]"]
+    assert [asked.text for _, asked in edits.find("attrs")] == ["attrs"]
+
+
+def test_positions_are_those_of_the_files_as_they_were():
+    files = {
+        "envbuild.toml": f'{HEAD}[pip]\nrequirements = ["a.txt"]\npackages = ["six", "numpy", "scipy"]\n',
+        "a.txt": "attrs\npandas\nnumpy\nscipy\n",
+    }
+    edits = edits_of(files)
+
+    changes = [
+        change
+        for name in ("attrs", "pandas", "six", "numpy", "scipy")
+        for change in edits.remove(name, "pip")
+    ]
+
+    assert [(change.name, change.where) for change in changes] == [
+        ("attrs", "a.txt:1"),
+        ("pandas", "a.txt:2"),
+        ("six", "pip.packages[0]"),
+        ("numpy", "pip.packages[1]"),
+        ("numpy", "a.txt:3"),
+        ("scipy", "pip.packages[2]"),
+        ("scipy", "a.txt:4"),
+    ]
+    assert edits.texts.changed["a.txt"] == ""
+    assert edits.find("scipy") == []

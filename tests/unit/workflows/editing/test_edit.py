@@ -1,11 +1,14 @@
 """Edits of a project on disk: the lock is resolved by doubles, the files are real."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from envbuild.errors import (
     EnvbuildError,
@@ -17,15 +20,19 @@ from envbuild.errors import (
     UsageError,
 )
 from envbuild.files import atomic
+from envbuild.resolve.python.backend import Pin
+from envbuild.resolve.sources.newer import sources_needed
 from envbuild.spec.request import VariantRequest
 from envbuild.workflows.editing.add import add_and_lock, add_packages
-from envbuild.workflows.editing.edit import Locking
+from envbuild.workflows.editing.edit import Locking, OpenEdit
 from envbuild.workflows.editing.options import AddOptions, RemoveOptions, UpgradeOptions, kind_of_flags
+from envbuild.workflows.editing.pins import notes_of_pins, without_pin
 from envbuild.workflows.editing.remove import remove_and_lock, remove_packages
-from envbuild.workflows.editing.upgrade import is_pin, upgrade_and_lock, upgrade_packages
+from envbuild.workflows.editing.result import EditResult
+from envbuild.workflows.editing.upgrade import upgrade_and_lock, upgrade_packages
 from envbuild.workflows.lock import lock_to_use
 from envbuild.workflows.machine import Machine
-from envbuild.workflows.project import Project
+from envbuild.workflows.project import Project, open_project
 from tests.rig.locks import sample_lock, wheel
 from tests.rig.program import SPEC
 from tests.rig.resolvers import ENVIRONMENT, FakeResolvers
@@ -44,7 +51,7 @@ class World(FakeResolvers):
         if self.error is not None:
             raise self.error
         known = {item.name for item in ENVIRONMENT}
-        names = {text.split(">")[0].split("=")[0] for text in request.pip.requirements}
+        names = {Requirement(text).name for text in request.pip.requirements}
         more = tuple(wheel(name) for name in sorted(names - known))
         kept = tuple(item for item in ENVIRONMENT if item.name != "scikit-learn" or "scikit-learn" in names)
         self.wheels = tuple(sorted((*kept, *more), key=lambda item: item.name))
@@ -303,34 +310,122 @@ def test_an_upgrade_asks_for_the_newest_and_leaves_the_spec(project: Project, lo
     assert caught.value.problems[0].hint == "did you mean `numpy`?"
 
 
+PINNED = """requests[socks]==2.31.0,!=2.32; python_version < '4'"""
+FREED = """'requests[socks]!=2.32; python_version < "4"'"""
+
+
+def notes_of_upgrade(project: Project, locking: Locking, names: list[str]) -> tuple[str, ...]:
+    project.lock.unlink(missing_ok=True)
+    return upgrade_and_lock(project, names, UpgradeOptions(dry_run=True), locking).notes
+
+
+def typed(note: str, locking: Locking) -> EditResult:
+    """Do what the `add` of a note says."""
+    command = note.partition("to move it: ")[2].partition(", then ")[0]
+    _, verb, _, folder, *words = shlex.split(command)
+    assert verb == "add"
+    package = words.pop()
+    given = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
+    return add_and_lock(open_project(Path(folder)), [package], AddOptions(**given), locking)  # type: ignore[arg-type]
+
+
 def test_an_upgrade_says_what_the_spec_holds(project: Project, locking: Locking):
     project.spec.write_text(SPEC.replace("numpy>=2", "numpy==2.1.0"))
 
-    result = upgrade_and_lock(project, ["numpy", "scikit-learn"], UpgradeOptions(), locking)
+    notes = notes_of_upgrade(project, locking, ["numpy", "scikit-learn"])
 
-    assert result.notes == (
+    place = f"-f {project.folder.as_posix()}"
+    assert notes == (
         (
             "`numpy==2.1.0` in pip.packages[0] holds numpy; "
-            f"to move it: envbuild add -f {project.folder.as_posix()} numpy"
+            f"to move it: envbuild add {place} numpy, then envbuild upgrade {place} numpy"
+        ),
+    )
+
+
+def test_a_pin_in_a_group_is_let_go_of_there(project: Project, locking: Locking):
+    file = project.folder / "pyproject.toml"
+    text = '[project]\nname = "p"\ndependencies = []\n\n[dependency-groups]\ndev = ["idna==3.6"]\n'
+    file.write_text(text)
+    project.spec.write_text(SPEC.replace("[pip]", '[pip]\nproject = true\ngroups = ["dev"]'))
+
+    (note,) = notes_of_upgrade(project, locking, ["idna"])
+
+    place = f"-f {project.folder.as_posix()}"
+    assert note == (
+        "`idna==3.6` in pyproject.toml: dependency-groups.dev[0] holds idna; "
+        f"to move it: envbuild add {place} --group dev idna, then envbuild upgrade {place} idna"
+    )
+    typed(note, locking)
+    assert file.read_text() == text.replace("idna==3.6", "idna")
+    assert notes_of_upgrade(Project(project.spec), locking, ["idna"]) == ()
+
+
+def test_a_pin_that_is_let_go_of_keeps_extras_bounds_and_marker(project: Project, locking: Locking):
+    project.spec.write_text(SPEC.replace("numpy>=2", PINNED))
+
+    (note,) = notes_of_upgrade(project, locking, ["requests"])
+
+    place = f"-f {project.folder.as_posix()}"
+    assert note == (
+        f"`{PINNED}` in pip.packages[0] holds requests; "
+        f"to move it: envbuild add {place} {FREED}, then envbuild upgrade {place} requests"
+    )
+    (change,) = typed(note, locking).changes
+    assert (change.where, change.new) == ("pip.packages[0]", FREED.strip("'"))
+
+
+def test_each_of_two_pins_is_let_go_of_in_its_file(project: Project, locking: Locking):
+    (project.folder / "a.txt").write_text("numpy==2.1.0\n")
+    spec = SPEC.replace("numpy>=2", "numpy==2.1.0").replace("[pip]", '[pip]\nrequirements = ["a.txt"]')
+    project.spec.write_text(spec)
+
+    first, second = notes_of_upgrade(project, locking, ["numpy"])
+
+    assert "--to envbuild.toml numpy, then" in first
+    assert "--to a.txt numpy, then" in second
+    typed(first, locking)
+    typed(second, locking)
+    assert project.spec.read_text() == spec.replace("numpy==2.1.0", "numpy")
+    assert (project.folder / "a.txt").read_text() == "numpy\n"
+
+
+def test_of_a_pin_in_a_list_that_is_not_edited_there_is_no_command(project: Project, locking: Locking):
+    (project.folder / "a.txt").write_text(f"idna==3.6 --hash=sha256:{'0' * 64}\n")
+    (project.folder / "environment.yml").write_text("channels: [conda-forge]\ndependencies: [einops ==0.8]\n")
+    spec = SPEC.replace("[pip]", '[pip]\nrequirements = ["a.txt"]')
+    project.spec.write_text(f'{spec}\n[conda]\nfiles = ["environment.yml"]\n')
+
+    # nothing is locked: the notes are of the spec alone
+    notes = tuple(notes_of_pins(OpenEdit(project), ["idna", "einops"]))
+
+    assert notes == (
+        "`idna==3.6` in a.txt:1 holds idna; `a.txt` has hashes, which a new line would lack",
+        (
+            "`einops ==0.8` in environment.yml:2 holds einops; "
+            "`einops` stands in `environment.yml`, which is read and not edited"
         ),
     )
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "pin"),
+    ("kind", "text", "free"),
     [
-        ("pip", "a==1", True),
-        ("pip", "a[x]==1; python_version>'3'", True),
-        ("pip", "a==1.*", False),
-        ("pip", "a>=1", False),
-        ("apt", "git=1:2", True),
-        ("apt", "git", False),
-        ("conda", "numpy 2.1", True),
-        ("conda", "numpy =2.1", False),
+        ("pip", "a==1", "a"),
+        ("pip", "a[x]==1; python_version>'3'", 'a[x]; python_version > "3"'),
+        ("pip", "a===1", "a"),
+        ("pip", "a==1.*", None),
+        ("pip", "a>=1", None),
+        ("pip", "a @ https://host.example/a-1-py3-none-any.whl", None),
+        ("apt", "git=1:2", "git"),
+        ("apt", "git", None),
+        ("conda", "numpy 2.1", "numpy"),
+        ("conda", "conda-forge::numpy 2.1 py311_0", "conda-forge::numpy"),
+        ("conda", "numpy =2.1", None),
     ],
 )
-def test_what_holds_one_version(kind: Any, text: str, pin: bool):
-    assert is_pin(kind, text) is pin
+def test_what_holds_one_version_is_let_go_of(kind: Any, text: str, free: str | None):
+    assert without_pin(kind, text) == (free or text)
 
 
 @pytest.mark.parametrize(
@@ -395,3 +490,131 @@ def test_a_lock_is_brought_up_to_date_only_when_it_is_told_to(project: Project, 
     also = f"run `envbuild lock -f {folder}`, or `envbuild build -f {folder} --lock`"
     assert stale.value.hint == f"{also}, or use the lock as it stands with --frozen"
     assert missing.value.hint == also
+
+
+@pytest.mark.parametrize(
+    ("to", "file"),
+    [
+        ("a.txt", "a.txt"),
+        ("reqs/a.txt", "reqs/a.txt"),
+        ("b.txt", "reqs/b.txt"),
+        ("../reqs/b.txt", "reqs/b.txt"),
+        ("../envbuild.toml", "envbuild.toml"),
+    ],
+)
+def test_a_file_is_chosen_as_the_spec_has_it_or_from_the_current_folder(
+    project: Project, machine: Machine, monkeypatch: pytest.MonkeyPatch, to: str, file: str
+):
+    files = ["a.txt", "reqs/a.txt", "reqs/b.txt"]
+    (project.folder / "reqs").mkdir()
+    for name in files:
+        (project.folder / name).write_text("")
+    listed = ", ".join(f'"{name}"' for name in files)
+    project.spec.write_text(SPEC.replace("[pip]", f"[pip]\nrequirements = [{listed}]"))
+    monkeypatch.chdir(project.folder / "reqs")
+
+    result = add_packages(project, ["six"], AddOptions(to=to, lock=False), machine=machine)
+
+    assert result.files == (file,)
+    with pytest.raises(SpecError) as caught:
+        add_packages(project, ["six"], AddOptions(to="c.txt", lock=False), machine=machine)
+    assert caught.value.problems[0].message == "the spec takes no such packages from `c.txt`"
+
+
+def test_a_project_file_that_is_missing_is_told(project: Project, machine: Machine):
+    project.spec.write_text(SPEC.replace("[pip]", '[pip]\nextras = ["x"]'))
+
+    with pytest.raises(SpecError) as caught:
+        add_packages(project, ["six"], AddOptions(to="envbuild.toml", lock=False), machine=machine)
+
+    assert "pyproject.toml" in str(caught.value.problems)
+
+
+def test_the_variant_that_is_what_all_share_is_said_to_be(project: Project, machine: Machine):
+    def notes(edit: Callable[..., EditResult], options: object) -> tuple[str, ...]:
+        return edit(Project(project.spec), ["six"], options, machine=machine).notes
+
+    add, remove = AddOptions(variant="default", lock=False), RemoveOptions(variant="default", lock=False)
+    assert notes(add_packages, add) == ()
+    assert notes(remove_packages, remove) == ()
+
+    project.spec.write_text(f"{SPEC}\n[variants.cpu]\n")
+    note = "`default` has no table of its own: it is what all variants share, so `cpu` changes too"
+    assert notes(add_packages, add) == (note,)
+    assert notes(remove_packages, remove) == (note,)
+
+    project.spec.write_text(f"{SPEC}\n[variants.cpu]\n\n[variants.gpu]\n")
+    assert notes(add_packages, add)[0].endswith("so `cpu`, `gpu` change too")
+    assert notes(add_packages, AddOptions(lock=False)) == ("the spec asks for `six` already",)
+    assert notes(add_packages, AddOptions(variant="gpu", lock=False)) == ()
+
+
+def test_what_must_be_built_is_allowed_by_the_same_command(project: Project, locking: Locking, world: World):
+    project.spec.write_text(f"{SPEC}\n[variants.test]\n")
+    place = f"-f {project.folder.as_posix()}"
+
+    def hint(edit: Callable[..., object], names: list[str], options: object) -> str | None:
+        # as locking itself says it
+        name = canonicalize_name("six")
+        world.error = sources_needed([], [Pin(name=name, version="1.17.0")], [name], [])
+        with pytest.raises(SourcesNeededError) as caught:
+            edit(Project(project.spec), names, options, locking)
+        return caught.value.hint
+
+    def said(command: str) -> str:
+        return f'build = ["six"] in [pip], which `envbuild {command} --add-builds` writes'
+
+    assert hint(add_and_lock, ["six<2"], AddOptions()) == said(f"add {place} 'six<2'")
+    wanted = AddOptions(variant="test", to="envbuild.toml", dry_run=True)
+    assert hint(add_and_lock, ["six"], wanted) == said(
+        f"add {place} --variant test --to envbuild.toml six --dry-run"
+    )
+    assert hint(remove_and_lock, ["numpy"], RemoveOptions(kind="pip")) == said(f"remove {place} --pip numpy")
+    assert hint(upgrade_and_lock, ["numpy"], UpgradeOptions()) == said(f"upgrade {place} numpy")
+    assert hint(upgrade_and_lock, [], UpgradeOptions()) == said(f"upgrade {place}")
+
+
+def test_a_name_that_only_the_new_lock_lacks_is_noted(project: Project, locking: Locking):
+    project.lock.unlink()
+
+    result = upgrade_and_lock(project, ["numpy", "nunpy", "zzz"], UpgradeOptions(), locking)
+
+    assert result.notes == (
+        "nothing to upgrade: the lock has no package `nunpy`; did you mean `numpy`?",
+        "nothing to upgrade: the lock has no package `zzz`",
+    )
+    assert project.lock.is_file()
+
+
+def test_an_upgrade_of_a_requirement_says_that_it_takes_names(
+    project: Project, locking: Locking, world: World
+):
+    (project.folder / "pyproject.toml").write_text('[dependency-groups]\ndev = ["idna==3.6"]\n')
+    (project.folder / "a.txt").write_text(f"attrs==1 --hash=sha256:{'0' * 64}\n")
+    spec = SPEC.replace("[pip]", '[pip]\ngroups = ["dev"]\nrequirements = ["a.txt"]')
+    project.spec.write_text(f'{spec}\n[variants.gpu.pip]\npackages = ["cupy"]\n')
+    place = f"-f {project.folder.as_posix()}"
+    message = "is a requirement, and `upgrade` takes names"
+    hints = {
+        "numpy==2.4.5": f"`envbuild add {place} numpy==2.4.5` writes it into the spec",
+        "numpy>=2": f"run `envbuild upgrade {place} numpy`",
+        "idna<4": f"`envbuild add {place} --group dev 'idna<4'` writes it into the spec",
+        "cupy<14": f"`envbuild add {place} --variant gpu 'cupy<14'` writes it into the spec",
+        "polars==1": f"`envbuild add {place} polars==1` writes it into the spec",
+        "numpy<3; python_version < '4'": (
+            f"""`envbuild add {place} 'numpy<3; python_version < '"'"'4'"'"''` writes it into the spec"""
+        ),
+        "scikit-learn[x]": f"run `envbuild upgrade {place} scikit-learn`",
+        "git=1:2": f"`envbuild add {place} --apt git=1:2` writes it into the spec",
+    }
+
+    with pytest.raises(UsageError) as caught:
+        upgrade_and_lock(project, [*hints, "numpy", "attrs==2"], UpgradeOptions(), locking)
+
+    *others, generated = caught.value.problems
+    assert [(problem.where, problem.message, problem.hint) for problem in others] == [
+        (text, message, hint) for text, hint in hints.items()
+    ]
+    assert generated.message == f"{message}; `a.txt` has hashes, which a new line would lack"
+    assert generated.hint is None
+    assert world.asked == []
