@@ -358,6 +358,20 @@ def test_a_link_stays_one(program: Program, file: Path, tmp_path: Path):
     assert 'engine = "docker"' in real.read_text()
 
 
+@pytest.mark.parametrize("words", [("set", "engine", "docker"), ("unset", "engine")])
+def test_a_read_only_file_is_refused(program: Program, file: Path, words):
+    file.chmod(0o444)
+
+    answer = program("config", *words)
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr == (
+        f"error: the configuration file `{file}` is read-only\n\nhint: first run `chmod u+w {file}`\n"
+    )
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (FILE, 0o444)
+    file.chmod(0o644)
+    assert program("config", *words).code == 0
+
+
 def test_credentials_that_others_may_read_are_noted(program: Program, file: Path):
     file.chmod(0o644)
     noted = program("config").stderr

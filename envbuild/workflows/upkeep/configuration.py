@@ -290,6 +290,7 @@ def _edit(
     # a link, as programs that look after such files make them, stays one
     real = path.resolve()
     text = _text(real, path)
+    _require_writable(real, path)
     _, before = judge_configuration(text, path, variables)
     try:
         edited = change(text)
@@ -316,6 +317,21 @@ def _edit(
         raise problems_of_file(left, path)
     mode = real.stat().st_mode & 0o7777 if real.exists() else PRIVATE
     atomic.write_text(real, edited, mode=mode)
+
+
+def _require_writable(real: Path, path: Path) -> None:
+    """Refuse a file whose mode forbids writing, though a new one could take its place: somebody wants that.
+
+    :raises ConfigurationError: it is read-only, for its owner (root too) or for this user.
+    """
+    if not real.exists():
+        return
+    found = real.stat()
+    if found.st_mode & stat.S_IWUSR and os.access(real, os.W_OK):
+        return
+    mine = os.geteuid() in {0, found.st_uid}
+    hint = f"first run `chmod u+w {shlex.quote(str(path))}`" if mine else None
+    raise ConfigurationError(f"the configuration file `{path}` is read-only", hint=hint)
 
 
 def _text(real: Path, path: Path) -> str:
