@@ -319,7 +319,7 @@ def test_a_change_that_would_make_the_file_wrong_is_told_as_such(program: Progra
             (
                 f"error: `indexes.CORP.url` was not set: `{file}` would be wrong\n"
                 "  • `indexes.CORP.url`: means the same as `indexes.corp.url`\n\n"
-                "hint: keep one of them\n"
+                "hint: run `envbuild config set indexes.corp.url VALUE`\n"
             ),
         ),
     ]

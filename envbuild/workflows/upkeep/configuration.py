@@ -4,7 +4,7 @@ import codecs
 import os
 import shlex
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -138,10 +138,12 @@ def set_value(text: str, value: str, variables: Mapping[str, str] = os.environ) 
     def change(text: str) -> str:
         return with_value(text, key.path, wanted)
 
-    def refused(values: Collection[tuple[str, ...]]) -> _Refusal:
+    def refused(keys: Collection[SettingKey]) -> _Refusal:
         address = (*key.path[:-1], "url")
-        needs = key.path[-1] in CREDENTIALS and len(key.path) > 1 and address not in values
-        return "set", _commands("set", [address], "ADDRESS") if needs else None
+        if key.path[-1] in CREDENTIALS and len(key.path) > 1 and address not in {one.path for one in keys}:
+            return "set", f"first run {_command('set', address, 'ADDRESS')}"
+        same = next((one for one in keys if one != key and one.variable == key.variable), None)
+        return "set", f"run {_command('set', same.path, 'VALUE')}" if same else None
 
     _edit(key, path, change, refused, variables)
     notes = [f"{key.variable} is set, and wins over the file"] if key.variable in variables else []
@@ -162,9 +164,10 @@ def unset_value(text: str, variables: Mapping[str, str] = os.environ) -> None:
         except NotSetError:
             raise UsageError(f"`{key.text}` is not set in `{path}`") from None
 
-    def refused(values: Collection[tuple[str, ...]]) -> _Refusal:
-        beside = [(*key.path[:-1], name) for name in CREDENTIALS]
-        return "removed", _commands("unset", [place for place in beside if place in values])
+    def refused(keys: Collection[SettingKey]) -> _Refusal:
+        beside = {(*key.path[:-1], name) for name in CREDENTIALS}
+        typed = [_command("unset", one.path) for one in keys if one.path in beside]
+        return "removed", f"first run {' and '.join(typed)}" if typed else None
 
     _edit(key, path, change, refused, variables)
 
@@ -262,21 +265,16 @@ def _notes(configuration: Configuration) -> Iterator[str]:
         )
 
 
-def _commands(command: str, places: Iterable[tuple[str, ...]], *more: str) -> str | None:
-    """Return the hint to type ``command`` for each of ``places`` first."""
-    typed = [" ".join((shlex.quote(field_path(place)), *more)) for place in places]
-    return (
-        f"first run {' and '.join(f'`envbuild config {command} {text}`' for text in typed)}"
-        if typed
-        else None
-    )
+def _command(name: str, place: tuple[str, ...], *more: str) -> str:
+    """Return what to type to change the key at ``place``."""
+    return f"`{' '.join(('envbuild config', name, shlex.quote(field_path(place)), *more))}`"
 
 
 def _edit(
     key: SettingKey,
     path: Path,
     change: Callable[[str], str],
-    refused: Callable[[Collection[tuple[str, ...]]], _Refusal],
+    refused: Callable[[Collection[SettingKey]], _Refusal],
     variables: Mapping[str, str],
 ) -> None:
     """Change the text of ``path``, unless the result could not be used; what it was before may be wrong.
@@ -308,8 +306,7 @@ def _edit(
     still = {problem.message for problem in after}
     left = [problem for problem in before if problem.message in still]
     if caused:
-        done, hint = refused({item.key.path for item in values})
-        hint = hint or next((problem.hint for problem in after if problem.message not in known), None)
+        done, hint = refused([item.key for item in values])
         raise ConfigurationError(
             f"`{key.text}` was not {done}: `{path}` would be wrong", problems=[*caused, *left], hint=hint
         )
