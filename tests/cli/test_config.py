@@ -166,7 +166,7 @@ def test_a_key_is_got_and_without_a_value_it_exits_1(program: Program, file: Pat
         (("set", "engine = 1\nx", "c"), "error: `engine = 1\\nx` is not a key"),
         (("set", "engine", "podman"), "error: `engine` must be `docker` or `local`\n"),
         (("set", "cache-dir", "here"), "error: `cache-dir` must be an absolute path"),
-        (("set", "indexes.x.username", "ada"), "error: the configuration file `"),
+        (("set", "indexes.x.username", "ada"), "error: `indexes.x.username` was not set: `"),
         (("unset", "vendor-dir"), "error: `vendor-dir` is not set in `"),
         (("unset", "apt.mirrors.x"), "error: `apt.mirrors.x` is not set in `"),
     ],
@@ -210,6 +210,133 @@ def test_what_was_set_is_unset_again(program: Program, file: Path):
     assert file.read_text().split() == FILE.split()
 
 
+def test_tables_of_every_form_are_edited(program: Program, file: Path):
+    file.write_text('apt = { mirror = "https://a/b" } # ours\nindexes = { corp = { url = "https://i" } }\n')
+
+    for key, value in (("apt.mirrors.debian", "https://s/"), ("indexes.new.url", "https://n")):
+        assert program("config", "set", key, value).code == 0
+    assert file.read_text() == (
+        'apt = { mirror = "https://a/b", mirrors = {debian = "https://s/"}} # ours\n'
+        'indexes = { corp = { url = "https://i" }, new = {url = "https://n"}}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "after"),
+    [(("set", "engine", "docker"), 'engine = "docker"\n'), (("unset", "engine"), "")],
+)
+def test_a_wrong_value_is_set_right_or_removed(program: Program, file: Path, words, after: str):
+    file.write_text('engine = "lokal"\n')
+
+    assert program("config", *words).code == 0
+    assert file.read_text() == after
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("set", "engine", "docker"),
+            (
+                "error: the configuration file `FILE` has a problem\n"
+                "  • config.toml:2: `cache-dir`: must be a string, not true\n"
+            ),
+        ),
+        (
+            ("set", "indexes.x.username", "ada"),
+            (
+                "error: `indexes.x.username` was not set: `FILE` would be wrong\n"
+                "  • `indexes.x.username`: needs `url` beside it\n"
+                "  • config.toml:1: `engine`: must be `docker` or `local`\n"
+                "    hint: did you mean `local`?\n"
+                "  • config.toml:2: `cache-dir`: must be a string, not true\n\n"
+                "hint: first run `envbuild config set indexes.x.url ADDRESS`\n"
+            ),
+        ),
+    ],
+)
+def test_what_else_is_wrong_is_told_and_the_file_stays(program: Program, file: Path, words, said: str):
+    wrong = 'engine = "lokal"\ncache-dir = true\n'
+    file.write_text(wrong)
+
+    answer = program("config", *words)
+    assert (answer.code, answer.stderr) == (2, said.replace("FILE", str(file)))
+    assert file.read_text() == wrong
+
+
+def test_a_value_in_the_way_of_a_table_is_told_with_its_line(program: Program, file: Path):
+    file.write_text('# mine\napt = "https://a"\n')
+
+    answer = program("config", "set", "apt.mirror", "https://a")
+    assert (answer.code, answer.stderr) == (
+        2,
+        (
+            f"error: the configuration file `{file}` has a problem\n"
+            "  • config.toml:2: `apt`: must be a table, not a string\n"
+        ),
+    )
+    assert file.read_text() == '# mine\napt = "https://a"\n'
+
+
+def test_a_change_that_would_make_the_file_wrong_is_told_as_such(program: Program, file: Path):
+    program("config", "set", "indexes.corp.username", "ada")
+    before = file.read_text()
+    quoted = 'channels."https://c.example/t/tk-12345678/forge".username'
+    answers = [
+        program("config", "set", "indexes.default.password", "x"),
+        program("config", "unset", "indexes.corp.url"),
+        program("config", "set", "channels.'a b'.username", "ada"),
+        program("config", "set", "indexes.CORP.url", "https://n"),
+    ]
+
+    assert [(answer.code, answer.stderr) for answer in answers] == [
+        (
+            2,
+            (
+                f"error: `indexes.default.password` was not set: `{file}` would be wrong\n"
+                "  • `indexes.default.password`: needs `url` beside it\n\n"
+                "hint: first run `envbuild config set indexes.default.url ADDRESS`\n"
+            ),
+        ),
+        (
+            2,
+            (
+                f"error: `indexes.corp.url` was not removed: `{file}` would be wrong\n"
+                "  • `indexes.corp.username`: needs `url` beside it\n\n"
+                "hint: first run `envbuild config unset indexes.corp.username`\n"
+            ),
+        ),
+        (
+            2,
+            (
+                f'error: `channels."a b".username` was not set: `{file}` would be wrong\n'
+                '  • `channels."a b".username`: needs `url` beside it\n\n'
+                "hint: first run `envbuild config set 'channels.\"a b\".url' ADDRESS`\n"
+            ),
+        ),
+        (
+            2,
+            (
+                f"error: `indexes.CORP.url` was not set: `{file}` would be wrong\n"
+                "  • `indexes.CORP.url`: means the same as `indexes.corp.url`\n\n"
+                "hint: run `envbuild config set indexes.corp.url VALUE`\n"
+            ),
+        ),
+    ]
+    assert file.read_text() == before
+    assert program("config", "set", quoted, "ada").code == 0
+
+
+def test_line_ends_and_the_mark_of_a_file_stay(program: Program, file: Path):
+    file.write_bytes(b'\xef\xbb\xbf# mine\r\nengine = "local"\r\n')
+
+    for key, value in (("apt.mirror", "https://m"), ("cache-dir", "/c")):
+        assert program("config", "set", key, value).code == 0
+    assert file.read_bytes() == (
+        b'\xef\xbb\xbf# mine\r\nengine = "local"\r\ncache-dir = "/c"\r\n\r\n[apt]\r\nmirror = "https://m"\r\n'
+    )
+
+
 def test_a_new_file_is_the_user_s_alone(program: Program):
     answer = program("config", "set", "engine", "local")
 
@@ -229,6 +356,20 @@ def test_a_link_stays_one(program: Program, file: Path, tmp_path: Path):
     assert file.is_symlink()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
     assert 'engine = "docker"' in real.read_text()
+
+
+@pytest.mark.parametrize("words", [("set", "engine", "docker"), ("unset", "engine")])
+def test_a_read_only_file_is_refused(program: Program, file: Path, words):
+    file.chmod(0o444)
+
+    answer = program("config", *words)
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr == (
+        f"error: the configuration file `{file}` is read-only\n\nhint: first run `chmod u+w {file}`\n"
+    )
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (FILE, 0o444)
+    file.chmod(0o644)
+    assert program("config", *words).code == 0
 
 
 def test_credentials_that_others_may_read_are_noted(program: Program, file: Path):

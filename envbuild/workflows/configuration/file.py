@@ -1,7 +1,7 @@
 """Where the user's configuration file is, and what it says."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -80,6 +80,19 @@ def read_configuration_file(path: Path, environment: Mapping[str, str]) -> tuple
 
 def parse_configuration(text: str, path: Path, environment: Mapping[str, str]) -> tuple[ConfiguredValue, ...]:
     """Return what ``text`` says; ``path`` is what errors call it.  See :func:`read_configuration_file`."""
+    found, problems = judge_configuration(text, path, environment)
+    if problems:
+        raise problems_of_file(problems, path)
+    return found
+
+
+def judge_configuration(
+    text: str, path: Path, environment: Mapping[str, str]
+) -> tuple[tuple[ConfiguredValue, ...], tuple[Problem, ...]]:
+    """Return what ``text`` says, and what is wrong with it.
+
+    :raises ConfigurationError: it is not TOML, or too large.
+    """
     text = text.removeprefix("\ufeff")
     if len(text) > MOST_LETTERS:
         raise ConfigurationError(f"the configuration file `{path}` is too large")
@@ -99,10 +112,13 @@ def parse_configuration(text: str, path: Path, environment: Mapping[str, str]) -
             where = f"{path.name}:{lines.of(place)}"
             problems.append(Problem(where, f"`{field_path(place)}`: {refused.message}", refused.hint))
     problems += _contradictions(found, path)
-    if problems:
-        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigurationError(f"the configuration file `{path}` has {count}", problems=problems)
-    return tuple(found)
+    return tuple(found), tuple(problems)
+
+
+def problems_of_file(problems: Sequence[Problem], path: Path) -> ConfigurationError:
+    """Return the error of a file that has ``problems``."""
+    count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return ConfigurationError(f"the configuration file `{path}` has {count}", problems=problems)
 
 
 def _leaves(table: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -1,21 +1,27 @@
 """The user's configuration: shown with what each value comes from, and changed key by key."""
 
+import codecs
 import os
+import shlex
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from envbuild.errors import ConfigurationError, EnvbuildError, SpecError, UsageError
+from envbuild.errors import ConfigurationError, Problem, SpecError, UsageError
+from envbuild.spec.problems import field_path
+from envbuild.workflows.configuration.edits import NotEditableError, NotSetError, with_value, without_value
 from envbuild.workflows.configuration.environment import Configuration, read_user_configuration
 from envbuild.workflows.configuration.file import (
     FILE_VARIABLE,
     ConfiguredValue,
     configuration_file,
-    parse_configuration,
+    judge_configuration,
+    problems_of_file,
 )
 from envbuild.workflows.configuration.settings import (
+    CREDENTIALS,
     NAME,
     SETTINGS,
     Setting,
@@ -30,6 +36,9 @@ from envbuild.workflows.engines import VARIABLE, engine_choice
 from envbuild.workflows.project import Project, find_project
 
 Origin = Literal["variable", "spec", "file", "default"]
+
+_Refusal = tuple[str, str | None]
+"""What was not done, and a hint."""
 
 PRIVATE = 0o600
 """Mode of a new configuration file: it may come to hold credentials."""
@@ -126,17 +135,17 @@ def set_value(text: str, value: str, variables: Mapping[str, str] = os.environ) 
     except RefusedError as error:
         raise ConfigurationError(f"`{key.text}` {error.message}", hint=error.hint) from error
 
-    def change(document: Any) -> None:
-        import tomlkit
+    def change(text: str) -> str:
+        return with_value(text, key.path, wanted)
 
-        table = document
-        for part in key.path[:-1]:
-            if part not in table:
-                table[part] = tomlkit.table(is_super_table=part != key.path[-2])
-            table = table[part]
-        table[key.path[-1]] = wanted
+    def refused(keys: Collection[SettingKey]) -> _Refusal:
+        address = (*key.path[:-1], "url")
+        if key.path[-1] in CREDENTIALS and len(key.path) > 1 and address not in {one.path for one in keys}:
+            return "set", f"first run {_command('set', address, 'ADDRESS')}"
+        same = next((one for one in keys if one != key and one.variable == key.variable), None)
+        return "set", f"run {_command('set', same.path, 'VALUE')}" if same else None
 
-    _edit(path, change, variables)
+    _edit(key, path, change, refused, variables)
     notes = [f"{key.variable} is set, and wins over the file"] if key.variable in variables else []
     return (*notes, *_notes(read_user_configuration(variables)))
 
@@ -149,20 +158,18 @@ def unset_value(text: str, variables: Mapping[str, str] = os.environ) -> None:
     """
     key, path = parse_key(text), user_configuration_file(variables)
 
-    def change(document: Any) -> None:
-        tables = [document]
-        for part in key.path[:-1]:
-            if part not in tables[-1]:
-                break
-            tables.append(tables[-1][part])
-        if len(tables) < len(key.path) or key.path[-1] not in tables[-1]:
-            raise UsageError(f"`{key.text}` is not set in `{path}`")
-        del tables[-1][key.path[-1]]
-        for table, part in zip(reversed(tables[:-1]), reversed(key.path[:-1]), strict=True):
-            if not table[part]:
-                del table[part]
+    def change(text: str) -> str:
+        try:
+            return without_value(text, key.path)
+        except NotSetError:
+            raise UsageError(f"`{key.text}` is not set in `{path}`") from None
 
-    _edit(path, change, variables)
+    def refused(keys: Collection[SettingKey]) -> _Refusal:
+        beside = {(*key.path[:-1], name) for name in CREDENTIALS}
+        typed = [_command("unset", one.path) for one in keys if one.path in beside]
+        return "removed", f"first run {' and '.join(typed)}" if typed else None
+
+    _edit(key, path, change, refused, variables)
 
 
 def _settings(configuration: Configuration) -> Iterator[SettingInForce]:
@@ -258,31 +265,81 @@ def _notes(configuration: Configuration) -> Iterator[str]:
         )
 
 
-def _edit(path: Path, change: Any, variables: Mapping[str, str]) -> None:
-    """Change the document in ``path``, unless the result could not be used.
+def _command(name: str, place: tuple[str, ...], *more: str) -> str:
+    """Return what to type to change the key at ``place``."""
+    return f"`{' '.join(('envbuild config', name, shlex.quote(field_path(place)), *more))}`"
 
-    :raises ConfigurationError: the file cannot be used, before or after.
+
+def _edit(
+    key: SettingKey,
+    path: Path,
+    change: Callable[[str], str],
+    refused: Callable[[Collection[SettingKey]], _Refusal],
+    variables: Mapping[str, str],
+) -> None:
+    """Change the text of ``path``, unless the result could not be used; what it was before may be wrong.
+
+    ``refused`` is given the keys that the result has, and says what was not done and what to do first.
+
+    :raises ConfigurationError: the file cannot be read, changed or written, or would not be right then.
     """
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
     from envbuild.files import atomic
-    from envbuild.spec.files import read_text
-    from envbuild.spec.problems import RefusedError
 
     # a link, as programs that look after such files make them, stays one
     real = path.resolve()
+    text = _text(real, path)
+    _require_writable(real, path)
+    _, before = judge_configuration(text, path, variables)
     try:
-        text = read_text(real, shown=str(path)) if os.path.lexists(real) else ""
-    except RefusedError as error:
-        raise ConfigurationError(f"the configuration file {error.message}", hint=error.hint) from error
-    parse_configuration(text, path, variables)
-    try:
-        document = tomlkit.parse(text)
-        change(document)
-        edited = tomlkit.dumps(document)
-    except (TOMLKitError, TypeError, AttributeError) as error:
-        raise EnvbuildError(f"`{path}` cannot be edited", hint="change the line by hand") from error
-    parse_configuration(edited, path, variables)
+        edited = change(text)
+    except NotEditableError as error:
+        if before:
+            raise problems_of_file(before, path) from error
+        raise ConfigurationError(
+            f"`{key.text}` cannot be changed in the form that `{path}` has",
+            hint="change the file in an editor",
+        ) from error
+    values, after = judge_configuration(edited, path, variables)
+    # lines are those of the file as it is
+    known = {problem.message for problem in before}
+    caused = [Problem("", problem.message) for problem in after if problem.message not in known]
+    still = {problem.message for problem in after}
+    left = [problem for problem in before if problem.message in still]
+    if caused:
+        done, hint = refused([item.key for item in values])
+        raise ConfigurationError(
+            f"`{key.text}` was not {done}: `{path}` would be wrong", problems=[*caused, *left], hint=hint
+        )
+    if left:
+        raise problems_of_file(left, path)
     mode = real.stat().st_mode & 0o7777 if real.exists() else PRIVATE
     atomic.write_text(real, edited, mode=mode)
+
+
+def _require_writable(real: Path, path: Path) -> None:
+    """Refuse a file whose mode forbids writing, though a new one could take its place: somebody wants that.
+
+    :raises ConfigurationError: it is read-only, for its owner (root too) or for this user.
+    """
+    if not real.exists():
+        return
+    found = real.stat()
+    if found.st_mode & stat.S_IWUSR and os.access(real, os.W_OK):
+        return
+    mine = os.geteuid() in {0, found.st_uid}
+    hint = f"first run `chmod u+w {shlex.quote(str(path))}`" if mine else None
+    raise ConfigurationError(f"the configuration file `{path}` is read-only", hint=hint)
+
+
+def _text(real: Path, path: Path) -> str:
+    """Return the text of ``real``, which messages call ``path``, with its mark; if it is not there, none."""
+    from envbuild.spec.files import read_text
+    from envbuild.spec.problems import RefusedError
+
+    if not os.path.lexists(real):
+        return ""
+    try:
+        text = read_text(real, shown=str(path))
+    except RefusedError as error:
+        raise ConfigurationError(f"the configuration file {error.message}", hint=error.hint) from error
+    return f"\ufeff{text}" if real.read_bytes().startswith(codecs.BOM_UTF8) else text
