@@ -53,7 +53,11 @@ def test_the_day_of_a_package(edited: Program, package_index: PackageIndex):
     assert lines[-2:] == ["  wheel  tool  + 1.0", "wrote envbuild.toml and envbuild.lock"]
     assert edited.spec.read_text() == START.replace('"demo",', '"demo", "tool<2",')
 
+    lock, elsewhere = edited.folder / "envbuild.lock", edited.folder / "locks"
+    lock.replace(elsewhere)
+    lock.symlink_to(elsewhere.name)
     replaced = edited("add", "tool")
+    assert lock.is_symlink(), "the file that a link leads to is written"
     assert "pip.packages[1]  tool<2 → tool" in replaced.stderr
     assert "  wheel" not in replaced.stderr, "a lock keeps what the spec still allows"
 

@@ -141,7 +141,7 @@ class OpenEdit:
                 self.files.change(file, changed[file]) for file in sorted(changed, key=lambda it: it == spec)
             ]
             if resolved is not None and written:
-                writes.append(FileChange(self.project.lock, lock_before, resolved.text.encode()))
+                writes.append(FileChange(self.project.written_lock, lock_before, resolved.text.encode()))
             write_together(writes)
             if resolved is not None and resolved.builds:
                 note_builds(self.project, resolved.builds, locking.machine)
