@@ -1,6 +1,7 @@
 """`add`, `remove`, `upgrade` and `--lock` as a user meets them, with an index of a few small wheels."""
 
 import json
+import shlex
 import signal
 import threading
 from collections.abc import Iterator
@@ -75,6 +76,23 @@ def test_the_day_of_a_package(edited: Program, package_index: PackageIndex):
         ("removed", "other"),
         ("removed", "tool"),
     ]
+
+
+@pytest.mark.slow
+def test_a_pin_is_moved_by_what_an_upgrade_says(edited: Program):
+    file = edited.folder / "pyproject.toml"
+    file.write_text("""[dependency-groups]\ndev = ["tool==1.0; python_version < '4'"]\n""")
+    edited.spec.write_text(START.replace("[pip]", '[pip]\ngroups = ["dev"]'))
+    assert edited("lock", "--quiet").code == 0
+
+    note, nothing = edited("upgrade", "tool").stderr.splitlines()[-2:]
+
+    assert nothing == "nothing newer satisfies the spec"
+    first, second = note.partition("to move it: ")[2].split(", then ")
+    assert first == """envbuild add --group dev 'tool; python_version < "4"'"""
+    assert edited(*shlex.split(first)[1:]).code == 0
+    assert "  wheel  tool  1.0 → 2.0\n" in edited(*shlex.split(second)[1:]).stderr
+    assert file.read_text() == """[dependency-groups]\ndev = ['tool; python_version < "4"']\n"""
 
 
 @pytest.mark.slow
