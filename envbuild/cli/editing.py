@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 VariantOnly = Annotated[
     str | None,
-    typer.Option("--variant", help="This variant alone.", show_default="what all variants share"),
+    typer.Option(
+        "--variant",
+        help="This variant alone; `default` is what all variants share.",
+        show_default="what all variants share",
+    ),
 ]
 Group = Annotated[
     str | None, typer.Option("--group", help="This dependency group of pyproject.toml.", show_default=False)
