@@ -208,7 +208,7 @@ def mistypes(user: User) -> None:
         said = user(*words, code=code)
         assert hint in said.stderr, (words, said.stderr)
     assert {path.name: path.read_bytes() for path in user.folder.iterdir() if path.is_file()} == files
-    assert "nothing to do" in user("lock").stderr
+    assert "envbuild.lock is up to date" in user("lock").stderr
     assert "exists; nothing to do" in user("build").stderr
     assert user("run", "--", "python", "-c", "raise SystemExit(7)", code=7).stderr == ""
 
@@ -479,7 +479,7 @@ def runs_jobs(user: User, jobs: User) -> None:
 
 
 def is_told_what_cannot_be(user: User) -> None:
-    assert "nothing to do" in user("lock").stderr
+    assert "envbuild.lock is up to date" in user("lock").stderr
     limited = user("run", "--memory", "1g", "--", "true", code=125)
     assert "--memory" in limited.stderr
     not_there = user("run", "--", "nvidia-smi", code=125)
