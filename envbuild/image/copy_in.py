@@ -44,7 +44,8 @@ def _leads_out(link: tarfile.TarInfo) -> bool:
     """Return whether a relative link leads out of the folder that the archive is unpacked in."""
     if link.linkname.startswith("/"):
         return False
-    return posixpath.normpath(posixpath.join(posixpath.dirname(link.name), link.linkname)).startswith("..")
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(link.name), link.linkname))
+    return target.split("/")[0] == ".."
 
 
 def owned(archive: bytes, *, uid: int, gid: int) -> bytes:

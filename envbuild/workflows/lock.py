@@ -187,10 +187,11 @@ def lock_project(
 
 def _write(resolved: "ResolvedLock", machine: Machine) -> LockResult:
     """Write a lock that is new, and into the spec what is built for it."""
-    from envbuild.files import atomic
+    project, written = resolved.project, False
+    if resolved.is_new:
+        from envbuild.files import atomic
 
-    project = resolved.project
-    written = resolved.is_new and atomic.write_text(project.written_lock, resolved.text)
+        written = atomic.write_text(project.written_lock, resolved.text)
     if resolved.builds:
         project = _allowed(project, resolved.builds, machine)
     return LockResult(project=project, lock=resolved.lock, written=written)

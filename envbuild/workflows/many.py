@@ -51,14 +51,16 @@ def open_projects(folder: Path | str | None = None, *, frozen: bool = False) -> 
 
 def _projects_below(root: Path, *, frozen: bool) -> Iterator[Project]:
     # who names a project does not wait for what reads specs
-    from envbuild.spec.load import holds_spec
+    from envbuild.spec.load import PROJECT_FILE, holds_spec
 
     for folder, names, files in os.walk(root):
         names[:] = sorted(
             name for name in names if not name.startswith((".", "_")) and name not in _PASSED_OVER
         )
         here = Path(folder)
-        if holds_spec(here) or (frozen and LOCK_NAME in files):
+        # most folders of a large tree have none of the names
+        is_possible = not {SPEC_NAME, PROJECT_FILE}.isdisjoint((*names, *files))
+        if (is_possible and holds_spec(here)) or (frozen and LOCK_NAME in files):
             yield _project_in(here, frozen=frozen)
 
 

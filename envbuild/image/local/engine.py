@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -185,8 +185,9 @@ class LocalEngine:
         from envbuild.image.local.pull import pull_image  # noqa: PLC0415 - few images are pulled
 
         self._progress.on_stage(f"pulling {image.reference}")
-        registry = self._registry()
-        return facts_of(pull_image(image, registry=registry, cache=self._cache, progress=self._progress))
+        return facts_of(
+            pull_image(image, registry=self._registry, cache=self._cache, progress=self._progress)
+        )
 
     def push(self, image: BuiltImage) -> str:
         """Push an image unless its registry has it; return its digest there.
@@ -343,9 +344,10 @@ class LocalEngine:
         reference = base_reference(facts_of(image).labels) if image.base_layers else None
         base = None
         if reference is not None:
-            base = BaseBlobs(self._cache, reference, registry=self._registry, offline=self._offline)
+            base = BaseBlobs(self._cache, reference, registry=lambda: self._registry, offline=self._offline)
         return ImageBlobs(image, cache=self._cache, base=base)
 
+    @cached_property
     def _registry(self) -> "RegistryClient":
         from envbuild.image.local.registry import document_registry  # noqa: PLC0415 - see above
 

@@ -5,7 +5,7 @@ one that was made from the same key.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from envbuild.cache.use_lock import use
 from envbuild.image.local.images import ImageStore
@@ -18,17 +18,14 @@ from envbuild.oci.manifest import Descriptor, media_type_of_manifest
 from envbuild.oci.reference import parse_reference
 from envbuild.parallel import run_all
 from envbuild.progress import ByteCounter, Progress
-
-if TYPE_CHECKING:
-    # with it comes an HTTP client, which what asks an engine alone does not wait for
-    from envbuild.remote.registry.client import RegistryClient
+from envbuild.remote.registry.client import RegistryClient
 
 DOWNLOADS: Final = 4
 """Layers fetched at the same time."""
 
 
 def pull_image(
-    image: RegistryImage, *, registry: "RegistryClient", cache: Path, progress: Progress
+    image: RegistryImage, *, registry: RegistryClient, cache: Path, progress: Progress
 ) -> OciImage:
     """Bring an image of a registry into the cache folder, under its ``reference``.
 

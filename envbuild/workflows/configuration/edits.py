@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from envbuild.spec.edits.toml_layout import COMMENT, STRING
+
 Value = str | list[str]
 
 MOST_LINES = 1_000
 """Of a text that a line is added to where TOML's tables allow nothing else: each costs a reading."""
 
 
-_STRING_OR_COMMENT = re.compile(
-    r""""{3}(?:\\.|[^\\])*?"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*""", re.DOTALL
-)
+_STRING_OR_COMMENT = re.compile(f"{STRING.pattern}|{COMMENT.pattern}", re.DOTALL)
 
 
 class NotEditableError(ValueError):

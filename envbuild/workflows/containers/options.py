@@ -99,11 +99,11 @@ class RunOptions:
                 f"`env` cannot be a {type(self.env).__name__}", hint='give a mapping: {"NAME": "VALUE"}'
             )
         # before anything is built
-        container_options(self, None, "/workspace", "/workspace", tty=False)
+        container = container_options(self, None, "/workspace", "/workspace", tty=False)
         if self.network == "none" and self.ports:
             raise UsageError("--publish needs a network, and --network none gives none")
         if self.network == "host":
-            for port in map(parse_port, self.ports):
+            for port in container.ports:
                 if port.host not in {None, port.container}:
                     raise UsageError(
                         f"--publish {port.host}:{port.container}: with --network host the port stays "

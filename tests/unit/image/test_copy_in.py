@@ -66,6 +66,7 @@ def test_links_below_that_lead_out_are_left_out_and_told(data: Path):
         "sub/out": "../../data",
         "sub/in": "../file",
         "file-too": "file",
+        "dots": "..data/x",
         "absolute": "/usr/bin/python3",
     }.items():
         Path(name).symlink_to(target)
@@ -77,6 +78,7 @@ def test_links_below_that_lead_out_are_left_out_and_told(data: Path):
     assert found == {
         ".": "folder",
         "./absolute": "-> /usr/bin/python3",
+        "./dots": "-> ..data/x",
         "./file": "f",
         "./file-too": "-> file",
         "./sub": "folder",
