@@ -95,10 +95,8 @@ def push_image(
     """
     options, machine = options or TransferOptions(), machine or Machine()
     require_network(machine, "push")
-    chosen = _chosen(project, options)
-    if chosen is not None:
-        require_repository(chosen[0], "push to")
-    elif "/" not in str(options.image):
+    chosen = _chosen(project, options, "push to")
+    if chosen is None and "/" not in str(options.image):
         raise UsageError(
             f"`{options.image}` names no repository of a registry",
             hint="name it under [image] repository in the spec, lock and build again",
@@ -136,9 +134,7 @@ def pull_image(
     """
     options, machine = options or TransferOptions(), machine or Machine()
     require_network(machine, "pull")
-    chosen = _chosen(project, options)
-    if chosen is not None:
-        require_repository(chosen[0], "pull from")
+    chosen = _chosen(project, options, "pull from")
     machine.progress.on_stage("asking the registry")
     if chosen is not None:
         found = find_pushed(*chosen, machine)
@@ -169,8 +165,11 @@ def pull_image(
     )
 
 
-def _chosen(project: Project | None, options: TransferOptions) -> "tuple[Lock, Target] | None":
-    """Return the lock and the target that are meant; None: an image is named instead."""
+def _chosen(project: Project | None, options: TransferOptions, what: str) -> "tuple[Lock, Target] | None":
+    """Return the lock and the target that are meant; None: an image is named instead.
+
+    ``what`` is done with the repository: ``push to``.
+    """
     if options.image is not None:
         if options.variant:
             raise UsageError("an IMAGE has its variant", hint="leave --variant out")
@@ -179,7 +178,9 @@ def _chosen(project: Project | None, options: TransferOptions) -> "tuple[Lock, T
     if project is None:
         raise UsageError("there is neither a spec nor an IMAGE", hint="name one of the two")
     lock = fresh_lock(project, frozen=options.frozen)
-    return lock, choose_target(lock, variant=options.variant, platform=options.platform)
+    target = choose_target(lock, variant=options.variant, platform=options.platform)
+    require_repository(lock, what)
+    return lock, target
 
 
 def _held(chosen: "tuple[Lock, Target] | None", options: TransferOptions, engine: "Engine") -> "BuiltImage":
