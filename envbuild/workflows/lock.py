@@ -202,11 +202,10 @@ def _note_unknown(options: LockOptions, results: Iterable[LockResult], machine: 
     locks = [result.lock for result in results]
     if not options.upgrade_packages or not locks:
         return
-    from envbuild.workflows.packages.names import unknown_names
+    from envbuild.workflows.packages.names import notes_of_unknown
 
-    for problem in unknown_names(sorted(options.upgrade_packages), locks):
-        also = f"; {problem.hint}" if problem.hint else ""
-        machine.progress.on_note(f"nothing to upgrade: the lock has no package {problem.where}{also}")
+    for note in notes_of_unknown(sorted(options.upgrade_packages), locks):
+        machine.progress.on_note(note)
 
 
 def lock_to_use(project: Project, *, frozen: bool, update: bool, command: str, machine: Machine) -> "Lock":

@@ -1,6 +1,6 @@
 """`envbuild upgrade`: newer versions in the lock, of everything or of some packages."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from envbuild.errors import UsageError
@@ -11,7 +11,7 @@ from envbuild.workflows.editing.result import EditResult
 from envbuild.workflows.lock import LockOptions
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.options import texts_of
-from envbuild.workflows.packages.names import unknown_names
+from envbuild.workflows.packages.names import notes_of_unknown, unknown_names
 from envbuild.workflows.project import Project, read_project_lock
 
 
@@ -58,12 +58,5 @@ def upgrade_and_lock(
         command=("upgrade", *wanted),
     )
     # without a lock, or with one of another spec, only the new one tells
-    return replace(result, notes=(*result.notes, *_unknown(wanted, result)))
-
-
-def _unknown(wanted: Iterable[str], result: EditResult) -> Iterator[str]:
-    """Yield a note for each name that the new lock has not."""
     locks = (result.lock.lock,) if result.lock else ()
-    for problem in unknown_names(wanted, locks):
-        also = f"; {problem.hint}" if problem.hint else ""
-        yield f"nothing to upgrade: the lock has no package `{problem.where}`{also}"
+    return replace(result, notes=(*result.notes, *notes_of_unknown(wanted, locks)))

@@ -1,6 +1,6 @@
 """Names of packages that were typed, and whether a lock has them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -22,3 +22,10 @@ def unknown_names(names: Iterable[str], locks: Iterable["Lock"]) -> tuple[Proble
         for name in names
         if name not in locked and canonicalize_name(name) not in locked
     )
+
+
+def notes_of_unknown(names: Iterable[str], locks: Iterable["Lock"]) -> Iterator[str]:
+    """Yield a note for each of ``names``, which were to be upgraded, that no lock has."""
+    for problem in unknown_names(names, locks):
+        also = f"; {problem.hint}" if problem.hint else ""
+        yield f"nothing to upgrade: the lock has no package `{problem.where}`{also}"
