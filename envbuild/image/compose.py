@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from envbuild.digest import canonical_json
 from envbuild.errors import SpecError
-from envbuild.lock.identity import epoch_of, target_digest
+from envbuild.lock.identity import epoch_of, image_environment, target_digest
 from envbuild.lock.model import Lock, Target
 from envbuild.oci.base import BaseImage
 from envbuild.oci.image import OciImage, as_json, described
@@ -106,12 +106,13 @@ def settings_of(
     done in builds upon it is done, or not, while one is built, and is not handed on.
     """
     kept = {name: value for name, value in inherited.items() if name not in {"Entrypoint", "OnBuild"}}
-    names = [name for name in order if name in target.env]
-    names += sorted(target.env.keys() - set(names))
+    env = image_environment(lock, target)
+    names = [name for name in order if name in env]
+    names += sorted(env.keys() - set(names))
     return {
         **kept,
         "User": f"{target.user.uid}:{target.user.gid}",
-        "Env": [f"{name}={target.env[name]}" for name in names],
+        "Env": [f"{name}={env[name]}" for name in names],
         "WorkingDir": target.workdir,
         "Cmd": list(target.command),
         "Labels": {

@@ -25,6 +25,8 @@ HEADER = "# Written by envbuild.  Change the spec and run `envbuild lock`; do no
 _RESTORE = "restore it from version control, or delete it and run `envbuild lock`"
 
 VERSION_OF_TABLE: Final[Mapping[str, int]] = {
+    "request.data": 2,
+    "request.variants.*.experiments": 2,
     "request.variants.*.image.prepend": 2,
     "request.variants.*.pip.build": 2,
     "request.variants.*.pip.build-constraints": 2,
@@ -32,7 +34,9 @@ VERSION_OF_TABLE: Final[Mapping[str, int]] = {
     "request.variants.*.pip.find-links": 2,
     "request.variants.*.pip.wheels-only": 2,
     "builders": 2,
+    "data": 2,
     "sources": 2,
+    "targets.record": 2,
     "wheels.url": 2,
 }
 """The format version that a table needs, by its path in a lock.
@@ -149,6 +153,7 @@ def _inconsistencies(lock: Lock) -> Iterator[Problem]:
     packages = tuple(package.key for package in lock.conda)
     yield from _disorder("bases", bases)
     yield from _disorder("conda", packages)
+    yield from _disorder("data", tuple(data.name for data in lock.data))
     for position, target in enumerate(lock.targets):
         where = f"targets[{position}]"
         yield from _dangling(f"{where}.base", (target.base,), bases, "bases")
@@ -208,6 +213,9 @@ def _uncovered(lock: Lock) -> Iterator[Problem]:
     for variant, platform in sorted(asked ^ held):
         fault = "is missing" if (variant, platform) in asked else "was not asked for"
         yield Problem("targets", f"variant `{variant}` on {platform} {fault}")
+    for name in sorted(lock.request.data.keys() ^ {data.name for data in lock.data}):
+        fault = "is missing" if name in lock.request.data else "was not asked for"
+        yield Problem("data", f"`{name}` {fault}")
 
 
 def _has(value: Any, path: Sequence[str]) -> bool:

@@ -88,8 +88,13 @@ def _shown(value: Any) -> str:
     match value:
         case None:
             return _ABSENT
+        case bool():
+            return str(value).lower()
+        case dict():
+            given = {key: item for key, item in value.items() if item not in (None, [], {})}
+            return ", ".join(f"{key} = {_shown(item)}" for key, item in sorted(given.items())) or "set"
         case list():
-            return shlex.join(value)
+            return shlex.join(map(str, value))
         case str() if not value.strip():
             return f'"{value}"'
         case _:

@@ -12,11 +12,13 @@ from typing import Any, Final
 from envbuild.digest import canonical_json, sha256_bytes
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Interpreter, Lock, Target, Wheel
+from envbuild.lock.tracker_variables import TAG_DIGITS, tracker_variables
 
 FORMAT_CHANGES: Final[Mapping[int, str]] = {
     1: "the first",
     2: "code of the probe and of the install scripts moved; they work as before",
     3: "the probe looks at no files any more: those are read from outside",
+    4: "images say to MLflow and Weights & Biases what they are",
 }
 """Why each format of the recipe came.  A number is added, at most once a release, when the same lock renders
 to another image; golden tests of the recipe hold it."""
@@ -26,9 +28,6 @@ RECIPE_FORMAT: Final = max(FORMAT_CHANGES)
 
 EARLIER_FORMATS: Final = tuple(sorted(FORMAT_CHANGES.keys() - {RECIPE_FORMAT}, reverse=True))
 """Formats of images that earlier releases built, newest first; the same lock has another tag in each."""
-
-TAG_DIGITS = 12
-"""Hexadecimal digits of the target digest that make the tag: 48 bits."""
 
 _NOT_CONTENT_OF_WHEEL = frozenset({"hash_source", "index", "path", "uploaded", "url"})
 _NOT_CONTENT_OF_CONDA = frozenset({"hash_source", "md5", "env_unread"})
@@ -94,6 +93,7 @@ def project_target(lock: Lock, target: Target, *, recipe_format: int = RECIPE_FO
         "command": list(target.command),
         **gpu,
         **_conda(lock, target),
+        **({"record": False} if target.record is False else {}),
     }
 
 
@@ -102,8 +102,18 @@ def target_digest(lock: Lock, target: Target, *, recipe_format: int = RECIPE_FOR
 
     With an earlier ``recipe_format`` it is that of the image which an earlier release built of the lock.
     """
-    projection = project_target(lock, target, recipe_format=recipe_format)
+    return digest_of(project_target(lock, target, recipe_format=recipe_format))
+
+
+def digest_of(projection: Mapping[str, Any]) -> str:
+    """Return ``sha256:…`` of a projection."""
     return "sha256:" + sha256_bytes(canonical_json(projection))
+
+
+def image_environment(lock: Lock, target: Target) -> dict[str, str]:
+    """Return every variable of the image of ``target``, by name: the target's, and those for trackers."""
+    projection = project_target(lock, target)
+    return dict(sorted({**target.env, **tracker_variables(projection, digest_of(projection))}.items()))
 
 
 def tag_of(digest: str) -> str:

@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 
 from envbuild.errors import Problem
 from envbuild.lock.conda import CondaPackage
+from envbuild.lock.data import LockedData
 from envbuild.lock.merge_builds import MergedBuilds, merge_builds
 from envbuild.lock.model import Base, Deb, Lock, Target, Wheel
 from envbuild.platforms import PlatformName
@@ -224,9 +225,10 @@ def merge_locks(base: Lock, ours: Lock, theirs: Lock) -> Merged:
         else:
             parts.append(part)
     known = _known_wheels((ours, theirs), merge)
+    data = _merged_data(merge, base, ours, theirs)
     if merge.conflicts:
         return Merged(None, tuple(dict.fromkeys(merge.conflicts)))
-    composed = _composed(asked, parts, known, ours, theirs)
+    composed = _composed(asked, parts, known, ours, theirs).model_copy(update={"data": data})
     builds = merge_builds(
         (file for target in composed.targets for file in target.wheels),
         (base.key for base in composed.bases),
@@ -236,6 +238,16 @@ def merge_locks(base: Lock, ours: Lock, theirs: Lock) -> Merged:
     if builds.conflicts:
         return Merged(None, tuple(builds.conflicts))
     return Merged(_with_builds(composed, builds), ())
+
+
+def _merged_data(merge: _LockMerge, base: Lock, ours: Lock, theirs: Lock) -> tuple[LockedData, ...]:
+    """Return the data of both sides by name; what both locked otherwise is a conflict."""
+    sides = [{data.name: data for data in lock.data} for lock in (base, ours, theirs)]
+    merged = []
+    for name in sorted(set().union(*sides)):
+        chosen = merge.choose(f"data.{name}", *(side.get(name) for side in sides))
+        merged += [chosen] if chosen is not None else []
+    return tuple(merged)
 
 
 def _with_builds(lock: Lock, builds: MergedBuilds) -> Lock:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PositiveInt, StringConstraints
 
 from envbuild.digest import OciDigest, Sha256
 from envbuild.lock.conda import CONDA_PREFIX, CondaPackage
+from envbuild.lock.data import LockedData
 from envbuild.lock.gpu import TargetGpu
 from envbuild.platforms import PlatformName
 from envbuild.spec.request import Request
@@ -69,7 +70,7 @@ class Wheel(Value):
     building it from source."""
 
     index: str = "default"
-    """Name of the index of the spec it comes from; ``default`` is the client's own."""
+    """Name of the index of the spec it comes from; ``default`` is the client's own, ``envbuild`` envbuild."""
 
     path: RelativePath | None = None
     """Path of the file below the index's file address where it has a stable one (``packages/…``)."""
@@ -350,6 +351,9 @@ class Target(Value):
     workdir: str
     command: tuple[str, ...]
 
+    record: Literal[False] | None = None
+    """False: the image has no variables for trackers of experiments."""
+
     @property
     def prefix(self) -> str:
         """Where the Python environment lives in the image."""
@@ -370,6 +374,9 @@ class Lock(Value):
     conda: tuple[CondaPackage, ...] = ()
     sources: tuple[WheelSource, ...] = ()
     builders: tuple[Builder, ...] = ()
+
+    data: tuple[LockedData, ...] = ()
+    """Data and models, sorted by name; no part of any image."""
 
     def base(self, target: Target) -> Base:
         """Return the base of ``target``."""

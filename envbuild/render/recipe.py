@@ -11,13 +11,21 @@ from pathlib import Path
 
 from envbuild.digest import canonical_json
 from envbuild.lock.conda import CondaPackage
-from envbuild.lock.identity import base_epoch_of, epoch_of, project_target, tag_of, target_digest
+from envbuild.lock.identity import (
+    base_epoch_of,
+    epoch_of,
+    image_environment,
+    project_target,
+    tag_of,
+    target_digest,
+)
 from envbuild.lock.image_paths import LOCK_FILE, PROBE_FILE
 from envbuild.lock.model import Deb, ImageSource, Lock, PythonArchive, Target, Wheel
 from envbuild.platforms import DEFAULT_PATH
 from envbuild.render.labels import labels_of
 from envbuild.render.layers import NAMED, WheelLayer, layer_budget, plan_groups, plan_wheel_layers
 from envbuild.render.templates import render_template, template_folder
+from envbuild.runtime.names import CARRIED
 
 FETCHES_PER_STAGE = 40
 """ADD steps in one stage: each is a layer there, and engines stop at about 125 in one chain."""
@@ -47,7 +55,7 @@ PYTHON_SCRIPT = "python.sh"
 """Only in a recipe that lays a standalone Python."""
 
 BUILT = "built"
-"""Folder of a recipe for wheels that are built from source."""
+"""Folder of a recipe for wheels that no address has: built from source, or carried by envbuild."""
 
 SEED = "seed.tar"
 
@@ -67,7 +75,7 @@ class Fetch:
     """Path below the address; without an argument, the address itself, or a path in the recipe's folder."""
 
     is_built: bool = False
-    """Whether it is a wheel built from source: a plain build takes it from the recipe's folder."""
+    """Whether it is a wheel that no address has: a plain build takes it from the recipe's folder."""
 
     @property
     def relative_target(self) -> str:
@@ -258,7 +266,7 @@ def _layer_folder(position: int) -> str:
 
 
 def _wheel_fetch(wheel: Wheel, folder: str) -> Fetch:
-    if wheel.url or wheel.hash_source == "built":
+    if wheel.url or wheel.hash_source == "built" or wheel.index == CARRIED:
         return Fetch(
             sha256=wheel.sha256,
             target=f"{folder}/{wheel.file}",
@@ -340,7 +348,7 @@ def _dockerfile(
         "workdir": target.workdir,
         "env": sorted(
             (name, value)
-            for name, value in target.env.items()
+            for name, value in image_environment(lock, target).items()
             if base.packages or base.env.get(name) != value
         ),
         "labels": sorted(labels_of(lock, target, digest, engine="docker").items()),

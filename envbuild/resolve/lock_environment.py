@@ -62,7 +62,11 @@ def lock_environment(
         targets.append(_target(resolved, installer, artifacts))
     tools = (previous.tools if previous else {}) | resolvers.tools()
     return Lock(
-        tools=dict(sorted(tools.items())), request=request, targets=tuple(targets), **artifacts.sorted()
+        tools=dict(sorted(tools.items())),
+        request=request,
+        targets=tuple(targets),
+        data=previous.data if previous else (),
+        **artifacts.sorted(),
     )
 
 
@@ -111,7 +115,7 @@ def _target(resolved: ResolvedTarget, installer: Wheel, artifacts: LockedArtifac
         interpreter=foundation.under(conda).interpreter,
         installer=installer_file,
         debs=artifacts.add_debs(resolved.debs),
-        wheels=artifacts.add_wheels(python.wheels),
+        wheels=artifacts.add_wheels((*python.wheels, *resolved.carried)),
         conda=artifacts.add_conda(packages),
         conda_installer=conda_installer,
         env=compose_env(request, base, resolved.gpu, conda=packages),
@@ -119,4 +123,5 @@ def _target(resolved: ResolvedTarget, installer: Wheel, artifacts: LockedArtifac
         user=choose_user(request.image.user, base),
         workdir=request.image.workdir,
         command=request.image.command,
+        record=request.experiments.record if request.experiments else None,
     )

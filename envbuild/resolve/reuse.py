@@ -13,6 +13,7 @@ from envbuild.resolve.python.resolution import PythonResolution
 from envbuild.resolve.resolvers import Foundation
 from envbuild.resolve.sources.release import locked_builds
 from envbuild.resolve.upgrade import Named, Upgrade
+from envbuild.runtime.names import CARRIED
 from envbuild.spec.request import BaseRequest, VariantRequest
 
 
@@ -28,6 +29,11 @@ class PreviousTarget:
     conda: CondaResolution | None
     conda_installer: Wheel | None
     python: PythonResolution
+    """Without what envbuild carries."""
+
+    carried: tuple[Wheel, ...] = ()
+    """Wheels that envbuild carries."""
+
     architectures: tuple[GpuArchitectures, ...] | None
     """None where none were read."""
 
@@ -44,6 +50,7 @@ class PreviousTarget:
         base, request, installer = lock.base(target), lock.request.variants[variant], target.conda_installer
         if request.base == BaseRequest() and base.image:
             request = request.model_copy(update={"base": BaseRequest(image=base.image.reference)})
+        wheels = tuple(wheel for wheel in lock.wheels_of(target) if wheel.index != CARRIED)
         conda, has_fleet = lock.conda_of(target), request.gpu is not None and request.gpu.targets
         return cls(
             request=request,
@@ -55,7 +62,8 @@ class PreviousTarget:
             debs=lock.system_debs_of(target),
             conda=CondaResolution(packages=conda, interpreter=target.interpreter) if conda else None,
             conda_installer=next((w for w in lock.wheels if installer and w.file == installer.wheel), None),
-            python=PythonResolution(wheels=lock.wheels_of(target), builds=locked_builds(lock, target)),
+            python=PythonResolution(wheels=wheels, builds=locked_builds(lock, target)),
+            carried=tuple(wheel for wheel in lock.wheels_of(target) if wheel.index == CARRIED),
             architectures=target.gpu.architectures if target.gpu and has_fleet else None,
             upgrade=upgrade,
         )

@@ -8,6 +8,7 @@ from envbuild.lock.gpu import TargetGpu
 from envbuild.lock.model import Deb, Wheel
 from envbuild.platforms import PlatformName
 from envbuild.progress import Progress
+from envbuild.resolve.carried_wheels import carried_wheels
 from envbuild.resolve.conda.resolution import CondaResolution
 from envbuild.resolve.gpu.assess import GpuInputs, gpu_facts
 from envbuild.resolve.gpu.match_base import match
@@ -34,6 +35,9 @@ class ResolvedTarget:
     conda: CondaResolution | None
     conda_installer: Wheel | None
     python: PythonResolution
+    carried: tuple[Wheel, ...]
+    """Wheels that envbuild adds."""
+
     debs: tuple[Deb, ...]
     gpu: TargetGpu | None
 
@@ -72,6 +76,7 @@ class TargetResolution:
             conda=conda,
             conda_installer=self._conda_installer(foundation) if conda else None,
             python=self._python[request.base],
+            carried=carried_wheels(request, wheels, self.previous),
             debs=debs,
             gpu=gpu,
         )

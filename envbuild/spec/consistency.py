@@ -26,7 +26,29 @@ def contradictions(validated: Validated, *, prefix: str = "") -> tuple[Problem, 
             found.update(dict.fromkeys(_two_versions(spec, variant, asked, prefix)))
     if validated.trusts("pip"):
         found.update(dict.fromkeys(_unused_indexes(spec, prefix)))
+    if validated.trusts("data"):
+        found.update(dict.fromkeys(_data_collisions(spec, prefix)))
     return tuple(found)
+
+
+def _data_collisions(spec: Spec, prefix: str) -> Iterator[Problem]:
+    """Yield data that has a name twice, or that one mount would hide from another."""
+    names: set[str] = set()
+    targets: dict[str, str] = {}
+    for index, table in enumerate(spec.data):
+        if table.name in names:
+            yield Problem(prefix + field_path(("data", index, "name")), f"`{table.name}` is there twice")
+            continue
+        names.add(table.name)
+        target = table.target or f"/data/{table.name}"
+        for other, owner in targets.items():
+            if f"{target}/".startswith(f"{other}/") or f"{other}/".startswith(f"{target}/"):
+                yield Problem(
+                    prefix + field_path(("data", index, "target")),
+                    f"`{target}` and `{other}`, where `{owner}` is mounted, lie in each other",
+                    "choose folders beside each other",
+                )
+        targets[target] = table.name
 
 
 def _undeclared_indexes(spec: Spec, variant: str, asked: Spec, prefix: str) -> Iterator[Problem]:

@@ -29,13 +29,9 @@ from envbuild.platforms import PlatformName
 from envbuild.spec import conda_rules, rules
 from envbuild.spec.problems import RefusedError
 from envbuild.spec.requirements import normalized_requirement
-from envbuild.values import Value
-
-
-class SpecTable(Value):
-    """A table of the spec: nothing is converted silently, and keys have one spelling."""
-
-    model_config = ConfigDict(strict=True, populate_by_name=False)
+from envbuild.spec.tables.data import DataTable
+from envbuild.spec.tables.experiments import ExperimentsTable
+from envbuild.spec.tables.table import SpecTable
 
 
 def _unless_off(value: Any, handler: Callable[[Any], Any]) -> Any:
@@ -368,6 +364,9 @@ class Overlay(SpecTable):
     determinism: Annotated[DeterminismTable | Literal[False] | None, Switch(DeterminismTable)] = None
     """Laid over [determinism]."""
 
+    experiments: Annotated[ExperimentsTable | Literal[False] | None, Switch(ExperimentsTable)] = None
+    """Laid over [experiments]."""
+
     devcontainer: Annotated[DevContainerTable | Literal[False] | None, Switch(DevContainerTable)] = None
     """Laid over [devcontainer]."""
 
@@ -410,6 +409,12 @@ class Spec(SpecTable):
 
     determinism: DeterminismTable = DeterminismTable()
     """What makes runs repeatable."""
+
+    experiments: ExperimentsTable | None = None
+    """What trackers of experiments are told; absent: the environment, and nothing is installed for it."""
+
+    data: tuple[DataTable, ...] = ()
+    """Data and models that runs read."""
 
     build: BuildTable = BuildTable()
     """How images are built."""

@@ -19,6 +19,9 @@ from envbuild.spec.problems import RefusedError, field_path
 from envbuild.spec.request import (
     BaseRequest,
     CondaRequest,
+    DataKind,
+    DataRequest,
+    ExperimentsRequest,
     GpuRequest,
     ImageRequest,
     PipRequest,
@@ -28,6 +31,7 @@ from envbuild.spec.request import (
 )
 from envbuild.spec.requirement_files import Collected
 from envbuild.spec.rules import DEFAULT_INDEX, system_package
+from envbuild.spec.tables.data import SOURCES, DataTable
 from envbuild.spec.variants import each_variant, written_at
 
 ReadText = Callable[[Path, str], str]
@@ -76,6 +80,7 @@ def _normalize(
         platforms=tuple(sorted(set(spec.platforms))),
         default_variant=spec.default_variant,
         variants=variants,
+        data={table.name: _data(table) for table in sorted(spec.data, key=lambda table: table.name)},
     )
     return request, tuple(problems)
 
@@ -119,6 +124,7 @@ def _variant(asked: Spec, sources: "_Sources") -> VariantRequest:
             command=asked.image.command,
         ),
         seed=asked.determinism.seed,
+        experiments=_experiments(asked),
     )
 
 
@@ -141,6 +147,37 @@ def _gpu(asked: Spec) -> GpuRequest | None:
         driver=asked.gpu.driver,
         image=asked.gpu.image,
         registry=asked.gpu.registry,
+    )
+
+
+def _experiments(asked: Spec) -> ExperimentsRequest | None:
+    """Return what is asked beyond recording the environment, which is done anyway; None: nothing."""
+    if asked.experiments is None:
+        return None
+    wanted = ExperimentsRequest(
+        record=None if asked.experiments.record else False,
+        runtime=asked.experiments.installs_runtime or None,
+    )
+    return None if wanted == ExperimentsRequest() else wanted
+
+
+def _data(table: DataTable) -> DataRequest:
+    kind: DataKind = "files"
+    source = None
+    for key in SOURCES:
+        if getattr(table, key) is not None:
+            kind, source = key, getattr(table, key)
+    return DataRequest(
+        kind=kind,
+        path=table.path or f"data/{table.name}",
+        target=table.target or f"/data/{table.name}",
+        version=table.version,
+        license=table.license,
+        source=source,
+        sha256=table.sha256,
+        repository_type=(table.type or "dataset") if kind == "huggingface" else None,
+        revision=(table.revision or "main") if kind == "huggingface" else None,
+        files=tuple(sorted(set(table.files))),
     )
 
 

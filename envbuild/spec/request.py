@@ -122,6 +122,50 @@ class ImageRequest(Value):
     command: tuple[str, ...] = ("python",)
 
 
+class ExperimentsRequest(Value):
+    """What trackers of experiments are told, where it is not what they are told anyway."""
+
+    record: Literal[False] | None = None
+    """False: nothing is recorded."""
+
+    runtime: Literal[True] | None = None
+    """True: ``envbuild-runtime`` is part of the environment."""
+
+
+DataKind = Literal["files", "dvc", "url", "huggingface", "s3"]
+"""Where data comes from; ``files``: it is just there."""
+
+
+class DataRequest(Value):
+    """Data or a model that runs read."""
+
+    kind: DataKind = "files"
+
+    path: str
+    """File or folder on each machine: relative to the spec, or absolute."""
+
+    target: str
+    """Absolute path in containers."""
+
+    version: str | None = None
+    license: str | None = None
+
+    source: str | None = None
+    """Pointer of DVC, address, repository, or object; None for ``files``.  Never with credentials."""
+
+    sha256: str | None = None
+    """What the file at an address must be; None: what it is when it is first locked."""
+
+    repository_type: Literal["dataset", "model", "space"] | None = None
+    """Of the Hugging Face Hub."""
+
+    revision: str | None = None
+    """Branch, tag or commit of a repository, as it was asked for."""
+
+    files: tuple[str, ...] = ()
+    """Patterns of the files wanted of a repository, sorted; empty: all."""
+
+
 class VariantRequest(Value):
     """All that is asked for one variant."""
 
@@ -146,6 +190,9 @@ class VariantRequest(Value):
     seed: int | None = None
     """Seed of the determinism table, or None when it is absent."""
 
+    experiments: ExperimentsRequest | None = None
+    """None: the environment is recorded, and nothing is installed for it."""
+
 
 class Request(Value):
     """All that is asked."""
@@ -160,6 +207,9 @@ class Request(Value):
     default_variant: str
     variants: dict[str, VariantRequest]
     """By name, sorted."""
+
+    data: dict[str, DataRequest] = Field(default_factory=dict)
+    """Data and models, by name, sorted; the same for all variants."""
 
     def targets(self) -> Iterator[tuple[str, PlatformName]]:
         """Yield every (variant, platform) this request covers, in lock order."""

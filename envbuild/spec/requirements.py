@@ -7,6 +7,7 @@ from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from envbuild.runtime.names import PROJECT
 from envbuild.spec.direct_references import (
     INDEX_HINT,
     MOUNT_HINT,
@@ -77,6 +78,11 @@ def _named(requirement: Requirement) -> Requirement:
     """Refuse names that end with a mark, which `packaging` lets pass (PEP 508, "Names")."""
     if requirement.marker and not str(requirement.marker).isprintable():
         raise RefusedError(f"the marker of `{requirement.name}` has a control character in it")
+    if canonicalize_name(requirement.name) == PROJECT:
+        raise RefusedError(
+            f"`{PROJECT}` comes with envbuild, and no index is asked for it",
+            hint="give the spec a table [experiments]; it is installed then",
+        )
     for name in (requirement.name, *sorted(requirement.extras)):
         if not name[-1].isalnum():
             raise RefusedError(f"`{name}` is not a name", hint="names end with a letter or a digit")

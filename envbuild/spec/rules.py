@@ -35,7 +35,7 @@ USER = r"^(?![0-9]+$)[A-Za-z0-9._][A-Za-z0-9._-]{0,31}$"
 """POSIX "User Name", 32 characters as useradd allows; digits alone would read as a uid."""
 
 ABSOLUTE = r"^/"
-INDEX_NAME = r"^(?!default$)[a-z0-9]+(?:-[a-z0-9]+)*$"
+INDEX_NAME = r"^(?!(?:default|envbuild)$)[a-z0-9]+(?:-[a-z0-9]+)*$"
 """Narrow, so that each name has an environment variable of its own."""
 
 INDEX_URL = r"^https?://[^@?#\s]+$"
@@ -233,6 +233,8 @@ def index_name(value: str) -> str:
         raise RefusedError(
             "`default` is the client's own index", hint="choose another name; the lock calls it that"
         )
+    if value == "envbuild":
+        raise RefusedError("`envbuild` is envbuild itself", hint="choose another name for the index")
     if not re.fullmatch(INDEX_NAME, value):
         raise RefusedError(
             f"`{value}` cannot name an index",

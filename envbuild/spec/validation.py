@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from envbuild.errors import Problem
-from envbuild.spec.model import Spec, SpecTable
+from envbuild.spec.model import Spec
 from envbuild.spec.problems import (
     FieldPath,
     RefusedError,
@@ -20,6 +20,7 @@ from envbuild.spec.problems import (
     kind_of,
     near,
 )
+from envbuild.spec.tables.table import SpecTable
 
 _EXPECTED = {
     "string_type": "a string",

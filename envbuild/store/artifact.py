@@ -32,6 +32,9 @@ class Artifact:
     :class:`~envbuild.errors.EnvbuildError`, which the user is told if no address before it served.
     """
 
+    carried: Callable[[], bytes | None] = lambda: None
+    """Returns the bytes where envbuild itself has them: nobody is asked for those."""
+
     other_names: tuple[str, ...] = ()
     """Further file names it may have in a vendored folder."""
 

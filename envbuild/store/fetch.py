@@ -1,6 +1,6 @@
 """Bring artifacts into the store: only what lacks, in parallel, each once however many processes want it.
 
-The order in which an artifact is looked for: the store, the vendored folder, its addresses.
+The order in which an artifact is looked for: the store, envbuild itself, the vendored folder, its addresses.
 """
 
 import shutil
@@ -71,6 +71,7 @@ def fetch_all(
     with store.use(), disk_errors(store.folder, needed=lambda: _lacking_bytes(store, wanted)):
         store.sweep()
         lacking = [artifact for artifact in wanted if not _in_store(artifact, store)]
+        lacking = [artifact for artifact in lacking if not _take_carried(artifact, store)]
         if not lacking:
             return
         if offline and vendor is None:
@@ -94,6 +95,16 @@ def _in_store(artifact: Artifact, store: Store) -> bool:
     if not store.holds(artifact.sha256, artifact.size):
         return False
     store.touch(artifact.sha256)
+    return True
+
+
+def _take_carried(artifact: Artifact, store: Store) -> bool:
+    """Put an artifact that envbuild itself carries into the store; return whether it does."""
+    content = artifact.carried()
+    if content is None:
+        return False
+    store.prepare()
+    store.add_bytes(content, sha256=artifact.sha256)
     return True
 
 

@@ -14,6 +14,7 @@ from envbuild.errors import NotFoundError
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Wheel
 from envbuild.remote.address import Address
+from envbuild.runtime.names import CARRIED
 
 if TYPE_CHECKING:
     from envbuild.remote.apt import AptSettings
@@ -41,6 +42,11 @@ class IndexLocator:
             raise NotFoundError(
                 f"`{wheel.file}` is built from source, and on no index",
                 hint="`envbuild build` builds it, or takes it from a vendored folder",
+            )
+        if wheel.index == CARRIED:
+            raise NotFoundError(
+                f"`{wheel.file}` comes with envbuild, and this release has it not",
+                hint="upgrade envbuild: the release that wrote the lock has it, and every later one",
             )
         with self._lock:
             index = self._index = self._index or self.open_index()

@@ -8,6 +8,8 @@ from typing import Protocol, TypeVar
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Lock, PythonArchive, Target, Wheel
 from envbuild.remote.address import Address
+from envbuild.runtime.carried import carried_wheel, read_wheel
+from envbuild.runtime.names import CARRIED
 from envbuild.store.artifact import Artifact
 
 P = TypeVar("P", bound=Wheel | Deb | CondaPackage)
@@ -58,11 +60,20 @@ def artifact_of(package: P, locator: Locator[P]) -> Artifact:
         sha256=package.sha256,
         size=package.size,
         locate=partial(locator.locate, package),
+        carried=partial(_carried, package),
         # as apt saves it, and as the archive names it, without the epoch
         other_names=(package.file.replace(":", "%3a"), package.path.rpartition("/")[2])
         if isinstance(package, Deb)
         else (),
     )
+
+
+def _carried(package: Wheel | Deb | CondaPackage) -> bytes | None:
+    """Return the bytes of a wheel that this release carries in itself."""
+    if not isinstance(package, Wheel) or package.index != CARRIED:
+        return None
+    carried = carried_wheel(package.file)
+    return read_wheel(package.file) if carried and carried.sha256 == package.sha256 else None
 
 
 def python_artifact(archive: PythonArchive, environment: Mapping[str, str] = os.environ) -> Artifact:

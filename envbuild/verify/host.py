@@ -8,6 +8,7 @@ from typing import Any
 from envbuild import process
 from envbuild.errors import VerificationError
 from envbuild.formats.json_text import parse_json
+from envbuild.lock.identity import digest_of
 from envbuild.verify.checks.evaluate import evaluate
 from envbuild.verify.checks.facts import Facts, read_facts
 from envbuild.verify.checks.plan import plan_host_checks
@@ -31,7 +32,7 @@ def verify_host(
 
     :raises VerificationError: this is no Linux, or the probe did not answer, so nothing is known.
     """
-    target = read_target(projection)
+    target = read_target(projection, digest_of(projection))
     return evaluate(target, plan_host_checks(target), host_facts(environment), require_gpu=require_gpu)
 
 

@@ -59,7 +59,7 @@ def _ask(
 ) -> Facts:
     arguments = facts_arguments(
         prefix=target.prefix,
-        variables=target.env,
+        variables=target.variables,
         gpu=target.gpu is not None,
         gpu_libraries=target.gpu_libraries,
         imports=frameworks,

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 _MAIN = "import sys\n\nfrom envbuild.verify.probe.main import main\n\nsys.exit(main())\n"
 _PACKAGES = ("probe", "checks")
-_SHARED = ("catalog/capability.py", "visible.py")
+_SHARED = ("catalog/capability.py", "lock/tracker_variables.py", "visible.py")
 """Modules of rooms below that the two packages import, and that import nothing themselves."""
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -73,6 +73,7 @@ def _members() -> Iterator[tuple[str, bytes]]:
     # the packages above are only names here
     yield "envbuild/__init__.py", b""
     yield "envbuild/catalog/__init__.py", b""
+    yield "envbuild/lock/__init__.py", b""
     yield "envbuild/verify/__init__.py", b""
     yield "pynvml.py", _nvml_module()
     modules = [root / name for name in _SHARED]

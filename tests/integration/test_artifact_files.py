@@ -21,6 +21,7 @@ from envbuild.verify.checks import LockedTarget, Profile, Report, read_target
 from envbuild.verify.files.accounting import Comparison, account_files
 from envbuild.verify.files.artifact_trees import deb_tree, wheel_tree
 from envbuild.verify.files.artifacts import TreeCache, expected_files
+from tests.rig.locks import TARGET_DIGEST
 from tests.rig.paths import SCRIPTS
 from tests.rig.recipe import lay_scripts
 
@@ -112,7 +113,7 @@ def installed(wheels: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory
     return Installed(
         root=root,
         wheels=wheels,
-        target=read_target(projection(interpreter, wheels)),
+        target=read_target(projection(interpreter, wheels), TARGET_DIGEST),
         cache=TreeCache(root.parent / "trees"),
     )
 
@@ -132,6 +133,7 @@ def projection(
         },
         "interpreter": {"implementation": "cpython", "version": f"{PYTHON}.0", "path": interpreter},
         "prefix": PREFIX,
+        "record": False,
         "user": {"name": "root", "uid": 0, "gid": 0},
         "workdir": "/",
         "command": ["python"],
@@ -291,7 +293,7 @@ def test_real_debs_come_out_as_dpkg_unpacks_them(debs: tuple[Path, ...], tmp_pat
         )
     # sudo's own script would tighten this one
     (tmp_path / "root/etc/sudoers").chmod(0o440)
-    target = read_target(projection("/usr/bin/python3", (), tuple(locked)))
+    target = read_target(projection("/usr/bin/python3", (), tuple(locked)), TARGET_DIGEST)
     installed = Installed(
         root=tmp_path / "root", wheels=debs, target=target, cache=TreeCache(tmp_path / "trees")
     )

@@ -90,7 +90,11 @@ def ask(project: Path) -> Ask:
         with contextlib.closing(engine):
             image = engine.find(reference)
             assert image is not None
-            results = ask_image(engine, image.identifier, read_target(project_target(lock, target)))
+            results = ask_image(
+                engine,
+                image.identifier,
+                read_target(project_target(lock, target), target_digest(lock, target)),
+            )
         assert [item for item in results if item.outcome == "failed" and item.group != "gpu"] == []
         return {item.id: item for item in results if item.group == "gpu"}
 

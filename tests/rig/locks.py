@@ -36,6 +36,9 @@ from envbuild.spec.request import (
 CREATED = datetime(2026, 9, 6, 10, 0, tzinfo=UTC)
 UPLOADED = datetime(2026, 10, 1, 12, 30, 15, tzinfo=UTC)
 
+TARGET_DIGEST = f"sha256:{'9' * 64}"
+"""Of a target that a test writes as plain JSON: what only its variables for trackers hold."""
+
 
 def hexadecimal(seed: str) -> str:
     """Return 64 hexadecimal digits that stand for the content called ``seed``."""

@@ -15,8 +15,8 @@ PackagePart = Literal["environment", "base", "tool", "build"]
 """``environment``: asked for, or required by what is.  ``base``: of the base.  ``tool``: used by builds of
 the image and not part of it.  ``build``: used to build a wheel from source and not part of the image."""
 
-SpecTable = Literal["pip", "conda", "system", "python"]
-TABLES: Final[tuple[SpecTable, ...]] = ("pip", "conda", "system", "python")
+SpecTable = Literal["pip", "conda", "system", "python", "experiments"]
+TABLES: Final[tuple[SpecTable, ...]] = ("pip", "conda", "system", "python", "experiments")
 """Where a spec asks for packages; ``python``: its version of Python."""
 
 PackageKey = tuple[PackagePart, PackageKind, str]

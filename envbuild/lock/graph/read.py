@@ -25,6 +25,7 @@ from envbuild.lock.graph.model import (
 )
 from envbuild.lock.versions import READ_VERSIONS
 from envbuild.platforms import PLATFORMS, marker_environment
+from envbuild.runtime.names import CARRIED
 
 T = TypeVar("T")
 Table = Mapping[str, Any]
@@ -254,6 +255,9 @@ class _TargetGraph:
             environment=self._environment,
         )
         requested, edges = wheel_edges(requirements, wheels)
+        for row in rows:
+            if row.get("index") == CARRIED:
+                self._ask("experiments", "runtime", keys[normalized(_text(row, "name"))])
         self._requested.extend(requested)
         self._edges.extend(edges)
         from envbuild.lock.requires_dist import holds, parse_requirement  # noqa: PLC0415

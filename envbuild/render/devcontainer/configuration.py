@@ -3,7 +3,9 @@
 Properties: containers.dev, "Dev Container metadata reference".
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from envbuild.lock.identity import target_digest
@@ -42,9 +44,17 @@ class ImageChoice:
 
 
 def configuration_of(
-    lock: Lock, target: Target, wishes: DevContainerTable, *, image: ImageChoice
+    lock: Lock,
+    target: Target,
+    wishes: DevContainerTable,
+    *,
+    image: ImageChoice,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return the configuration as JSON values, without the record of what was written."""
+    """Return the configuration as JSON values, without the record of what was written.
+
+    ``variables`` are set in the container besides the image's own.
+    """
     variants = {item.variant for item in lock.targets}
     name = lock.request.name
     start = (
@@ -60,6 +70,8 @@ def configuration_of(
         document["workspaceFolder"] = target.workdir
         document["workspaceMount"] = f"source=${{localWorkspaceFolder}},target={target.workdir},type=bind"
     document["remoteUser"] = target.user.name
+    if variables:
+        document["containerEnv"] = dict(sorted(variables.items()))
     document |= _gpu(target, wishes)
     document["mounts"] = [f"source={name}-cache,target={home_of(target)}/.cache,type=volume"]
     if wishes.features:

@@ -172,7 +172,7 @@ def _wheels(target: LockedTarget) -> Iterator[Check]:
 
 
 def _process(target: LockedTarget) -> Iterator[Check]:
-    yield from _ENVIRONMENT.each("env", "variable", dict(sorted(target.env.items())))
+    yield from _ENVIRONMENT.each("env", "variable", dict(sorted(target.variables.items())))
     user = target.user
     yield _ENVIRONMENT.check("user", "user", "user", f"{user.name} ({user.uid}:{user.gid})")
 

@@ -1,9 +1,10 @@
 """The part of a target's lock that verification compares with, read from the plain JSON an image carries."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from envbuild.lock.tracker_variables import tracker_variables
 from envbuild.verify.checks.codec import decode
 from envbuild.verify.checks.gpu_facts import Vendor
 
@@ -203,6 +204,10 @@ class LockedTarget:
     """None: the environment is a virtual environment of the base's own Python."""
 
     env: dict[str, str] = field(default_factory=dict)
+
+    tracker_variables: dict[str, str] = field(default_factory=dict)
+    """Variables by which the image tells trackers of experiments what it is; no part of a projection."""
+
     gpu: LockedGpu | None = None
     """None: an environment for CPUs."""
 
@@ -210,6 +215,11 @@ class LockedTarget:
     def title(self) -> str:
         """``train (gpu, linux/amd64)``."""
         return f"{self.name} ({self.variant}, {self.platform})"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Every variable of the image."""
+        return {**self.env, **self.tracker_variables}
 
     @property
     def gpu_libraries(self) -> dict[str, str | None]:
@@ -243,9 +253,10 @@ class LockedTarget:
         return next((package.site_packages for package in packages if package.name == "python"), None)
 
 
-def read_target(projection: Mapping[str, Any]) -> LockedTarget:
-    """Return the projection of a target (``/etc/envbuild/lock.json``).
+def read_target(projection: Mapping[str, Any], digest: str) -> LockedTarget:
+    """Return the projection of a target (``/etc/envbuild/lock.json``), whose digest is ``digest``.
 
     :raises DocumentError: a field is missing or of another type.
     """
-    return decode(LockedTarget, projection)
+    target = decode(LockedTarget, projection)
+    return replace(target, tracker_variables=tracker_variables(projection, digest))

@@ -90,14 +90,15 @@ def _print_facts(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     lock: Path = options.lock or options.root / LOCK.lstrip("/")
     document = lock.read_bytes()
-    if options.target not in {None, _target_digest(document)}:
+    digest = _target_digest(document)
+    if options.target not in {None, digest}:
         sys.stderr.write(
-            f"error: this container was made from another lock: its target is {_target_digest(document)}, "
+            f"error: this container was made from another lock: its target is {digest}, "
             f"not {visible(options.target)}\n"
             "hint: build the image of the present lock and make the container anew\n"
         )
         return DIFFERENCES
-    target = read_target(json.loads(document))
+    target = read_target(json.loads(document), digest)
     if options.require_gpu and target.gpu is None:
         sys.stderr.write(
             f"error: --require-gpu, but variant `{visible(target.variant)}` locks no GPU\n"
@@ -106,7 +107,7 @@ def _check(options: argparse.Namespace) -> int:
         return USAGE
     facts = gather_facts(
         prefix=target.prefix,
-        variables=tuple(target.env),
+        variables=tuple(target.variables),
         root=options.root,
         gpu=GpuQuestions(libraries=target.gpu_libraries) if target.gpu else None,
     )

@@ -8,6 +8,8 @@ from envbuild.lock.freshness import stale_fields
 from envbuild.spec.request import (
     BaseRequest,
     CondaRequest,
+    DataRequest,
+    ExperimentsRequest,
     GpuRequest,
     ImageRequest,
     PipRequest,
@@ -46,6 +48,10 @@ def test_equal_requests_are_fresh() -> None:
     [
         (changed(python="3.12"), Problem("python", "3.11 → 3.12")),
         (changed(snapshot=date(2026, 11, 1)), Problem("snapshot", "unset → 2026-11-01")),
+        (
+            changed(experiments=ExperimentsRequest(record=False)),
+            Problem("experiments", "unset → record = false"),
+        ),
         (
             changed(base=BaseRequest(image="python:3.11-slim-trixie")),
             Problem("base.image", "python:3.11-slim-bookworm → python:3.11-slim-trixie"),
@@ -165,6 +171,7 @@ def test_every_field_of_a_request_counts() -> None:
         conda=CondaRequest(channels=("conda-forge",)),
         image=ImageRequest(env={"A": "b"}, user="u", workdir="/u", command=("u",)),
         seed=1,
+        experiments=ExperimentsRequest(runtime=True),
     )
     for field in VariantRequest.model_fields:
         asked = request(variants={"default": changed(**{field: getattr(other, field)})})
@@ -174,6 +181,7 @@ def test_every_field_of_a_request_counts() -> None:
         "repository": "h/u",
         "platforms": ("linux/arm64",),
         "default_variant": "u",
+        "data": {"images": DataRequest(path="data/images", target="/data/images")},
     }
     assert {*top, "variants"} == set(Request.model_fields)
     for field, value in top.items():

@@ -81,8 +81,8 @@ def test_an_earlier_recipe_format_gives_the_tag_it_gave():
         number: tag_of(target_digest(lock, lock.targets[0], recipe_format=number))
         for number in FORMAT_CHANGES
     }
-    assert tags == {1: "6c3ff6c8c468", 2: "4b7784d76353", 3: "e4b95859886d"}
-    assert sorted(EARLIER_FORMATS) == [1, 2]
+    assert tags == {1: "6c3ff6c8c468", 2: "4b7784d76353", 3: "e4b95859886d", 4: "a3a6a3077fa0"}
+    assert sorted(EARLIER_FORMATS) == [1, 2, 3]
 
 
 def test_the_reference_lists_recipe_formats_with_their_reasons():

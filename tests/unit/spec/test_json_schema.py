@@ -14,7 +14,8 @@ import pytest
 from envbuild.errors import SpecError
 from envbuild.spec import json_schema
 from envbuild.spec.load import read_spec
-from envbuild.spec.model import Overlay, Spec, SpecTable
+from envbuild.spec.model import Overlay, Spec
+from envbuild.spec.tables.table import SpecTable
 from tests.rig.paths import CHECKOUT
 
 REFERENCE = (CHECKOUT / "docs" / "reference" / "spec.md").read_text(encoding="utf-8")
@@ -92,7 +93,7 @@ def test_examples_satisfy_schema_and_loader(
 
 
 def test_the_reference_documents_every_key() -> None:
-    documented = set(re.findall(r"^\| `([a-z-]+)` \|", REFERENCE, re.MULTILINE))
+    documented = set(re.findall(r"^\| `([a-z0-9-]+)` \|", REFERENCE, re.MULTILINE))
     keys = {
         field.alias or name
         for table in tables(Spec)
@@ -100,11 +101,13 @@ def test_the_reference_documents_every_key() -> None:
         if table is not Overlay
     }
     sections = {
-        "base", "pip", "system", "conda", "gpu", "image", "determinism", "build", "devcontainer", "variants",
+        "base", "pip", "system", "conda", "gpu", "image", "determinism", "experiments", "data", "build",
+        "devcontainer", "variants",
     }  # fmt: skip
     assert documented | sections == keys | sections
-    for section in sections - {"variants"}:
+    for section in sections - {"variants", "data"}:
         assert f"\n## `[{section}]`\n" in REFERENCE
+    assert "\n## `[[data]]`\n" in REFERENCE
     assert "\n## Variants\n" in REFERENCE
     for key in Overlay.model_fields:
         assert f"`{key}`" in REFERENCE[REFERENCE.index("## Variants") :]
@@ -186,7 +189,7 @@ def test_schema_and_loader_refuse_the_same(
         read_spec(path).checked()
 
 
-@pytest.mark.parametrize("table", ["base", "pip", "system", "gpu", "image", "determinism"])
+@pytest.mark.parametrize("table", ["base", "pip", "system", "gpu", "image", "determinism", "experiments"])
 def test_schema_and_loader_let_a_variant_switch_a_table_off(
     validator: jsonschema.Draft7Validator, tmp_path: Path, table: str
 ) -> None:

@@ -412,3 +412,19 @@ def test_a_process_that_is_stopped_leaves_what_the_next_resumes(
     assert [seen.range for seen in server.asked(NAME)] == [None, "bytes=120000-"]
     assert store.verify(DIGEST)
     assert leftovers(store) == []
+
+
+def test_what_envbuild_carries_is_taken_from_it_without_a_network(store: Store) -> None:
+    def unreachable() -> Iterable[Address]:
+        raise AssertionError("no address is asked for")
+
+    artifact = replace(artifact_of(CONTENT, "http://h/x"), locate=unreachable, carried=lambda: CONTENT)
+    fetch_all([artifact], store=store, offline=True)
+    assert store.verify(artifact.sha256)
+
+
+def test_what_envbuild_carries_is_not_taken_for_something_else(store: Store) -> None:
+    artifact = replace(artifact_of(CONTENT, "http://h/x"), carried=lambda: b"other")
+    with pytest.raises(IntegrityError):
+        fetch_all([artifact], store=store, offline=True)
+    assert not store.holds(artifact.sha256, artifact.size)

@@ -123,3 +123,15 @@ def test_a_deb_is_at_every_mirror_of_its_archive(tmp_path: Path) -> None:
         ),
         Address.of(f"https://snapshot.example.com/archive/debian/20261101T000000Z/{GIT.path}"),
     ]
+
+
+def test_no_index_is_asked_for_what_an_envbuild_to_come_carries() -> None:
+    def no_index() -> PythonIndex:
+        raise AssertionError("an index is opened")
+
+    wanted = wheel("envbuild-runtime", "99.0.0").model_copy(update={"index": "envbuild"})
+    with pytest.raises(NotFoundError, match="this release has it not") as caught:
+        list(IndexLocator(no_index).locate(wanted))
+    assert (
+        caught.value.hint == "upgrade envbuild: the release that wrote the lock has it, and every later one"
+    )

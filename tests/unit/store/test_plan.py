@@ -1,11 +1,14 @@
 from collections.abc import Iterable
 
+from envbuild.digest import sha256_bytes
 from envbuild.lock.conda import CondaPackage
 from envbuild.lock.model import Deb, Wheel
 from envbuild.remote.address import Address
+from envbuild.runtime.carried import newest_wheel
+from envbuild.runtime.names import CARRIED, PROJECT
 from envbuild.store.artifact import Artifact
-from envbuild.store.plan import artifacts_of
-from tests.rig.locks import BASE_DEBS, GIT, INSTALLER, WHEELS, conda_lock, image_base, sample_lock
+from envbuild.store.plan import artifact_of, artifacts_of
+from tests.rig.locks import BASE_DEBS, GIT, INSTALLER, WHEELS, conda_lock, image_base, sample_lock, wheel
 
 
 class FakeLocator:
@@ -78,3 +81,18 @@ def test_conda_packages_come_with_what_lays_them_down() -> None:
     ]
     numpy = next(artifact for artifact in artifacts if artifact.filename == lock.conda[0].file)
     assert list(numpy.locate()) == [Address.of(f"https://mirror.example.com/{lock.conda[0].path}")]
+
+
+def test_only_the_very_wheel_that_is_locked_is_taken_from_envbuild() -> None:
+    newest = newest_wheel()
+    carried = wheel(PROJECT, newest.version).model_copy(
+        update={"file": newest.file, "sha256": newest.sha256, "size": newest.size, "index": CARRIED}
+    )
+    locator = FakeLocator()
+    assert sha256_bytes(artifact_of(carried, locator).carried() or b"") == newest.sha256
+    for other in (
+        {"sha256": "0" * 64},
+        {"index": "default"},
+        {"file": "envbuild_runtime-99.0.0-py3-none-any.whl"},
+    ):
+        assert artifact_of(carried.model_copy(update=other), locator).carried() is None

@@ -26,6 +26,7 @@ from envbuild.verify.checks.facts import (
     ProcessFacts,
     VariableFacts,
 )
+from tests.rig.locks import TARGET_DIGEST
 from tests.rig.recipe import lay_scripts
 from tests.rig.wheels import write_wheel
 
@@ -103,13 +104,14 @@ def projection() -> dict[str, Any]:
         "user": {"name": "app", "uid": 1000, "gid": 1000},
         "workdir": "/workspace",
         "command": ["python", "-m", "train"],
+        "record": False,
     }
 
 
 @pytest.fixture
 def target(projection: dict[str, Any]) -> LockedTarget:
     """Return the target of `projection`."""
-    return read_target(projection)
+    return read_target(projection, TARGET_DIGEST)
 
 
 @pytest.fixture

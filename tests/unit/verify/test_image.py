@@ -14,6 +14,7 @@ from envbuild.verify.checks.codec import encode
 from envbuild.verify.checks.gpu_facts import DriverFacts, GpuFacts
 from envbuild.verify.image import IMPORT_LIMITS, LIMITS, PROBE_PATH, ask_image
 from envbuild.verify.probe_bundle import build_probe
+from tests.rig.locks import TARGET_DIGEST
 
 ABSENT = DriverFacts(state="absent", reason="there is no libnvidia-ml.so.1")
 IDENTIFIER = f"sha256:{'1' * 64}"
@@ -50,7 +51,7 @@ def engine(facts: Facts) -> AnsweringEngine:
 def with_torch(projection: dict[str, Any]) -> LockedTarget:
     projection["gpu"] = {"vendor": "nvidia"}
     projection["wheels"].append(projection["wheels"][0] | {"name": "torch"})
-    return read_target(projection)
+    return read_target(projection, TARGET_DIGEST)
 
 
 def test_one_container_is_asked_with_the_probe_of_this_release(
@@ -91,7 +92,7 @@ def test_why_an_engine_gives_no_gpu_is_asked_once_it_has_run(
         return run(*arguments, **options)
 
     monkeypatch.setattr(engine, "run", run_and_learn)
-    results = ask_image(engine, IDENTIFIER, read_target(projection))
+    results = ask_image(engine, IDENTIFIER, read_target(projection, TARGET_DIGEST))
     (result,) = (item for item in results if item.id == "gpu/driver")
     assert (result.outcome, result.reason) == (
         "skipped",

@@ -8,7 +8,7 @@ import pytest
 from envbuild.digest import sha256_bytes
 from envbuild.image.local.reference import Reference
 from envbuild.image.stored.image import StoredImage
-from envbuild.lock.identity import project_target
+from envbuild.lock.identity import project_target, target_digest
 from envbuild.oci.manifest import ManifestError
 from envbuild.render import labels
 from envbuild.verify.checks.target import read_target
@@ -47,7 +47,7 @@ def compare(stored: tuple[StoredImage, SmallImage], reference: Any, **fields: An
         StoredComparison(
             lock=LOCK,
             target=target,
-            locked=read_target(project_target(LOCK, target)),
+            locked=read_target(project_target(LOCK, target), target_digest(LOCK, target)),
             image=found,
             listings=tuple(listing(*entries) for entries in small.layers),
             reference=made,

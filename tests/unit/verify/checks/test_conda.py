@@ -9,6 +9,7 @@ from envbuild.verify.checks.facts import CondaFacts
 from envbuild.verify.files.artifact_trees import conda_tree
 from envbuild.verify.files.expected_files import ExpectedEntry
 from tests.rig.conda import PLACEHOLDER, File, Package, text, write_package
+from tests.rig.locks import TARGET_DIGEST
 
 TQDM: dict[str, Any] = {
     "name": "tqdm",
@@ -33,7 +34,8 @@ def conda_target(projection):
         | {
             "prefix": "/opt/conda",
             "conda": {"installer": {}, "interpreter": "/usr/bin/python3", "packages": [TQDM]},
-        }
+        },
+        TARGET_DIGEST,
     )
 
 

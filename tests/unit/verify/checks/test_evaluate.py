@@ -17,6 +17,7 @@ from envbuild.verify.checks import (
 )
 from envbuild.verify.checks.codec import CodecError, encode
 from envbuild.verify.checks.facts import DebFacts
+from tests.rig.locks import TARGET_DIGEST
 
 Change = Callable[[Facts], Facts]
 
@@ -308,7 +309,7 @@ GPUS = {"NVIDIA_DRIVER_CAPABILITIES": "compute,utility", "NVIDIA_VISIBLE_DEVICES
 def for_gpus(projection: dict[str, Any]) -> LockedTarget:
     projection["env"] |= GPUS
     projection["gpu"] = {"vendor": "nvidia"}
-    return read_target(projection)
+    return read_target(projection, TARGET_DIGEST)
 
 
 @pytest.mark.parametrize("profile", ["image", "devcontainer"])
@@ -337,7 +338,7 @@ def test_a_process_without_the_variable_of_gpus_fails(projection: dict[str, Any]
 def test_a_personal_variable_warns_in_a_dev_container(projection: dict[str, Any], facts: Facts) -> None:
     projection["env"]["EDITOR"] = "vi"
     changed = in_variables(EDITOR="code --wait")(facts)
-    report = compare(read_target(projection), changed, profile="devcontainer")
+    report = compare(read_target(projection, TARGET_DIGEST), changed, profile="devcontainer")
     assert (only(report).outcome, only(report).difference) == ("warned", "EDITOR vi → code --wait")
 
 
@@ -378,3 +379,36 @@ def test_facts_of_another_format_are_refused(facts: Facts) -> None:
     with pytest.raises(CodecError) as caught:
         read_facts(encode(facts) | {"format": 99})
     assert str(caught.value) == "format: facts of format 99, this release reads 2"
+
+
+def tracked(projection: dict[str, Any], facts: Facts, **values: str) -> tuple[LockedTarget, Facts]:
+    """Return a target that is recorded, and a container that has its variables but for `values`."""
+    del projection["record"]
+    target = read_target(projection, TARGET_DIGEST)
+    return target, in_variables(**{**target.tracker_variables, **values})(facts)
+
+
+def test_variables_for_trackers_are_compared_like_others(projection: dict[str, Any], facts: Facts) -> None:
+    target, there = tracked(projection, facts)
+    report = compare(target, there)
+    assert not_passed(report) == []
+    compared = {item.id for item in report.results}
+    assert {"env/MLFLOW_RUN_CONTEXT", "env/WANDB_TAGS"} <= compared
+
+
+def test_a_run_may_tell_trackers_more(projection: dict[str, Any], facts: Facts) -> None:
+    target, there = tracked(projection, facts, WANDB_TAGS="envbuild,envbuild-999999999999,mine,train")
+    report = compare(target, there)
+    assert not_passed(report) == []
+    (result,) = (item for item in report.results if item.id == "env/WANDB_TAGS")
+    assert result.reason == "what this container was started with is added"
+
+
+@pytest.mark.parametrize("value", ["", "mine", "envbuild,train,envbuild-000000000000"])
+@pytest.mark.parametrize(("profile", "outcome"), [("image", "failed"), ("devcontainer", "warned")])
+def test_trackers_are_not_told_of_another_environment(
+    projection: dict[str, Any], facts: Facts, value: str, profile: Profile, outcome: str
+) -> None:
+    target, there = tracked(projection, facts, WANDB_TAGS=value)
+    result = only(compare(target, there, profile=profile))
+    assert (result.outcome, result.id) == (outcome, "env/WANDB_TAGS")

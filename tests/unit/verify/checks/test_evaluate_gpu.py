@@ -18,6 +18,7 @@ from envbuild.verify.checks.gpu_facts import (
     Vendor,
 )
 from envbuild.verify.checks.plan import plan_host_checks
+from tests.rig.locks import TARGET_DIGEST
 
 CUDART = "/opt/venv/lib/python3.11/site-packages/nvidia/cu13/lib/libcudart.so.13"
 TORCH = "torch-2.14.1-cp311-cp311-manylinux_2_28_x86_64.whl"
@@ -68,7 +69,7 @@ def locked(projection: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def target(locked: dict[str, Any]) -> LockedTarget:
-    return read_target(locked)
+    return read_target(locked, TARGET_DIGEST)
 
 
 def driver(version: str, cuda: str, **fields: Any) -> DriverFacts:
@@ -140,7 +141,7 @@ def test_a_driver_that_is_too_old_for_a_major_of_which_no_minor_is_known(
     judge: Judge, locked: dict[str, Any]
 ) -> None:
     locked["gpu"] |= {"runtime": None, "toolkit": None}
-    result = judge(read_target(locked), T4_525)[1]
+    result = judge(read_target(locked, TARGET_DIGEST), T4_525)[1]
     assert result[3] == "too old for CUDA 13, it runs CUDA 12.0 at most"
 
 
@@ -172,7 +173,7 @@ def test_minor_version_compatibility_is_enough_and_said(judge: Judge, target: Lo
 
 def with_code(locked: dict[str, Any], cubins: dict[str, int], ptx: dict[str, int]) -> LockedTarget:
     locked["gpu"]["architectures"][0] |= {"cubins": cubins, "ptx": ptx}
-    return read_target(locked)
+    return read_target(locked, TARGET_DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ def test_ptx_needs_the_toolkits_own_driver(judge: Judge, locked: dict[str, Any])
 
 def test_without_known_code_cudas_own_limit_counts(judge: Judge, locked: dict[str, Any]) -> None:
     locked["gpu"]["architectures"] = []
-    target = read_target(locked)
+    target = read_target(locked, TARGET_DIGEST)
     assert judge(target, V100_580)[-1] == (
         "failed",
         "gpu/device/0",
@@ -312,9 +313,9 @@ def test_a_driver_on_which_no_cuda_program_works(
 ) -> None:
     gpu = machine(driver("580.95.05", "13.0", **fields), device("Tesla T4", "sm_75"))
     expected = ("failed", "gpu/driver", "NVIDIA driver >=580.65.06 → 580.95.05", reason)
-    assert judge(read_target(locked), gpu)[1] == expected
+    assert judge(read_target(locked, TARGET_DIGEST), gpu)[1] == expected
     locked["gpu"]["driver-minimum"] = None
-    assert judge(read_target(locked), gpu)[1][::3] == ("failed", reason)
+    assert judge(read_target(locked, TARGET_DIGEST), gpu)[1][::3] == ("failed", reason)
 
 
 def test_a_gpu_that_does_not_answer(judge: Judge, target: LockedTarget) -> None:
@@ -445,7 +446,7 @@ def test_the_library_an_import_would_load(
 def of_conda(locked: dict[str, Any]) -> LockedTarget:
     """Return a target whose cudart is a conda package's: its path is a link."""
     locked["gpu"]["libraries"][0] |= {"provider": "conda cuda-cudart", "path": "lib/libcudart.so.13"}
-    return read_target(locked)
+    return read_target(locked, TARGET_DIGEST)
 
 
 def test_a_locked_path_may_be_a_link(judge: Judge, locked: dict[str, Any]) -> None:
@@ -469,7 +470,7 @@ def test_a_link_out_of_the_environment_is_another_file(judge: Judge, locked: dic
 def test_a_library_of_the_base_may_lie_anywhere(judge: Judge, locked: dict[str, Any]) -> None:
     locked["gpu"]["libraries"][0] |= {"provider": "base", "path": None}
     library = found("/usr/local/cuda-13.0/lib64/libcudart.so.13.0.96", "13.0")
-    assert judge(read_target(locked), machine(libraries=(library,)))[0][0] == "passed"
+    assert judge(read_target(locked, TARGET_DIGEST), machine(libraries=(library,)))[0][0] == "passed"
 
 
 def test_nothing_is_claimed_where_nobody_looked(judge: Judge, target: LockedTarget) -> None:
@@ -478,7 +479,9 @@ def test_nothing_is_claimed_where_nobody_looked(judge: Judge, target: LockedTarg
 
 def test_an_environment_for_cpus_has_no_such_checks(projection: dict[str, Any]) -> None:
     assert [
-        check for check in plan_checks(read_target(projection), imports=True) if check.group == "gpu"
+        check
+        for check in plan_checks(read_target(projection, TARGET_DIGEST), imports=True)
+        if check.group == "gpu"
     ] == []
 
 
@@ -511,7 +514,7 @@ def test_frameworks_of_conda_packages_are_imported_too(locked: dict[str, Any]) -
     package = {"version": "2.6.0", "build": "cuda126_py311_0", "file": "pytorch.conda", "sha256": "f" * 64}
     locked["wheels"] = [wheel for wheel in locked["wheels"] if wheel["name"] != "torch"]
     locked["conda"] = {"packages": [{"name": "pytorch", "distributions": ["torch==2.6.0"], **package}]}
-    target = read_target(locked)
+    target = read_target(locked, TARGET_DIGEST)
     assert target.frameworks == ("torch",)
     planned = {check.id for check in plan_checks(target, imports=True)}
     assert {"gpu/import/torch", "gpu/kernel/torch"} <= planned
@@ -546,14 +549,14 @@ def test_libraries_of_the_base_show_under_their_full_names(judge: Judge, locked:
     locked["gpu"]["image"] = "runtime"
     # cuBLAS is the base's too; no variable of an image says its version, so the lock has no row for it
     mapped = (f"{BASE_LIBRARIES}/libcublas.so.13.0.2.14", f"{BASE_LIBRARIES}/libcudart.so.13.0.96")
-    result = judge(read_target(locked), imported(*mapped, kernels=(GOOD,)), imports=True)[-2]
+    result = judge(read_target(locked, TARGET_DIGEST), imported(*mapped, kernels=(GOOD,)), imports=True)[-2]
     assert result[:2] == ("passed", "gpu/import/torch")
 
 
 def test_a_base_does_not_stand_in_for_what_a_wheel_brings(judge: Judge, locked: dict[str, Any]) -> None:
     locked["gpu"]["image"] = "runtime"
     strange = f"{BASE_LIBRARIES}/libcudart.so.13.0.96"
-    results = judge(read_target(locked), imported(strange, kernels=(GOOD,)), imports=True)
+    results = judge(read_target(locked, TARGET_DIGEST), imported(strange, kernels=(GOOD,)), imports=True)
     assert results[-2][:3] == (
         "failed",
         "gpu/import/torch/libcudart.so.13.0.96",
@@ -628,7 +631,7 @@ def test_without_a_gpu_the_libraries_of_an_import_are_still_compared(
 def amd(locked: dict[str, Any]) -> LockedTarget:
     locked["gpu"] |= {"vendor": "amd", "runtime": "6.4", "architectures": [], "libraries": []}
     locked["gpu"] |= {"driver-minimum": None, "driver-toolkit": None}
-    return read_target(locked)
+    return read_target(locked, TARGET_DIGEST)
 
 
 def test_amds_driver_and_gpus(judge: Judge, amd: LockedTarget) -> None:
@@ -693,12 +696,14 @@ def test_a_card_of_another_vendor_is_named_where_a_gpu_is_required(
 
 
 def test_a_machine_for_an_environment_of_cpus(projection: dict[str, Any], facts: Facts) -> None:
-    report = host(read_target(projection), facts, machine())
+    report = host(read_target(projection, TARGET_DIGEST), facts, machine())
     assert [result.id for result in report.results] == ["architecture"]
 
 
 @pytest.mark.parametrize("vendor", ["nvidia", "amd"])
 def test_every_vendor_has_a_name(vendor: Vendor, locked: dict[str, Any]) -> None:
     locked["gpu"]["vendor"] = vendor
-    titles = [check.title for check in plan_checks(read_target(locked)) if check.id == "gpu/driver"]
+    titles = [
+        check.title for check in plan_checks(read_target(locked, TARGET_DIGEST)) if check.id == "gpu/driver"
+    ]
     assert titles == [f"{vendor.upper()} driver"]

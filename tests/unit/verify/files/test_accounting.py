@@ -11,6 +11,7 @@ from envbuild.oci.layer_listing import IMPLIED_FOLDER, UNCHECKED_DIGEST, FileRec
 from envbuild.verify.checks import CheckResult, Coverage, LockedTarget, Profile, read_target
 from envbuild.verify.files.accounting import Comparison, account_files
 from envbuild.verify.files.expected_files import ExpectedEntry, ExpectedFiles
+from tests.rig.locks import TARGET_DIGEST
 
 NUMPY, GIT = "numpy-2.1.0-cp311-cp311-linux_x86_64.whl", "git_1:2.39.5-0+deb12u2_amd64.deb"
 PACKAGES = "lib/python3.11/site-packages"
@@ -470,7 +471,7 @@ def test_without_a_reference_what_a_script_may_have_written_is_not_covered(
 
 def test_without_an_image_base_system_folders_hold_what_packages_bring(projection: dict[str, Any]) -> None:
     projection["base"]["image"] = None
-    bootstrapped = read_target(projection)
+    bootstrapped = read_target(projection, TARGET_DIGEST)
     strange: Records = {
         "/usr/bin/tool": file("9"),
         "/opt/other/x": file("9"),
@@ -498,7 +499,7 @@ def test_files_that_dpkg_was_told_to_leave_out_may_be_absent(projection: dict[st
         (["-/usr/*"], 1),
     ):
         projection["base"]["excludes"] = excludes
-        found, _ = without_reference(read_target(projection), {"/etc/gitconfig": None})
+        found, _ = without_reference(read_target(projection, TARGET_DIGEST), {"/etc/gitconfig": None})
         assert len(found) == count
 
 
@@ -508,7 +509,7 @@ def test_of_two_packages_that_bring_one_file_either_may_win(projection: dict[str
     expected = replace(
         EXPECTED, debs={**EXPECTED.debs, other: {"/usr/bin/git": ExpectedEntry("f", 0o755, "5" * 64)}}
     )
-    target = read_target(projection)
+    target = read_target(projection, TARGET_DIGEST)
     for letter, failures in (("1", 0), ("5", 0), ("9", 1)):
         found, _ = without_reference(target, {"/usr/bin/git": file(letter, 0o755)}, expected=expected)
         assert len(found) == failures

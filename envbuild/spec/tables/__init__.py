@@ -1,0 +1,1 @@
+"""Tables of the spec that later releases added, and what all tables have in common."""
