@@ -109,6 +109,13 @@ CONDA_LISTS: Final = CacheFolder(
         "|bytecode|whole|last-use)"
     ),
 )
+DATA_DIGESTS: Final = CacheFolder(
+    name="digests",
+    label="digests of data",
+    pruned="files",
+    written=_files(r"digests/\d+/[0-9a-f]{2}", rf"{_DIGEST}\.json"),
+    format=1,
+)
 DOCUMENTS: Final = CacheFolder(
     name="documents",
     label="manifests and configurations",
@@ -189,6 +196,7 @@ LAYOUT: Final = (
     BASES,
     BUILT_WHEELS,
     CONDA_LISTS,
+    DATA_DIGESTS,
     DOCUMENTS,
     IMAGES,
     LAYERS,

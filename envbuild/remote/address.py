@@ -17,6 +17,9 @@ class Address:
     credentials: IndexCredentials | None = None
     """For basic authentication; without any, those of ``~/.netrc`` are sent."""
 
+    bearer: str | None = field(default=None, repr=False)
+    """A token sent to this server and, after a redirect, to no other; in place of ``credentials``."""
+
     secret: str | None = field(default=None, repr=False)
     """A part of the address that is never shown, with the slashes around it: a token in the path."""
 

@@ -8,7 +8,7 @@ from typing import Final
 import requests
 import urllib3
 import urllib3.exceptions
-from requests.auth import HTTPBasicAuth
+from requests.auth import AuthBase, HTTPBasicAuth
 
 from envbuild.errors import IntegrityError, NetworkError
 from envbuild.remote.address import Address
@@ -65,14 +65,10 @@ def open_answer(
 
     :raises requests.RequestException: there is no answer.
     """
-    credentials = address.credentials
     return session.get(
         address.url,
         headers={"Range": f"bytes={start}-"} if start else {},
-        # as UTF-8: the library's own choice is Latin-1
-        auth=HTTPBasicAuth(credentials.username.encode(), credentials.password.encode())
-        if credentials
-        else None,
+        auth=_authentication(address),
         proxies={"http": address.proxy, "https": address.proxy} if address.proxy else None,
         cert=address.client_certificate,
         verify=_verification(address),
@@ -128,6 +124,29 @@ def wrong_digest(wanted: ExpectedFile, address: Address, got: str) -> IntegrityE
     return IntegrityError(
         f"`{wanted.name}` from {address} is not the locked file: sha256 expected {wanted.sha256}, got {got}"
     )
+
+
+class BearerAuth(AuthBase):
+    """Sends a token; the session takes it out of what it sends to another host."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the token (RFC 6750, 2.1)."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _authentication(address: Address) -> AuthBase | None:
+    """Return what proves who asks; None: ``~/.netrc`` may know."""
+    if address.bearer is not None:
+        return BearerAuth(address.bearer)
+    credentials = address.credentials
+    if credentials is None:
+        return None
+    # as UTF-8: the library's own choice is Latin-1
+    return HTTPBasicAuth(credentials.username.encode(), credentials.password.encode())
 
 
 def _verification(address: Address) -> bool | str | None:

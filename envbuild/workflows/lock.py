@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from envbuild.resolve.resolvers import OpenResolvers, Resolvers
     from envbuild.resolve.upgrade import Upgrade
     from envbuild.spec.request import Request
+    from envbuild.workflows.editing.files import FileChange
     from envbuild.workflows.many import ProjectResult
 
 MOST_ROUNDS = 8
@@ -189,9 +190,13 @@ def _write(resolved: "ResolvedLock", machine: Machine) -> LockResult:
     """Write a lock that is new, and into the spec what is built for it."""
     project, written = resolved.project, False
     if resolved.is_new:
-        from envbuild.files import atomic
+        from envbuild.workflows.data.locking import remove_manifests
+        from envbuild.workflows.editing.files import write_together
 
-        written = atomic.write_text(project.written_lock, resolved.text)
+        changes = resolved.changes()
+        write_together(changes)
+        remove_manifests(project, resolved.previous, resolved.lock)
+        written = any(change.path == project.written_lock for change in changes)
     if resolved.builds:
         project = _allowed(project, resolved.builds, machine)
     return LockResult(project=project, lock=resolved.lock, written=written)
@@ -245,6 +250,18 @@ class ResolvedLock:
     builds: tuple[str, ...] = ()
     """What must be built from source, and the spec on disk does not allow."""
 
+    manifests: "tuple[FileChange, ...]" = ()
+    """What is written beside the lock: the manifests of data that is new or changed."""
+
+    def changes(self) -> "list[FileChange]":
+        """Return the files to be written together: the manifests and the lock, where they are new."""
+        from envbuild.workflows.editing.files import FileChange
+
+        place, text = self.project.written_lock, self.text.encode()
+        before = place.read_bytes() if place.exists() else None
+        lock = [FileChange(place, before, text)] if before != text else []
+        return [*self.manifests, *lock]
+
     @property
     def is_new(self) -> bool:
         """Whether the lock was resolved; else the one that was there answers."""
@@ -274,7 +291,7 @@ def resolve_lock(
     packages: tuple[str, ...] = ()
     for _ in range(MOST_ROUNDS):
         try:
-            lock, previous = _lock_once(tried, options, machine, resolvers, on_stale)
+            lock, previous, manifests = _lock_once(tried, options, machine, resolvers, on_stale)
             break
         except SourcesNeededError as error:
             asked = asked or allow_builds(error)
@@ -283,8 +300,10 @@ def resolve_lock(
             packages = error.packages
             tried = _allowing(tried, packages)
     else:
-        lock, previous = _lock_once(tried, options, machine, resolvers, on_stale)
-    return ResolvedLock(project=tried, lock=lock, previous=previous, builds=packages)
+        lock, previous, manifests = _lock_once(tried, options, machine, resolvers, on_stale)
+    return ResolvedLock(
+        project=tried, lock=lock, previous=previous, builds=packages, manifests=tuple(manifests)
+    )
 
 
 def _allowing(project: Project, packages: Sequence[str]) -> Project:
@@ -316,8 +335,11 @@ def _lock_once(
     machine: Machine,
     resolvers: "OpenResolvers | None",
     on_stale: Callable[[Project, Problem], None],
-) -> "tuple[Lock, Lock | None]":
-    """Return the lock that answers, and the one that was there; the same one when nothing had to be done."""
+) -> "tuple[Lock, Lock | None, list[FileChange]]":
+    """Return the lock that answers, the one that was there, and the manifests of its data that are new.
+
+    The two locks are the same one when nothing had to be done.
+    """
     from envbuild.lock.freshness import stale_fields, stale_lock
     from envbuild.spec.load import shown_name
 
@@ -325,21 +347,32 @@ def _lock_once(
     platform = _platform(options.platform, request)
     previous = read_project_lock(project) if project.lock.exists() else None
     stale = stale_fields(request, previous.request) if previous else ()
+    if previous and previous.data and not stale:
+        from envbuild.workflows.data.locking import stale_manifests
+
+        stale = stale_manifests(project, previous)
     if previous and not stale and not options.upgrade and not options.upgrade_packages:
-        return previous, previous
+        return previous, previous, []
     if options.check:
         raise (
             stale_lock(shown_name(project.lock), shown_name(project.spec), stale, hint=lock_hint(project))
             if previous
             else lock_missing(project.lock.name, hint=lock_hint(project))
         )
+    from envbuild.workflows.data.locking import lock_with_data
+
+    for problem in stale:
+        on_stale(project, problem)
+    upgrades = options.upgrade or options.upgrade_packages
+    if previous and not upgrades and all(problem.where.startswith("data.") for problem in stale):
+        # the environment answers: nobody is asked about it
+        lock, manifests = lock_with_data(project, previous, previous, machine)
+        return lock, previous, manifests
     if machine.offline:
         raise NetworkError(
             "locking asks the index, the archive and the registry",
             hint="run `envbuild lock` with a network, then the other commands with --offline",
         )
-    for problem in stale:
-        on_stale(project, problem)
 
     from envbuild.catalog.active import catalog_in_force
     from envbuild.resolve.lock_environment import lock_environment
@@ -364,7 +397,8 @@ def _lock_once(
             catalog=catalog_in_force(machine.environment),
             platform=platform,
         )
-    return lock, previous
+    lock, manifests = lock_with_data(project, lock, previous, machine)
+    return lock, previous, manifests
 
 
 def _platform(name: str | None, request: "Request") -> "PlatformName | None":

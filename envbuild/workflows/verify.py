@@ -2,7 +2,7 @@
 
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -160,11 +160,21 @@ def verify_image(
         return _verify_host(lock, target, options, machine)
     gpus = gpu_access(target, options.gpus)
     if options.image is not None and _is_source(options.image):
-        return _verify_source(lock, target, options, machine)
+        return _with_data(_verify_source(lock, target, options, machine), project, lock, machine)
     with closing(engine_of(project, options.engine, machine, gpus=gpus)) as engine:
         engine.require_privileges(machine.restart_as_root)
         subject, report = ImageVerification(lock, target, options, machine).with_engine(engine)
-    return VerifyResult(subject=subject, report=report)
+    return _with_data(VerifyResult(subject=subject, report=report), project, lock, machine)
+
+
+def _with_data(result: VerifyResult, project: Project, lock: "Lock", machine: Machine) -> VerifyResult:
+    """Return the result with the project's data as a group of checks: no image holds it."""
+    if not lock.data:
+        return result
+    from envbuild.workflows.data.checks import data_checks
+
+    results = (*result.report.results, *data_checks(project, lock, machine))
+    return replace(result, report=replace(result.report, results=results))
 
 
 def _is_source(image: str) -> bool:

@@ -10,6 +10,7 @@ from envbuild.spec.edits.changes import EditedTexts, SpecChange, SpecEdits
 from envbuild.spec.edits.scopes import Scope
 from envbuild.spec.problems import near
 from envbuild.spec.variants import variant_names
+from envbuild.workflows.data.locking import remove_manifests
 from envbuild.workflows.diff import DiffResult
 from envbuild.workflows.editing.files import FileChange, ProjectFiles, write_together
 from envbuild.workflows.editing.result import EditResult
@@ -141,8 +142,11 @@ class OpenEdit:
                 self.files.change(file, changed[file]) for file in sorted(changed, key=lambda it: it == spec)
             ]
             if resolved is not None and written:
-                writes.append(FileChange(self.project.written_lock, lock_before, resolved.text.encode()))
+                lock = FileChange(self.project.written_lock, lock_before, resolved.text.encode())
+                writes += [*resolved.manifests, lock]
             write_together(writes)
+            if resolved is not None:
+                remove_manifests(self.project, resolved.previous, resolved.lock)
             if resolved is not None and resolved.builds:
                 note_builds(self.project, resolved.builds, locking.machine)
         project = Project(self.project.spec, named=self.project.named)

@@ -1,0 +1,1 @@
+"""Data and models by digest: manifests, hashing, remembered digests, and where each kind can be had."""

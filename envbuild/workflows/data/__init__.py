@@ -1,0 +1,1 @@
+"""Data of a project: locked, fetched, verified, compared, recorded."""
