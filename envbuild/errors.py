@@ -190,6 +190,10 @@ class IntegrityError(EnvbuildError):
     exit_code = ExitCode.INTEGRITY
 
 
+class RecordError(EnvbuildError):
+    """The record of a run cannot be used, or there is none where one was looked for."""
+
+
 class RunError(EnvbuildError):
     """`envbuild run` failed before the command's own code was known."""
 

@@ -13,6 +13,8 @@ from envbuild.cli import (
     cache,
     catalog,
     config,
+    data,
+    describe,
     devcontainer,
     diff,
     doctor,
@@ -100,6 +102,7 @@ app.command(name="lock", rich_help_panel=_SPEC)(lock.lock)
 app.command(name="add", rich_help_panel=_SPEC)(edit.add)
 app.command(name="remove", rich_help_panel=_SPEC)(edit.remove)
 app.command(name="upgrade", rich_help_panel=_SPEC)(edit.upgrade)
+app.add_typer(data.app, name="data", rich_help_panel=_SPEC)
 app.command(name="build", rich_help_panel=_IMAGE)(build.build)
 app.command(name="verify", rich_help_panel=_IMAGE)(verify.verify)
 app.command(name="run", rich_help_panel=_IMAGE, context_settings={"allow_interspersed_args": False})(run.run)
@@ -109,6 +112,7 @@ app.command(name="push", rich_help_panel=_IMAGE)(push.push)
 app.command(name="pull", rich_help_panel=_IMAGE)(pull.pull)
 app.command(name="rm", rich_help_panel=_IMAGE)(rm.remove)
 app.command(name="status", rich_help_panel=_INSPECTION)(status.status)
+app.command(name="describe", rich_help_panel=_INSPECTION)(describe.describe)
 app.command(name="diff", rich_help_panel=_INSPECTION)(diff.diff)
 app.command(name="tree", rich_help_panel=_INSPECTION, cls=QuickCommand)(tree.tree)
 app.command(name="why", rich_help_panel=_INSPECTION, cls=QuickCommand)(why.why)

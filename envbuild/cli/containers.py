@@ -33,6 +33,11 @@ EnvFile = Annotated[
 NoMount = Annotated[
     bool, typer.Option("--no-mount", help="Do not mount the spec's folder at the working directory.")
 ]
+NoData = Annotated[bool, typer.Option("--no-data", help="Do not mount the locked data, and do without it.")]
+NoRecord = Annotated[
+    bool,
+    typer.Option("--no-record", help="Tell the container nothing of command, git and image."),
+]
 Mounts = Annotated[
     list[str] | None,
     typer.Option(

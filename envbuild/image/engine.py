@@ -234,6 +234,10 @@ class Engine(ContainerRunner, Protocol):
     def features(self) -> frozenset[Feature]:
         """What it can do that not every engine can."""
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on this machine, and its containers see this machine's devices."""
+
     def close(self) -> None:
         """Close the connection to the engine, if there is one."""
 

@@ -29,6 +29,9 @@ class ImageFacts:
     size: int
     """Bytes, as the engine counts them."""
 
+    names: tuple[str, ...] = ()
+    """``repository@sha256:…`` for each registry that the engine knows it to be in, sorted."""
+
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """All that a container starts with: the ``config`` table of the configuration."""
 

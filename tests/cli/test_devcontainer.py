@@ -1,5 +1,6 @@
 """`envbuild devcontainer`: files that come, stay, change, and are not overwritten."""
 
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import pytest
 from envbuild.formats import jsonc
 from envbuild.lock.codec import dumps
 from envbuild.lock.gpu import TargetGpu
+from envbuild.lock.identity import target_digest
 from tests.rig.devcontainers import SCHEMA
 from tests.rig.locks import sample_lock, wheel
 from tests.rig.program import SPEC, Program
@@ -164,7 +166,35 @@ def test_edits_and_comments_survive_another_lock(written: Program):
     assert '"remoteUser": "root", // I know what I do\n' in after
     assert '// the notebook\n    "forwardPorts": [8888]' in after
     changed = [key for key in before if value()[key] != before[key]]
-    assert changed == ["image", "postCreateCommand", "customizations"]
+    assert changed == ["image", "containerEnv", "postCreateCommand", "customizations"]
+
+
+def test_what_trackers_are_told_is_what_the_lock_says(written: Program):
+    variables = value()["containerEnv"]
+    record = json.loads(variables["ENVBUILD_RUN"])
+    lock = Path("envbuild.lock").read_bytes()
+    assert record["lock"] == {"path": "envbuild.lock", "sha256": hashlib.sha256(lock).hexdigest()}
+    assert record["target"] == target_digest(sample_lock(), sample_lock().targets[0])
+    assert json.loads(variables["MLFLOW_RUN_CONTEXT"])["envbuild.lock"] == record["lock"]["sha256"]
+    # an image that is built where the container is made has no digest yet
+    assert "WANDB_DOCKER" not in variables
+
+
+def test_an_own_variable_stays_beside_them(written: Program):
+    FILE.write_text(jsonc.set_value(FILE.read_text(), ("containerEnv", "OWN"), "1"))
+    written.has(other_lock())
+    assert written("devcontainer").code == 0
+    assert value()["containerEnv"]["OWN"] == "1"
+    record = json.loads(value()["containerEnv"]["ENVBUILD_RUN"])
+    assert record["target"] == target_digest(other_lock(), other_lock().targets[0])
+
+
+def test_trackers_are_told_nothing_where_the_spec_says_so(program: Program):
+    lock = sample_lock()
+    silent = lock.targets[0].model_copy(update={"record": False})
+    program.has(lock.model_copy(update={"targets": (silent,)}))
+    assert program("devcontainer", "--frozen").code == 0
+    assert "containerEnv" not in value()
 
 
 def test_a_deleted_value_stays_deleted(written: Program):

@@ -115,7 +115,7 @@ def test_run_without_a_command_is_a_usage_error(program: Program):
     answer = program("run")
 
     assert (answer.code, answer.stdout) == (2, "")
-    assert "Error: Missing argument" in answer.stderr
+    assert answer.stderr.startswith("error: `run` needs a command\n")
 
 
 def test_rendering_needs_neither_network_nor_engine(locked: Program):

@@ -48,6 +48,12 @@ SAME = [
     ("rm", "--all", "--yes"),
     ("run", "--", "true"),
     ("shell",),
+    ("run", "--from", "tensorboard:logs", "--yes"),
+    ("describe", "--run", "dvc:HEAD"),
+    ("data", "lock"),
+    ("data", "fetch"),
+    ("data", "verify", "--json"),
+    ("data", "diff"),
     ("export", "conda-lock"),
     ("export", "explicit"),
     ("devcontainer", "--check"),
@@ -58,7 +64,14 @@ SAME = [
 ]
 """Commands that find the spec for themselves, or need none."""
 
-OTHERS = {("init",), ("import",), ("export", "bake"), ("merge-driver", "run"), ("merge-driver", "install")}
+OTHERS = {
+    ("data", "snapshot"),
+    ("init",),
+    ("import",),
+    ("export", "bake"),
+    ("merge-driver", "run"),
+    ("merge-driver", "install"),
+}
 """Commands with tests of their own below, or that take their files as arguments."""
 
 

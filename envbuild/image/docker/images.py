@@ -217,5 +217,6 @@ def _facts(attributes: Mapping[str, Any]) -> ImageFacts:
         labels=dict(config.get("Labels") or {}),
         diff_ids=tuple((attributes.get("RootFS") or {}).get("Layers") or ()),
         size=int(attributes.get("Size") or 0),
+        names=tuple(sorted(map(str, attributes.get("RepoDigests") or ()))),
         settings=config,
     )

@@ -61,6 +61,7 @@ class LocalEngine:
     name = NAME
     title = "the local engine"
     features: frozenset[Feature] = frozenset({"compression", "export", "load"})
+    is_here = True
 
     def __init__(
         self,

@@ -48,6 +48,9 @@ class RunOptions:
     mount: bool = True
     """Whether the folder of the spec is mounted at the working directory."""
 
+    data: bool = True
+    """Whether the locked data is mounted, once it is as it is locked."""
+
     mounts: tuple[str, ...] = ()
     """``SOURCE:TARGET[:ro]``, or ``type=bind,source=SOURCE,target=TARGET,readonly``."""
 
@@ -85,6 +88,9 @@ class RunOptions:
 
     lock: bool = False
     """Bring a lock that is missing or out of date up to date first."""
+
+    record: bool = True
+    """Whether the container is told what is known of the run; a spec may say that nothing is recorded."""
 
     def __post_init__(self) -> None:
         refuse_frozen_update(frozen=self.frozen, update=self.lock)

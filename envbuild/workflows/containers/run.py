@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from envbuild.errors import CommandMissingError, UsageError
 from envbuild.workflows.build import build_request, ensure_image
 from envbuild.workflows.containers.options import RunOptions, container_options, start_folder, variables
-from envbuild.workflows.containers.terminal import on_terminal, passes_input
+from envbuild.workflows.containers.record import (
+    BegunRun,
+    RepeatedRun,
+    RunRecorder,
+    recorded_variables,
+    start_below,
+)
+from envbuild.workflows.containers.terminal import on_terminal, passes_input, terminal_variables
 from envbuild.workflows.engines import engine_of
 from envbuild.workflows.lock import lock_to_use
 from envbuild.workflows.machine import Machine
@@ -83,26 +90,34 @@ def prepare_run(
     *,
     machine: Machine | None = None,
     is_shell: bool = False,
+    again: RepeatedRun | None = None,
 ) -> PreparedRun:
     """Return ``command`` ready to start, its image built if need be: progress is shown until then alone.
 
     With ``is_shell`` its prompt names the environment, unless the image or ``options`` have one of their own.
+    The lock of ``again``, a recorded run that this one repeats, is used in place of the project's own.
 
     :raises UsageError: see :func:`run_command`.
     :raises EnvbuildError: see :func:`envbuild.build_image`.
     """
     from envbuild.image.copy_in import refuse_missing, tar_of
     from envbuild.image.engine import RunRequest
+    from envbuild.workflows.data.mounts import MountedData, data_mounts
 
     options, machine = options or RunOptions(), machine or Machine()
     words = _words(command)
     # building an image to copy nothing into it would be in vain
     refuse_missing(options.copies)
     tty = on_terminal(options.tty)
+    terminal = terminal_variables(machine.environment) if tty else {}
     env = variables(options, machine.environment, tty=tty)
     command_name = "shell" if is_shell else "run"
-    lock = lock_to_use(
-        project, frozen=options.frozen, update=options.lock, command=command_name, machine=machine
+    lock = (
+        again.lock
+        if again
+        else lock_to_use(
+            project, frozen=options.frozen, update=options.lock, command=command_name, machine=machine
+        )
     )
     target = choose_target(lock, variant=options.variant, platform=options.platform)
     workdir, folder = start_folder(options, project, target.workdir)
@@ -110,8 +125,14 @@ def prepare_run(
         engine = engine_of(project, options.engine, machine, gpus=gpu_access(target, options.gpus))
         stack.enter_context(closing(engine))
         engine.require_privileges(machine.restart_as_root)
+        # not before the program may have started again as root
+        recorder = (
+            RunRecorder(project, words, machine, again) if options.record and target.record is None else None
+        )
         container = container_options(options, folder, target.workdir, workdir, tty=tty)
-        engine.require_options(container)
+        taken = [mount.target for mount in container.mounts]
+        data = data_mounts(project, lock, machine, taken=taken) if options.data else MountedData()
+        engine.require_options(data.added_to(container))
         # both engines make the same environment, so an image that either made will do
         image = ensure_image(build_request(lock, target, machine, any_engine=True), engine, machine)
         owner = target.user
@@ -121,6 +142,20 @@ def prepare_run(
             archive = tar_of(options.copies, uid=owner.uid, gid=owner.gid, on_left_out=left_out.append)
             for link in left_out:
                 machine.progress.on_note(f"--copy: {link} leads out of what is copied, and was left out")
+        recorded: dict[str, str] = {}
+        if recorder is not None:
+            begun = BegunRun(
+                command=None if is_shell else words,
+                options=options,
+                image=image,
+                engine=engine.name,
+                mounts=[mount for mount in container.mounts if folder is None or mount.source != folder],
+                passed={name: value for name, value in env.items() if name not in terminal},
+                mounted=folder is not None,
+                folder=start_below(workdir, target.workdir) if folder is not None else None,
+                is_here=engine.is_here,
+            )
+            recorded = recorded_variables(recorder, begun, data.recorded(lock), target, machine)
         # the command closes it
         stack.pop_all()
     prompt = _prompt(lock, target) if is_shell and "PS1" not in {*target.env, *env} else {}
@@ -129,10 +164,10 @@ def prepare_run(
         command=words,
         user=options.user,
         workdir=workdir,
-        env={**prompt, **env},
+        env={**prompt, **env, **recorded},
         archive=archive,
         stdin=passes_input(),
-        options=container,
+        options=data.added_to(container),
     )
     return PreparedRun(engine, request, unseen=options.unseen(words, folder))
 

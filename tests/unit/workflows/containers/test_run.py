@@ -23,13 +23,16 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     def find(_request: object) -> SimpleNamespace:
         calls.append("find")
-        return SimpleNamespace(reference="train:1")
+        facts = SimpleNamespace(identifier=f"sha256:{'0' * 64}", names=(), labels={})
+        return SimpleNamespace(reference="train:1", facts=facts, content=None)
 
     def run_attached(request: RunRequest) -> int:
         calls.append(request.command)
         return 3
 
     engine = SimpleNamespace(
+        is_here=True,
+        name="docker",
         require_privileges=lambda _restart: None,
         require_options=lambda _options: None,
         find_target=find,

@@ -108,6 +108,7 @@ MAKE: dict[str, Callable[[Path], object]] = {
     "bases": lambda cache: [written(cache / "bases" / name) for name in (DIGEST, f"{DIGEST}.partial")],
     "conda": make_repodata,
     "contexts": lambda cache: [written(cache / "contexts" / name) for name in ("0123/file", "0123.lock")],
+    "digests": lambda cache: write_note(cache / f"digests/1/ab/{DIGEST}.json", {}),
     "documents": lambda cache: DocumentFolder(cache / "documents").put(
         Document(digest=digest("a"), media_type="", data=b"{}")
     ),
@@ -221,6 +222,7 @@ FOREIGN = (
     "conda/conda-meta/history",
     "conda/pkgs/urls.txt",
     "conda/thesis.json",
+    "digests/1/ab/thesis.json",
     "documents/thesis.txt",
     f"documents/mine/{DIGEST}",
     f".hashing-mine/{DIGEST}",

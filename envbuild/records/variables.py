@@ -1,0 +1,62 @@
+"""The variables that carry a record into a container, in the words of each tracker.  Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from envbuild.digest import canonical_json
+
+RUN: Final = "ENVBUILD_RUN"
+"""The record as one line of JSON: envbuild's own name, always set."""
+
+MLFLOW: Final = "MLFLOW_RUN_CONTEXT"
+"""A table of tags that MLflow gives each run (``mlflow.tracking.context``)."""
+
+WANDB: Final = "WANDB_DOCKER"
+"""The image, which Weights & Biases keeps as ``docker`` of a run."""
+
+LONGEST_TAG: Final = 5000
+"""Characters of a tag that every server of MLflow keeps: 2.11 and earlier refuse longer ones."""
+
+RUN_TAG: Final = "envbuild.run"
+
+_OF_TARGET: Final = ("name", "platform", "tag", "target", "variant")
+
+
+def record_text(document: Mapping[str, Any]) -> str:
+    """Return a record as one line of JSON with sorted keys."""
+    return canonical_json(document).decode()
+
+
+def variables_of(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a container gets of a record, given as plain JSON values."""
+    found = {RUN: record_text(document), MLFLOW: canonical_json(mlflow_tags(document)).decode()}
+    image = pinned_image(document)
+    return {**found, WANDB: image} if image else found
+
+
+def mlflow_tags(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a run in MLflow, sorted."""
+    image, git = document.get("image", {}), document.get("git", {})
+    text = record_text(document)
+    found = {
+        **{
+            f"envbuild.{name}": document.get(name)
+            for name in ("name", "platform", "tag", "target", "variant")
+        },
+        "envbuild.lock": document.get("lock", {}).get("sha256"),
+        "envbuild.image": image.get("reference"),
+        "envbuild.image.digest": image.get("digest"),
+        "envbuild.git.commit": git.get("commit"),
+        "envbuild.git.dirty": str(git["dirty"]).lower() if "dirty" in git else None,
+        "envbuild.git.remote": git.get("remote"),
+        "envbuild.driver": document.get("driver"),
+        "envbuild.gpus": ",".join(document.get("gpus", ())) or None,
+        RUN_TAG: text if len(text) <= LONGEST_TAG else None,
+    }
+    return {name: value for name, value in sorted(found.items()) if value is not None}
+
+
+def pinned_image(document: Mapping[str, Any]) -> str | None:
+    """Return ``repository:tag@sha256:…``; None: the record does not know it."""
+    image = document.get("image", {})
+    return f"{image['reference']}@{image['digest']}" if {"reference", "digest"} <= image.keys() else None

@@ -1,0 +1,1 @@
+"""Recorded runs: found, compared with what is here, described and started again."""
