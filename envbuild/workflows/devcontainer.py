@@ -19,7 +19,7 @@ from envbuild.render.devcontainer.editable import FILES, editable_files
 from envbuild.render.devcontainer.update import Known, Updated, digest_of_file, known_of, update
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.many import ProjectResult, for_each_project
-from envbuild.workflows.project import Project, choose_target, fresh_lock
+from envbuild.workflows.project import LOCK_NAME, Project, choose_target, fresh_lock
 
 if TYPE_CHECKING:
     from envbuild.lock.model import Lock, Target
@@ -263,7 +263,8 @@ class _DevContainerPlanner:
             image=image.reference,
             files={name: digest_of_file(content) for name, content in files.items()},
         )
-        document = configuration_of(lock, target, asked, image=image)
+        variables = self._recorded(target, image)
+        document = configuration_of(lock, target, asked, image=image, variables=variables)
         updated = update(text, document, know, known=known, replace=replaces)
         plan.problems += [
             Problem(
@@ -300,6 +301,37 @@ class _DevContainerPlanner:
         for name in unpinned:
             progress.on_note(f"{name} is pinned by the dev container CLI, when it first fetches it")
         plan.texts[path] = features_lock.dumps(pinned)
+
+    def _recorded(self, target: "Target", image: ImageChoice) -> dict[str, str]:
+        """Return the variables that say to trackers what the container is; see docs/adr/0057.
+
+        The commit and the driver are not among them: both change under a configuration that stays.
+        """
+        if target.record is False:
+            return {}
+        from envbuild.digest import sha256_file
+        from envbuild.lock.identity import RECIPE_FORMAT, tag_of
+        from envbuild.records.variables import RUN, variables_of
+
+        lock = self.lock
+        digest = target_digest(lock, target)
+        reference, _, pinned = image.reference.partition("@")
+        named = {"reference": image.reference if image.is_local else f"{reference}:{tag_of(digest)}"}
+        found = variables_of(
+            {
+                "version": 1,
+                "name": lock.request.name,
+                "variant": target.variant,
+                "platform": target.platform,
+                "target": digest,
+                "tag": tag_of(digest),
+                "format": RECIPE_FORMAT,
+                "lock": {"sha256": sha256_file(self.project.lock), "path": LOCK_NAME},
+                "image": named | ({"digest": pinned} if pinned else {}),
+            }
+        )
+        # what the base or the spec says is left alone
+        return {name: value for name, value in found.items() if name == RUN or name not in target.env}
 
     def _image(self, target: "Target", known: Known) -> ImageChoice:
         """Return the image by its digest where it is pushed, else by the name it has once built.

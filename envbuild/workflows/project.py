@@ -62,12 +62,15 @@ class Project:
         return self.shown(self.folder).as_posix()
 
     def command(self, *words: str) -> str:
-        """Return a command line of envbuild for this project, as the person who opened it would type it."""
+        """Return a command line of envbuild for this project, as the person who opened it would type it.
+
+        The first word is the command, with its group before it: ``build``, ``data lock``.
+        """
         named = self.named or self.spec
         place = named.parent if named.name in {SPEC_NAME, "pyproject.toml"} else named
         is_above = not set(place.parts) - {".."}
         options = () if is_above and self._is_nearest() else ("-f", place.as_posix())
-        return shlex.join(["envbuild", words[0], *options, *words[1:]])
+        return shlex.join(["envbuild", *words[0].split(), *options, *words[1:]])
 
     def _is_nearest(self) -> bool:
         """Return whether a command in the current folder finds this project by itself."""
