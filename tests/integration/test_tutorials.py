@@ -96,5 +96,10 @@ def test_other_trackers(reader: dict[str, str], tracker: str, tmp_path: Path) ->
     follow(PAGES / f"{tracker}.md", folder(tmp_path), reader)
 
 
+@pytest.mark.parametrize("reader", ["local"], indirect=True)
+def test_the_page_about_data(reader: dict[str, str], tmp_path: Path) -> None:
+    follow(CHECKOUT / "docs" / "how-to" / "use-data.md", folder(tmp_path), reader)
+
+
 def test_every_tutorial_is_followed() -> None:
     assert {page.stem for page in PAGES.glob("*.md")} == {"mlflow", "wandb", "tensorboard", "dvc"}

@@ -1,5 +1,6 @@
 """One warning a process, never an exception, and waits that end."""
 
+import logging
 import sys
 import threading
 import warnings
@@ -24,12 +25,28 @@ def test_only_the_first_warning_is_shown() -> None:
     assert str(only.message) == "envbuild-runtime: first; the run goes on"
 
 
-def test_where_warnings_are_errors_it_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        guard.warn("first")
+class Lines(logging.Handler):
+    """Keeps what is logged, whatever else listens."""
 
-    assert capsys.readouterr().err == "envbuild-runtime: first; the run goes on\n"
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(record.getMessage())
+
+
+def test_where_warnings_are_errors_it_is_logged() -> None:
+    lines, logger = Lines(), logging.getLogger("envbuild_runtime")
+    logger.addHandler(lines)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            guard.warn("first")
+    finally:
+        logger.removeHandler(lines)
+
+    assert lines.kept == ["envbuild-runtime: first; the run goes on"]
 
 
 def test_a_hook_for_warnings_that_raises_is_survived(
