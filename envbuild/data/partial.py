@@ -1,8 +1,6 @@
 """Files on their way to where data is: beside it, locked to one process, named as they will be when whole."""
 
 import contextlib
-import hashlib
-import io
 import os
 import threading
 from collections.abc import Iterator
@@ -13,65 +11,18 @@ from typing import Final
 from envbuild.errors import EnvbuildError
 from envbuild.files.disk import is_of_disk
 from envbuild.files.locks import wait_for_lock
+from envbuild.files.received import ReceivedFile
 
-PIECE: Final = 1 << 20
 _NO_STOP: Final = threading.Event()
 
 
-class DataPartial:
-    """Bytes received so far, in a file: what was received survives a killed process."""
-
-    def __init__(self, path: Path, descriptor: int) -> None:
-        """Take over a locked descriptor of the file at ``path``; what it holds counts as received."""
-        self.path = path
-        self._file = io.FileIO(descriptor, "r+b")
-        self._state = hashlib.sha256()
-        self._position = 0
-        while piece := self._file.read(PIECE):
-            self._state.update(piece)
-            self._position += len(piece)
-
-    @property
-    def position(self) -> int:
-        """How many bytes there are."""
-        return self._position
-
-    @property
-    def sha256(self) -> str:
-        """The hexadecimal sha256 of the bytes there are."""
-        return self._state.hexdigest()
-
-    def append(self, data: bytes) -> None:
-        """Write ``data`` at the end.  :raises OSError: when the disk refuses."""
-        rest = memoryview(data)
-        while rest:
-            written = self._file.write(rest)
-            self._state.update(rest[:written])
-            self._position += written
-            rest = rest[written:]
-
-    def restart(self) -> None:
-        """Forget everything received."""
-        self._file.seek(0)
-        self._file.truncate()
-        self._state = hashlib.sha256()
-        self._position = 0
+class DataPartial(ReceivedFile):
+    """A file of data that arrives."""
 
     def content(self) -> bytes:
         """Return all bytes: of small files alone."""
         self._file.seek(0)
         return self._file.read()
-
-    def place(self, target: Path) -> None:
-        """Make the file visible as ``target``, on disk before its name is.  :raises OSError: it cannot be."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.fchmod(self._file.fileno(), 0o644)
-        os.fsync(self._file.fileno())
-        self.path.replace(target)
-
-    def close(self) -> None:
-        """Give up the lock."""
-        self._file.close()
 
 
 @dataclass(frozen=True, slots=True)

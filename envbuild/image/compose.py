@@ -106,7 +106,7 @@ def settings_of(
     done in builds upon it is done, or not, while one is built, and is not handed on.
     """
     kept = {name: value for name, value in inherited.items() if name not in {"Entrypoint", "OnBuild"}}
-    env = image_environment(lock, target)
+    env = image_environment(lock, target, digest)
     names = [name for name in order if name in env]
     names += sorted(env.keys() - set(names))
     return {

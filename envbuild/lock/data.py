@@ -56,4 +56,14 @@ class LockedData(Value):
     @property
     def manifest_file(self) -> str:
         """File name of its manifest in the folder of manifests."""
-        return f"{self.name}.sha256"
+        return manifest_file(self.name)
+
+    @property
+    def recorded(self) -> dict[str, str]:
+        """What the record of a run says of it."""
+        return {"name": self.name, "digest": self.digest, "target": self.target}
+
+
+def manifest_file(name: str) -> str:
+    """Return the file name of the manifest of the data called ``name``."""
+    return f"{name}.sha256"

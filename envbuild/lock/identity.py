@@ -110,10 +110,20 @@ def digest_of(projection: Mapping[str, Any]) -> str:
     return "sha256:" + sha256_bytes(canonical_json(projection))
 
 
-def image_environment(lock: Lock, target: Target) -> dict[str, str]:
-    """Return every variable of the image of ``target``, by name: the target's, and those for trackers."""
-    projection = project_target(lock, target)
-    return dict(sorted({**target.env, **tracker_variables(projection, digest_of(projection))}.items()))
+def image_environment(lock: Lock, target: Target, digest: str) -> dict[str, str]:
+    """Return every variable of the image of ``target``, by name: the target's, and those for trackers.
+
+    ``digest`` is the target's: who wants the variables has it, and taking it again would take milliseconds.
+    """
+    # what of a projection says which variables there are
+    projected = {
+        "name": lock.request.name,
+        "variant": target.variant,
+        "platform": target.platform,
+        "env": target.env,
+        "record": target.record,
+    }
+    return dict(sorted({**target.env, **tracker_variables(projected, digest)}.items()))
 
 
 def tag_of(digest: str) -> str:

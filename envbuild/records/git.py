@@ -19,6 +19,9 @@ from envbuild.visible import visible
 TIMEOUT_SECONDS: Final = 1.0
 """Of one command: a repository of a million files takes longer to compare, and is not waited for."""
 
+FILE_SECONDS: Final = 20.0
+"""Of one file of a commit."""
+
 MOST_OUTPUT: Final = 4 << 20
 LONGEST_ADDRESS: Final = 1000
 
@@ -105,6 +108,22 @@ def run_git(
         timeout=timeout,
         output_limit=limit,
     )
+
+
+def file_at(
+    root: Path, commit: str, path: str, environment: Mapping[str, str], *, limit: int
+) -> bytes | None:
+    """Return a file of a commit as it is stored; None: there is none, or it is larger than ``limit`` bytes.
+
+    :raises EnvbuildError: there is no git, or it does not answer in time.
+    """
+    try:
+        done = run_git(
+            root, ["cat-file", "blob", f"{commit}:{path}"], environment, timeout=FILE_SECONDS, limit=limit
+        )
+    except process.ProgramOutputError:
+        return None
+    return done.stdout_bytes if done.succeeded else None
 
 
 def repository_root(folder: Path) -> Path | None:

@@ -1,15 +1,13 @@
 """The variables that carry a record into a container, in the words of each tracker.  Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from envbuild.digest import canonical_json
+from envbuild.lock.tracker_variables import MLFLOW
 
 RUN: Final = "ENVBUILD_RUN"
 """The record as one line of JSON: envbuild's own name, always set."""
-
-MLFLOW: Final = "MLFLOW_RUN_CONTEXT"
-"""A table of tags that MLflow gives each run (``mlflow.tracking.context``)."""
 
 WANDB: Final = "WANDB_DOCKER"
 """The image, which Weights & Biases keeps as ``docker`` of a run."""
@@ -27,11 +25,15 @@ def record_text(document: Mapping[str, Any]) -> str:
     return canonical_json(document).decode()
 
 
-def variables_of(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a container gets of a record, given as plain JSON values."""
-    found = {RUN: record_text(document), MLFLOW: canonical_json(mlflow_tags(document)).decode()}
+def variables_of(document: Mapping[str, Any], *, taken: Collection[str] = ()) -> dict[str, str]:
+    """Return what a container gets of a record, given as plain JSON values.
+
+    Variables of trackers that somebody set, ``taken``, are left alone; :data:`RUN` is envbuild's own.
+    """
+    found = {MLFLOW: canonical_json(mlflow_tags(document)).decode()}
     image = pinned_image(document)
-    return {**found, WANDB: image} if image else found
+    found |= {WANDB: image} if image else {}
+    return {RUN: record_text(document)} | {name: value for name, value in found.items() if name not in taken}
 
 
 def mlflow_tags(document: Mapping[str, Any]) -> dict[str, str]:
@@ -39,10 +41,7 @@ def mlflow_tags(document: Mapping[str, Any]) -> dict[str, str]:
     image, git = document.get("image", {}), document.get("git", {})
     text = record_text(document)
     found = {
-        **{
-            f"envbuild.{name}": document.get(name)
-            for name in ("name", "platform", "tag", "target", "variant")
-        },
+        **{f"envbuild.{name}": document.get(name) for name in _OF_TARGET},
         "envbuild.lock": document.get("lock", {}).get("sha256"),
         "envbuild.image": image.get("reference"),
         "envbuild.image.digest": image.get("digest"),

@@ -348,7 +348,7 @@ def _dockerfile(
         "workdir": target.workdir,
         "env": sorted(
             (name, value)
-            for name, value in image_environment(lock, target).items()
+            for name, value in image_environment(lock, target, digest).items()
             if base.packages or base.env.get(name) != value
         ),
         "labels": sorted(labels_of(lock, target, digest, engine="docker").items()),

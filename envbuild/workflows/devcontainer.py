@@ -310,28 +310,19 @@ class _DevContainerPlanner:
         if target.record is False:
             return {}
         from envbuild.digest import sha256_file
-        from envbuild.lock.identity import RECIPE_FORMAT, tag_of
-        from envbuild.records.variables import RUN, variables_of
+        from envbuild.lock.identity import tag_of
+        from envbuild.records.target import recorded_target
+        from envbuild.records.variables import variables_of
 
-        lock = self.lock
-        digest = target_digest(lock, target)
+        digest = target_digest(self.lock, target)
         reference, _, pinned = image.reference.partition("@")
         named = {"reference": image.reference if image.is_local else f"{reference}:{tag_of(digest)}"}
-        found = variables_of(
-            {
-                "version": 1,
-                "name": lock.request.name,
-                "variant": target.variant,
-                "platform": target.platform,
-                "target": digest,
-                "tag": tag_of(digest),
-                "format": RECIPE_FORMAT,
-                "lock": {"sha256": sha256_file(self.project.lock), "path": LOCK_NAME},
-                "image": named | ({"digest": pinned} if pinned else {}),
-            }
-        )
-        # what the base or the spec says is left alone
-        return {name: value for name, value in found.items() if name == RUN or name not in target.env}
+        record = {
+            **recorded_target(self.lock, target, digest),
+            "lock": {"sha256": sha256_file(self.project.lock), "path": LOCK_NAME},
+            "image": named | ({"digest": pinned} if pinned else {}),
+        }
+        return variables_of(record, taken=target.env)
 
     def _image(self, target: "Target", known: Known) -> ImageChoice:
         """Return the image by its digest where it is pushed, else by the name it has once built.

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from envbuild import process
 from envbuild.errors import RecordError, UsageError
 from envbuild.formats.json_text import parse_json
 from envbuild.records.found import FoundRun
-from envbuild.records.git import COMMIT, repository_root, run_git
+from envbuild.records.git import COMMIT, file_at, repository_root, run_git
 from envbuild.records.model import record_of
 from envbuild.records.sources.bounds import (
     LARGEST_FILE,
@@ -70,22 +69,6 @@ class _Revision:
         path = name if self.folder == "." else f"{self.folder}/{name}"
         content = file_at(self.root, self.commit, path, self.environment, limit=LARGEST_FILE)
         return None if content is None else _parsed(content, f"{name} of {self.commit[:12]}")
-
-
-def file_at(
-    root: Path, commit: str, path: str, environment: Mapping[str, str], *, limit: int
-) -> bytes | None:
-    """Return a file of a commit as it is stored; None: there is none, or it is larger than ``limit`` bytes.
-
-    :raises EnvbuildError: there is no git, or it does not answer in time.
-    """
-    try:
-        done = run_git(
-            root, ["cat-file", "blob", f"{commit}:{path}"], environment, timeout=SECONDS, limit=limit
-        )
-    except process.ProgramOutputError:
-        return None
-    return done.stdout_bytes if done.succeeded else None
 
 
 def find_dvc(name: str, environment: Mapping[str, str], folder: Path) -> FoundRun:

@@ -101,8 +101,9 @@ class RunRecorder:
 
         :raises OSError: the lock cannot be read any more.
         """
-        from envbuild.lock.identity import RECIPE_FORMAT, tag_of, target_digest
+        from envbuild.lock.identity import target_digest
         from envbuild.records.switches import switches_of
+        from envbuild.records.target import recorded_target
         from envbuild.render.labels import TARGET
 
         # engines give no image for a target whose label says another; to compute it takes milliseconds
@@ -117,13 +118,7 @@ class RunRecorder:
         git = look.git if look.git and _is_inside_path(look.git.folder) else None
         path = (self._folder / LOCK_NAME).relative_to(git.root).as_posix() if git else LOCK_NAME
         found = {
-            "version": 1,
-            "name": lock.request.name,
-            "variant": target.variant,
-            "platform": target.platform,
-            "target": digest,
-            "tag": tag_of(digest),
-            "format": RECIPE_FORMAT,
+            **recorded_target(lock, target, digest),
             "lock": {"sha256": digest_of_lock, "path": path} if digest_of_lock else None,
             "image": _image(run, lock),
             "git": git.document() if git else None,
@@ -139,9 +134,7 @@ class RunRecorder:
                 for mount in run.mounts
                 if _is_line(mount.target) and ".." not in PurePosixPath(mount.target).parts
             ][:MOST_ITEMS],
-            "data": [{"name": data.name, "digest": data.digest, "target": data.target} for data in lock.data][
-                :MOST_ITEMS
-            ],
+            "data": [data.recorded for data in lock.data][:MOST_ITEMS],
             **_hardware(run, target),
             "again": {"source": again.source} if again else None,
         }
@@ -176,16 +169,16 @@ def recorded_variables(
 
     Variables of trackers that the image or the caller has are left alone.
     """
-    from envbuild.records.variables import RUN, variables_of
+    from envbuild.records.variables import variables_of
 
     try:
-        found = variables_of(recorder.record(run, lock, target))
+        record = recorder.record(run, lock, target)
+        # what the base sets is among what the target has
+        return variables_of(record, taken={*target.env, *run.passed})
     except (EnvbuildError, OSError, ValueError) as error:
         reason = error.message if isinstance(error, EnvbuildError) else type(error).__name__
         machine.progress.on_note(f"the run is not recorded: {reason}")
         return {}
-    taken = {*lock.base(target).env, *target.env, *run.passed}
-    return {name: value for name, value in found.items() if name == RUN or name not in taken}
 
 
 def bounded(document: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from envbuild.errors import IntegrityError, LockMissingError, UsageError
-from envbuild.lock.data import MANIFEST_FOLDER, LockedData
+from envbuild.lock.data import MANIFEST_FOLDER, LockedData, manifest_file
 from envbuild.workflows.machine import Machine
 from envbuild.workflows.project import Project, lock_hint, read_lock
 
@@ -126,7 +126,7 @@ class DataEntry:
 
 def manifest_path(project: Project, name: str) -> Path:
     """Return where the manifest of an entry is: beside the lock."""
-    return project.written_lock.parent / MANIFEST_FOLDER / f"{name}.sha256"
+    return project.written_lock.parent / MANIFEST_FOLDER / manifest_file(name)
 
 
 def shown_root(project: Project, path: str) -> str:

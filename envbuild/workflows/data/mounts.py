@@ -31,7 +31,7 @@ class MountedData:
     @property
     def record(self) -> list[dict[str, str]]:
         """Name, digest and target of each entry."""
-        return [{"name": data.name, "digest": data.digest, "target": data.target} for data in self.data]
+        return [data.recorded for data in self.data]
 
     def added_to(self, container: "ContainerOptions") -> "ContainerOptions":
         """Return the options of a container that gets the data too."""

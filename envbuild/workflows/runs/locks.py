@@ -94,8 +94,7 @@ def _candidates(run: "FoundRun", project: "Project | None", machine: "Machine") 
 def _of_commit(record: "RunRecord", project: "Project", machine: "Machine") -> "list[tuple[bytes, str]]":
     if record.git is None or record.lock is None:
         return []
-    from envbuild.records.git import repository_root
-    from envbuild.records.sources.dvc import file_at
+    from envbuild.records.git import file_at, repository_root
 
     root = repository_root(project.folder.resolve())
     if root is None:

@@ -43,10 +43,11 @@ class ImageVerification:
     @property
     def locked(self) -> "LockedTarget":
         """What the lock says of the target, as the checks read it."""
-        from envbuild.lock.identity import project_target, target_digest
+        from envbuild.lock.identity import digest_of, project_target
         from envbuild.verify.checks.target import read_target
 
-        return read_target(project_target(self.lock, self.target), target_digest(self.lock, self.target))
+        projection = project_target(self.lock, self.target)
+        return read_target(projection, digest_of(projection))
 
     def with_engine(self, engine: "Engine") -> "tuple[str, Report]":
         """Verify an image that an engine holds; from outside also one that its registry has."""

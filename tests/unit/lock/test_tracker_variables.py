@@ -41,12 +41,12 @@ def test_a_variable_of_the_spec_or_the_base_is_left_alone(name: str) -> None:
 def test_the_environment_of_an_image_has_them_and_the_lock_has_not() -> None:
     lock = sample_lock()
     target = lock.targets[0]
-    environment = image_environment(lock, target)
+    environment = image_environment(lock, target, target_digest(lock, target))
     assert environment.keys() - target.env.keys() == {"MLFLOW_RUN_CONTEXT", "WANDB_TAGS"}
     assert list(environment) == sorted(environment)
     assert tag_of(target_digest(lock, target)) in environment["WANDB_TAGS"]
     silent = target.model_copy(update={"record": False})
-    assert image_environment(lock, silent) == target.env
+    assert image_environment(lock, silent, target_digest(lock, silent)) == target.env
     assert project_target(lock, silent)["record"] is False
     assert "record" not in project_target(lock, target)
     assert target_digest(lock, silent) != target_digest(lock, target)

@@ -2,8 +2,9 @@
 
 import json
 
+from envbuild.lock.tracker_variables import MLFLOW
 from envbuild.records.model import read_record
-from envbuild.records.variables import LONGEST_TAG, MLFLOW, RUN, WANDB, variables_of
+from envbuild.records.variables import LONGEST_TAG, RUN, WANDB, variables_of
 from tests.rig.run_records import DIGEST, RECORD
 
 
@@ -34,3 +35,9 @@ def test_a_record_that_is_longer_than_a_tag_is_not_among_them() -> None:
     found = variables_of({"version": 1, "command": ["x" * LONGEST_TAG]})
     assert json.loads(found[MLFLOW]) == {}
     assert WANDB not in found
+
+
+def test_what_somebody_set_is_left_alone() -> None:
+    document = RECORD.document()
+    found = variables_of(document, taken={MLFLOW, WANDB, RUN, "OTHER"})
+    assert found == {RUN: variables_of(document)[RUN]}
