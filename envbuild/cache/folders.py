@@ -113,7 +113,7 @@ DATA_DIGESTS: Final = CacheFolder(
     name="digests",
     label="digests of data",
     pruned="files",
-    written=_files(r"digests/\d+/[0-9a-f]{2}", rf"{_DIGEST}\.json"),
+    written=_files(r"digests/\d+/[0-9a-f]{2}", rf"{_DIGEST}(?:-whole)?\.json"),
     format=1,
 )
 DOCUMENTS: Final = CacheFolder(

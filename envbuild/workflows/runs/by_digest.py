@@ -12,7 +12,7 @@ from envbuild.workflows.containers.terminal import on_terminal, passes_input
 from envbuild.workflows.engines import choose_engine, open_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from envbuild.image.engine import Engine
@@ -56,12 +56,13 @@ def prepare_by_digest(plan: "RunPlan", machine: "Machine") -> PreparedRun:
         engine.require_options(container)
         archive = tar_of(options.copies, uid=0, gid=0, on_left_out=lambda _: None) if options.copies else None
         stack.pop_all()
+    passed = variables(options, machine.environment, tty=tty)
     request = RunRequest(
         image=reference,
         command=plan.command,
         user=options.user,
         workdir=workdir,
-        env={**variables(options, machine.environment, tty=tty), **_recorded(plan)},
+        env={**passed, **_recorded(plan, passed)},
         archive=archive,
         stdin=passes_input(),
         options=container,
@@ -161,8 +162,11 @@ def _require_target(facts: "ImageFacts", record: "RunRecord", reference: str) ->
         )
 
 
-def _recorded(plan: "RunPlan") -> dict[str, str]:
-    """Return what the container is told: what was recorded of the run, and that this one repeats it."""
+def _recorded(plan: "RunPlan", passed: "Mapping[str, str]") -> dict[str, str]:
+    """Return what the container is told: what was recorded of the run, and that this one repeats it.
+
+    Variables of trackers that the caller ``passed`` are left alone.
+    """
     from envbuild.records.redaction import redacted
     from envbuild.records.variables import variables_of
 
@@ -172,4 +176,4 @@ def _recorded(plan: "RunPlan") -> dict[str, str]:
     kept = ("version", "name", "variant", "platform", "target", "tag", "format", "image")
     document = {key: value for key, value in plan.record.document().items() if key in kept}
     document |= {"command": list(words), "again": {"source": plan.found.public_source}}
-    return variables_of(document | ({"redacted": True} if hidden else {}))
+    return variables_of(document | ({"redacted": True} if hidden else {}), taken=passed)

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from envbuild.cache.folders import DATA_DIGESTS
 from envbuild.cache.notes import write_note
 from envbuild.data.file_systems import keeps_times
-from envbuild.data.memory import RACY_NANOSECONDS, CachedDigests, NoMemory
-from envbuild.data.scan import FoundFile, scan_data
+from envbuild.data.memory import RACY_NANOSECONDS, CachedDigests, NoMemory, WholeData
+from envbuild.data.scan import FoundFile, found_files, scan_data, scan_rows
 
 A = "a" * 64
 
@@ -54,6 +55,19 @@ def test_any_difference_forgets(folder: Path, memory: CachedDigests, found: Foun
 
     assert memory.recall(folder, [found._replace(identity=other)]) == {}
     assert memory.recall(folder, [found._replace(path="two")]) == {}
+
+
+def test_all_that_is_remembered_can_be_pruned(folder: Path, tmp_path: Path, memory: CachedDigests) -> None:
+    rows = scan_rows(folder)
+    found = found_files(rows)
+    memory.remember(folder, found, {"one": A}, began=long_after(found[0]))
+    memory.remember_whole(
+        folder, rows, WholeData(digest=f"sha256:{A}", size=1, files=1), began=long_after(found[0])
+    )
+
+    notes = sorted(path.relative_to(tmp_path / "cache") for path in (tmp_path / "cache").rglob("*.json"))
+    assert len(notes) == 2
+    assert all(DATA_DIGESTS.is_written(note.as_posix()) for note in notes)
 
 
 def test_a_file_touched_just_before_it_was_read_is_not_remembered(

@@ -89,6 +89,7 @@ def prepare(
     *,
     repository: str | None = REPOSITORY,
     offline: bool = False,
+    options: RunOptions | None = None,
     **changes: Any,
 ) -> SimpleNamespace:
     """Return what a container of a recorded run is started with."""
@@ -99,7 +100,7 @@ def prepare(
     values: dict[str, Any] = {"target": OURS, "platform": "linux/amd64", "command": ("true",), **changes}
     found = FoundRun(source="mlflow:a", record=RunRecord(image=image, **values), place="x")
     own = Machine(environment=machine.environment, offline=offline)
-    plan = plan_run(found, None, (), RunOptions(), own)
+    plan = plan_run(found, None, (), options or RunOptions(), own)
     request = prepare_by_digest(plan, own).request
     return SimpleNamespace(image=request.image, env=request.env, workdir=request.workdir)
 
@@ -111,6 +112,15 @@ def test_an_image_that_the_engine_holds(monkeypatch: pytest.MonkeyPatch, machine
     record = json.loads(request.env["ENVBUILD_RUN"])
     assert (record["target"], record["again"]) == (OURS, {"source": "mlflow:a"})
     assert request.env["SEED"] == "1"
+
+
+def test_what_the_caller_tells_trackers_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, machine: Machine
+) -> None:
+    own = {"MLFLOW_RUN_CONTEXT": "{}", "WANDB_DOCKER": "mine"}
+    request = prepare(Held(facts(OURS)), monkeypatch, machine, options=RunOptions(env=own))
+    assert own.items() <= request.env.items()
+    assert json.loads(request.env["ENVBUILD_RUN"])["again"] == {"source": "mlflow:a"}
 
 
 def test_an_image_of_a_registry_gets_the_name_of_its_target(
